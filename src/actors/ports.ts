@@ -1,0 +1,112 @@
+import type { EventNote } from '../domain/event.ts';
+import type { DnsRecords, LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
+import type { RouteTable } from '../domain/routes.ts';
+import type { Fault, Result } from '../fault.ts';
+
+/**
+ * What actors need of the world. Adapters implement these and import only the types. All methods answer
+ * expected failures as values and settle soon after the signal is aborted.
+ */
+
+/** The ledger Secrets. */
+export interface LedgerStore {
+  /** Creates or replaces, guarded by the entry's `resourceVersion`; answers the entry as stored. */
+  put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>>;
+  /** Already gone is success. */
+  remove(host: string, signal: AbortSignal): Promise<Result<void>>;
+}
+
+/** Cloudflare, with whatever credentials are mounted now. */
+export interface Cloudflare {
+  /** Finds the tunnel of that name or creates it; the answer has its connector token. */
+  ensureTunnel(request: TunnelRequest, signal: AbortSignal): Promise<Result<TunnelIdentity>>;
+  /** Already gone is success. Only ever called with an id from our ledger. */
+  removeTunnel(tunnel: Pick<TunnelIdentity, 'accountId' | 'id'>, signal: AbortSignal): Promise<Result<void>>;
+  /**
+   * Makes host → tunnel a proxied CNAME with our TXT owner mark beside it. A record that is not ours is a
+   * `dns-conflict` and stays untouched.
+   */
+  ensureDns(request: DnsRequest, signal: AbortSignal): Promise<Result<DnsRecords>>;
+  /** Removes the two records if they are still ours. Already gone is success. */
+  removeDns(request: DnsRemoval, signal: AbortSignal): Promise<Result<void>>;
+}
+
+export interface TunnelRequest {
+  readonly host: string;
+  readonly name: string;
+  readonly identity: string;
+}
+
+export interface DnsRequest {
+  readonly host: string;
+  readonly tunnelId: string;
+  readonly identity: string;
+  /** From the ledger, if we ever published: what to look at first. */
+  readonly known: DnsRecords | null;
+}
+
+export interface DnsRemoval {
+  readonly host: string;
+  readonly tunnelId: string;
+  readonly identity: string;
+  readonly records: DnsRecords;
+}
+
+/** What users look at: the Ingress' status and its Events. */
+export interface IngressSink {
+  /** Writes `status.loadBalancer.ingress[].hostname`; an Ingress that is gone is success. */
+  publish(ingress: IngressRef, hostnames: readonly string[], signal: AbortSignal): Promise<Result<void>>;
+  /** Never fails towards the caller; Events are best effort and aggregated by the adapter. */
+  event(ingress: IngressRef, note: EventNote): void;
+}
+
+export interface IngressRef {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Runs connectors somewhere: in threads or in pods. The caller cannot tell which. */
+export interface TunnelRunner {
+  /** Never throws; what goes wrong is the run's ending. */
+  start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun;
+}
+
+/** Holds a secret (the token): never logged. */
+export interface TunnelRunRequest {
+  readonly host: string;
+  readonly tunnel: TunnelIdentity;
+  readonly haConnections: number;
+  readonly routes: RouteTable;
+}
+
+/** One run. After `ended` was heard every method is a no-op. */
+export interface TunnelRun {
+  updateRoutes(routes: RouteTable): void;
+  /** Unregister and drain, at most the grace period; `ended` follows. */
+  stop(): void;
+  /** End it now; `ended` follows. */
+  kill(): void;
+}
+
+/** Facts go up; `ended` is told exactly once and is the last. */
+export type RunFact =
+  | { readonly type: 'connections'; readonly registered: number }
+  | { readonly type: 'lost'; readonly connIndex: number; readonly fault: Fault }
+  | { readonly type: 'ended'; readonly fault: Fault | null };
+
+/** What is counted; `ops` implements it with prom-client. Every method is cheap and never throws. */
+export interface Telemetry {
+  tunnelState(ingress: string, host: string, state: TunnelState | null): void;
+  tunnelConnections(host: string, registered: number | null): void;
+  tunnelRestarted(host: string, reason: string): void;
+  timeToReady(seconds: number): void;
+}
+
+export type TunnelState = 'provisioning' | 'waiting' | 'starting' | 'up' | 'failed' | 'closing';
+
+export interface ActorLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  debug(fields: object, message: string): void;
+}

@@ -1,0 +1,20 @@
+/** An Event on an Ingress: a stable reason that users may match, and a sentence that says what to do. */
+export interface EventNote {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: EventReason;
+  readonly message: string;
+}
+
+export type EventReason =
+  | 'TunnelReady'
+  | 'TunnelLost'
+  | 'TunnelRestarted'
+  | 'WaitingForService'
+  | 'WaitingForEndpoints'
+  | 'InvalidIngress'
+  | 'HostTaken'
+  | 'DnsConflict'
+  | 'ZoneUnknown'
+  | 'CredentialsInvalid'
+  | 'QuotaExceeded'
+  | 'RateLimited';

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+
+/** Short, stable name of a host for object names and label values, where a wildcard or 253 characters break. */
+export function hostHash(host: string): string {
+  return createHash('sha256').update(host).digest('hex').slice(0, 20);
+}
+
+/** Name of the tunnel at Cloudflare; the identity in it says whose it is. */
+export function tunnelName(identity: string, host: string): string {
+  return `warp-${identity}-${host}`;
+}
+
+/** The published name of a tunnel: the CNAME's content and the Ingress' status. */
+export function tunnelHostname(tunnelId: string): string {
+  return `${tunnelId}.cfargotunnel.com`;
+}
+
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** RFC 1123 name of two labels or more in lower case, optionally with one leading `*.`. */
+export function isPublishableHost(host: string): boolean {
+  const name = host.startsWith('*.') ? host.slice(2) : host;
+  const labels = name.split('.');
+  return host.length <= 253 && labels.length >= 2 && labels.every((part) => label.test(part));
+}

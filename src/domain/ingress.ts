@@ -1,0 +1,95 @@
+/**
+ * An Ingress as the controller knows it: parsed once at the border (`kube/parse-ingress`), immutable, no more
+ * than what decisions need.
+ */
+
+/** Name of the Ingress; unique, because there is one namespace. */
+export type IngressKey = string;
+
+export interface IngressSpec {
+  readonly key: IngressKey;
+  readonly uid: string;
+  readonly createdAtMs: number;
+  /** One entry per host, so one per tunnel. Hosts are lower case, unique, in the order of the rules. */
+  readonly hosts: readonly HostRules[];
+  readonly settings: IngressSettings;
+  /** What the object's status says now; what we write is compared with it. */
+  readonly publishedHostnames: readonly string[];
+  /** What is wrong with the object; each becomes an Event `InvalidIngress`. */
+  readonly problems: readonly Problem[];
+  /**
+   * True when this spec must not be acted on (an annotation that is not understood, no host left): the last
+   * good one stays in force.
+   */
+  readonly refused: boolean;
+}
+
+export interface HostRules {
+  /** `app.example.com` or `*.example.com` (one label deep). */
+  readonly host: string;
+  readonly paths: readonly PathRule[];
+}
+
+/** `ImplementationSpecific` arrives here as `prefix`. */
+export interface PathRule {
+  readonly path: string;
+  readonly match: 'exact' | 'prefix';
+  readonly backend: BackendRef;
+}
+
+export interface BackendRef {
+  readonly service: string;
+  readonly port: BackendPort;
+}
+
+export type BackendPort =
+  | { readonly by: 'number'; readonly number: number }
+  | { readonly by: 'name'; readonly name: string };
+
+export interface Problem {
+  /** Where: `spec.rules[1].http`, `metadata.annotations[cloudflare-warp/mode]`. */
+  readonly where: string;
+  /** One sentence: what was seen and what was expected. */
+  readonly message: string;
+}
+
+/** Annotations over the controller's defaults. Durations are milliseconds. */
+export interface IngressSettings {
+  readonly mode: 'worker' | 'pod';
+  readonly replicas: number;
+  readonly haConnections: number;
+  readonly noBackend: 'close' | '503';
+  readonly dns: 'managed' | 'off';
+  readonly originVia: 'service' | 'endpoints';
+  readonly origin: OriginSettings;
+  readonly access: { readonly team: string; readonly audience: readonly string[] } | null;
+}
+
+/** How to talk to an origin; cloudflared's `originRequest` of the same names. */
+export interface OriginSettings {
+  readonly protocol: 'http' | 'https' | 'h2c' | 'tcp';
+  readonly serverName: string | null;
+  readonly verifyTls: boolean;
+  /** Name of a Secret with `ca.crt`. */
+  readonly caSecret: string | null;
+  readonly hostHeader: string | null;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly keepAliveConnections: number;
+  readonly http2: boolean;
+  readonly chunkedEncoding: boolean;
+}
+
+/** cloudflared's defaults (protocol page, section 10.2). */
+export const defaultOriginSettings: OriginSettings = {
+  protocol: 'http',
+  serverName: null,
+  verifyTls: true,
+  caSecret: null,
+  hostHeader: null,
+  connectTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 90_000,
+  keepAliveConnections: 100,
+  http2: false,
+  chunkedEncoding: true,
+};

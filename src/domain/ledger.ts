@@ -1,0 +1,34 @@
+/**
+ * The ledger of one tunnel: what exists at Cloudflare because of us. Kept in one Secret per host, written
+ * *before* the tunnel is created and removed *after* everything at Cloudflare is gone, so that neither a crash
+ * nor an Ingress deleted while nobody watched can leave something behind that nobody knows of.
+ */
+export interface LedgerEntry {
+  readonly host: string;
+  /** The Ingress that the tunnel belongs to. */
+  readonly ingress: string;
+  /** Owner identity of this install (`--identity`). */
+  readonly identity: string;
+  readonly tunnelName: string;
+  /** Null until Cloudflare has created (or we have found) the tunnel. */
+  readonly tunnel: TunnelIdentity | null;
+  /** Null while we have no records, or `dns: off`. */
+  readonly dns: DnsRecords | null;
+  /** Of the Secret; empty before it is first written. Only the ledger store looks into it. */
+  readonly resourceVersion: string;
+}
+
+export interface TunnelIdentity {
+  readonly accountId: string;
+  /** UUID. */
+  readonly id: string;
+  /** The connector token (protocol page, section 1.3). A secret: never logged. */
+  readonly token: string;
+}
+
+/** The proxied CNAME and the TXT owner mark beside it. */
+export interface DnsRecords {
+  readonly zoneId: string;
+  readonly cnameId: string;
+  readonly txtId: string;
+}

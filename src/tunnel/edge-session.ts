@@ -1,0 +1,92 @@
+/**
+ * The seam between "HTTP/2 session" and "proxy". A session speaks HTTP/2 in the *server* role on a socket that
+ * the connector has dialled (protocol page, section 5), and gives each stream to one handler. Callbacks instead
+ * of Node streams, because this is the hot path.
+ *
+ * Ownership: a Buffer given to a callback is only valid during the call unless the callee copies it or the
+ * method says otherwise; a Buffer given to `write` belongs to the session until it is sent.
+ */
+
+export interface EdgeSession {
+  /**
+   * Lets running streams finish, refuses new ones (GOAWAY NO_ERROR), then ends the socket. Idempotent.
+   */
+  close(): void;
+  /** Ends the socket now; every open stream's handler gets `reset`. Idempotent. */
+  destroy(): void;
+  /** Sends PING; `answered` gets the round trip in milliseconds, or is never called. */
+  ping(answered: (roundTripMs: number) => void): void;
+  /** Streams that are open now. */
+  readonly openStreams: number;
+}
+
+/** What the owner of a session learns. `ended` is called exactly once, after every handler was told. */
+export interface EdgeSessionEvents {
+  /** Returns the handler of the new stream; it is called for this stream only. */
+  stream(stream: EdgeStream, head: RequestHead): StreamHandler;
+  goaway(code: number): void;
+  ended(cause: SessionEnd): void;
+}
+
+/** `peer`: the edge closed. `own`: `close` or `destroy` was called. `error`: why, for the log. */
+export type SessionEnd =
+  | { readonly by: 'peer' }
+  | { readonly by: 'own' }
+  | { readonly by: 'error'; readonly message: string };
+
+/** A validated request head (RFC 9113, section 8.3.1; connection-specific headers never get this far). */
+export interface RequestHead {
+  readonly method: string;
+  readonly path: string;
+  readonly scheme: string;
+  readonly authority: string;
+  /** name, value, name, value …: regular headers in order, names in lower case, one entry per field line. */
+  readonly headers: readonly string[];
+  /** True when the request has no body (END_STREAM on HEADERS). */
+  readonly ended: boolean;
+}
+
+export interface EdgeStream {
+  readonly id: number;
+  /** Sends HEADERS. `headers` is name, value, …, lower-case names. With `end`, no body follows. */
+  respond(status: number, headers: readonly string[], end: boolean): void;
+  /**
+   * Queues DATA in order. False when the peer's window or the socket is full: write no more until `drain`
+   * (what was given is still accepted).
+   */
+  write(chunk: Uint8Array): boolean;
+  /** Ends the response, with trailers (name, value, …) if there are any. */
+  end(trailers?: readonly string[]): void;
+  /** RST_STREAM with an HTTP/2 error code (RFC 9113, section 7); the handler hears nothing more. Idempotent. */
+  reset(code: number): void;
+  /** Stops giving window to the peer: at most one window (1 MiB) of body still arrives and is given to `data`. */
+  pause(): void;
+  resume(): void;
+}
+
+/** One stream's other end. After `reset`, or after both directions ended, nothing is called any more. */
+export interface StreamHandler {
+  data(chunk: Buffer): void;
+  /** The request body is complete. Not called when `head.ended`. */
+  end(trailers: readonly string[]): void;
+  /** The peer reset the stream, or the session is gone. */
+  reset(code: number): void;
+  /** After a `write` that returned false: there is room again. */
+  drain(): void;
+}
+
+export const http2Error = {
+  noError: 0,
+  protocolError: 1,
+  internalError: 2,
+  flowControlError: 3,
+  settingsTimeout: 4,
+  streamClosed: 5,
+  frameSizeError: 6,
+  refusedStream: 7,
+  cancel: 8,
+  compressionError: 9,
+  connectError: 10,
+  enhanceYourCalm: 11,
+  inadequateSecurity: 12,
+} as const;
