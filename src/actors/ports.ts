@@ -20,14 +20,14 @@ export interface LedgerStore {
 export interface Cloudflare {
   /** Finds the tunnel of that name or creates it; the answer has its connector token. */
   ensureTunnel(request: TunnelRequest, signal: AbortSignal): Promise<Result<TunnelIdentity>>;
-  /** Already gone is success. Only ever called with an id from our ledger. */
-  removeTunnel(tunnel: Pick<TunnelIdentity, 'accountId' | 'id'>, signal: AbortSignal): Promise<Result<void>>;
+  /** Closes the tunnel's connections and deletes it. Already gone is success. */
+  removeTunnel(removal: TunnelRemoval, signal: AbortSignal): Promise<Result<void>>;
   /**
    * Makes host → tunnel a proxied CNAME with our TXT owner mark beside it. A record that is not ours is a
    * `dns-conflict` and stays untouched.
    */
   ensureDns(request: DnsRequest, signal: AbortSignal): Promise<Result<DnsRecords>>;
-  /** Removes the two records if they are still ours. Already gone is success. */
+  /** Removes the two records if they are still ours. Already gone, and a zone that we cannot see, is success. */
   removeDns(request: DnsRemoval, signal: AbortSignal): Promise<Result<void>>;
 }
 
@@ -35,6 +35,12 @@ export interface TunnelRequest {
   readonly host: string;
   readonly name: string;
   readonly identity: string;
+}
+
+export interface TunnelRemoval {
+  readonly name: string;
+  /** From the ledger; null after an interrupted creation: then what has exactly this name is removed. */
+  readonly tunnel: Pick<TunnelIdentity, 'accountId' | 'id'> | null;
 }
 
 export interface DnsRequest {
@@ -49,7 +55,8 @@ export interface DnsRemoval {
   readonly host: string;
   readonly tunnelId: string;
   readonly identity: string;
-  readonly records: DnsRecords;
+  /** From the ledger; null after an interrupted publication: then they are looked up by name and owner mark. */
+  readonly known: DnsRecords | null;
 }
 
 /** What users look at: the Ingress' status and its Events. */
