@@ -1,6 +1,10 @@
-import type { ServiceSpec, SliceSpec } from '../domain/backend.ts';
-import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
+import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
+import type { Cleared, HostStep } from '../domain/host-plan.ts';
+import type { HostRules, IngressKey, IngressSettings, IngressSpec, Problem } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
+import type { RouteTable } from '../domain/routes.ts';
+import type { Result } from '../fault.ts';
+import type { IngressRef, RunFact } from './ports.ts';
 
 /**
  * What the watch tells the supervisor: each event is one message that says what *is*, so newer replaces older
@@ -19,3 +23,66 @@ export type WorldMessage =
   | { readonly type: 'world.synced' }
   /** The mounted credentials are other ones than before: what was stuck on them may go on. */
   | { readonly type: 'credentials.changed' };
+
+/** The world's messages, and what ingress actors report about the hosts that they hold. */
+export type SupervisorMessage =
+  | WorldMessage
+  /** The ledger as just written; the watch will say the same later. */
+  | { readonly type: 'host.recorded'; readonly entry: LedgerEntry }
+  /** Nothing of the host is left, at Cloudflare or in the ledger. */
+  | { readonly type: 'host.cleared'; readonly ingress: IngressKey; readonly host: string }
+  /** The host's connector has ended and nothing was removed: the next owner goes on from the ledger. */
+  | { readonly type: 'host.released'; readonly ingress: IngressKey; readonly host: string };
+
+/** Everything one ingress actor is responsible for now; replaces what it was told before. */
+export interface Assignment {
+  readonly ingress: IngressRef;
+  /** Hosts to serve. */
+  readonly hosts: readonly HostRules[];
+  /** Hosts to let go of without removing anything: they have a new owner. */
+  readonly released: readonly string[];
+  /** The object cannot be read: hosts that are not listed stay as they are. */
+  readonly keepOthers: boolean;
+  readonly settings: IngressSettings | null;
+  /** By Service name, for every Service that the hosts mention. */
+  readonly backends: ReadonlyMap<string, BackendView>;
+  /** What the ledger has under this Ingress or for its hosts; looked at for hosts that are new to the actor. */
+  readonly ledger: readonly LedgerEntry[];
+  readonly publishedHostnames: readonly string[];
+  readonly problems: readonly Problem[];
+  readonly taken: readonly { readonly host: string; readonly by: IngressKey }[];
+}
+
+export type IngressMessage =
+  | { readonly type: 'assigned'; readonly assignment: Assignment }
+  | { readonly type: 'backend'; readonly service: string; readonly view: BackendView }
+  | {
+      readonly type: 'ledger.seen';
+      readonly host: string;
+      readonly entry: LedgerEntry | null;
+      readonly version: string;
+    }
+  | { readonly type: 'try.again' }
+  | {
+      readonly type: 'step.done';
+      readonly host: string;
+      readonly step: HostStep;
+      readonly result: Result<StepOutcome>;
+    }
+  | {
+      readonly type: 'status.published';
+      readonly hostnames: readonly string[];
+      readonly result: Result<void>;
+    }
+  | { readonly type: 'retry.due'; readonly subject: string }
+  | { readonly type: 'tunnel.connections'; readonly host: string; readonly registered: number };
+
+/** What is true after a step that succeeded. */
+export interface StepOutcome {
+  readonly ledger: LedgerEntry | null;
+  readonly cleared: Cleared;
+}
+
+export type TunnelMessage =
+  | { readonly type: 'routes'; readonly routes: RouteTable }
+  | { readonly type: 'fact'; readonly fact: RunFact };

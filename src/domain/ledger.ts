@@ -32,3 +32,12 @@ export interface DnsRecords {
   readonly cnameId: string;
   readonly txtId: string;
 }
+
+/**
+ * Whether `a` was written after `b`. resourceVersions of one cluster are comparable integers (Kubernetes API
+ * concepts, "Resource versions", since 1.35); what is not a number is taken as it comes.
+ */
+export function isLaterVersion(a: string, b: string): boolean {
+  if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a !== b;
+  return BigInt(a) > BigInt(b);
+}

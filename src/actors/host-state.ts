@@ -1,0 +1,108 @@
+import type { CompiledHost } from '../domain/compile-host.ts';
+import { type Cleared, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
+import type { HostRules, IngressSettings } from '../domain/ingress.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import type { Fault } from '../fault.ts';
+import type { Timer } from '../time/clock.ts';
+import type { TunnelState } from './ports.ts';
+
+/** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */
+export interface HostState {
+  readonly host: string;
+  intent: HostIntent;
+  /** The host has a new owner: stop the connector, remove nothing, then say so. */
+  released: boolean;
+  rules: HostRules | null;
+  compiled: CompiledHost | null;
+  ledger: LedgerEntry | null;
+  cleared: Cleared;
+  /** The step that is being carried out; never more than one per host. */
+  stepInFlight: HostStep | null;
+  /** Why the last step failed; null once one succeeded. */
+  fault: Fault | null;
+  attempts: number;
+  retry: Timer | null;
+  /** The tunnel actor, while there is one (also while it drains). */
+  tunnel: RunningTunnel | null;
+  readonly wantedSinceMs: number;
+  /** Has been up in this life of the actor. */
+  wasUp: boolean;
+}
+
+export interface RunningTunnel {
+  readonly tunnelId: string;
+  readonly haConnections: number;
+  registered: number;
+  stopping: boolean;
+  /** Its last run ended in this fault and none has registered since. */
+  fault: Fault | null;
+}
+
+export function newHostState(host: string, ledger: LedgerEntry | null, nowMs: number): HostState {
+  return {
+    host,
+    intent: { kind: 'kept' },
+    released: false,
+    rules: null,
+    compiled: null,
+    ledger,
+    cleared: 'nothing',
+    stepInFlight: null,
+    fault: null,
+    attempts: 0,
+    retry: null,
+    tunnel: null,
+    wantedSinceMs: nowMs,
+    wasUp: false,
+  };
+}
+
+/** The step to carry out now: none while one is in flight, waits for its retry, or the host is held. */
+export function dueStep(state: HostState, held: boolean): HostStep | null {
+  if (state.stepInFlight !== null || state.retry !== null || held || state.released) return null;
+  return plannedStep(state);
+}
+
+function plannedStep(state: HostState): HostStep | null {
+  return nextStep(state.intent, {
+    ledger: state.ledger,
+    running: state.tunnel !== null,
+    cleared: state.cleared,
+  });
+}
+
+/** The tunnel is up exactly while it exists at Cloudflare and its backends are there. */
+export function shouldRun(state: HostState, settings: IngressSettings | null, held: boolean): boolean {
+  if (state.released || state.ledger?.tunnel == null || state.compiled === null) return false;
+  // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
+  if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && held))
+    return state.tunnel !== null;
+  if (state.intent.kind === 'unwanted') return false;
+  return state.compiled.usable || settings?.noBackend === '503';
+}
+
+export function isUp(state: HostState): boolean {
+  return state.tunnel !== null && !state.tunnel.stopping && state.tunnel.registered > 0;
+}
+
+/** Still on its way to serve, so that what it replaces should stay for the moment. */
+export function isSettling(state: HostState, settings: IngressSettings | null): boolean {
+  if (state.intent.kind !== 'wanted' || state.fault !== null) return false;
+  if (plannedStep(state) !== null) return true;
+  return shouldRun(state, settings, false) && !isUp(state) && state.tunnel?.fault == null;
+}
+
+/** What users and `/readyz` see. Only `provisioning` and `starting` mean "can be up, is not yet". */
+export function tunnelStateOf(
+  state: HostState,
+  settings: IngressSettings | null,
+  held: boolean,
+): TunnelState {
+  if (state.intent.kind === 'unwanted' || state.released) return 'closing';
+  if (state.intent.kind === 'wanted' && plannedStep(state) !== null) {
+    return state.fault === null ? 'provisioning' : 'failed';
+  }
+  if (!shouldRun(state, settings, held)) return 'waiting';
+  if (isUp(state)) return 'up';
+  return state.tunnel?.fault == null ? 'starting' : 'failed';
+}

@@ -1,0 +1,93 @@
+import { tunnelName } from '../domain/host.ts';
+import type { HostStep } from '../domain/host-plan.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import { fault, ok, type Result, unreachable } from '../fault.ts';
+import type { StepOutcome } from './messages.ts';
+import type { Cloudflare, LedgerStore } from './ports.ts';
+
+export interface StepWorld {
+  readonly cloudflare: Cloudflare;
+  readonly ledger: LedgerStore;
+  /** Owner identity of this install. */
+  readonly identity: string;
+}
+
+export interface StepInput {
+  readonly host: string;
+  readonly ingress: string;
+  readonly ledger: LedgerEntry | null;
+  /** False when the host is being removed: then the ledger stays as it is until the last step. */
+  readonly wanted: boolean;
+}
+
+/**
+ * Carries out one step of `domain/host-plan`. Each is safe to repeat: what it changes at Cloudflare is found
+ * again by name and owner mark when the write to the ledger behind it did not succeed.
+ */
+export async function carryOut(
+  step: HostStep,
+  input: StepInput,
+  world: StepWorld,
+  signal: AbortSignal,
+): Promise<Result<StepOutcome>> {
+  const { host, ledger: entry } = input;
+  const { cloudflare, identity } = world;
+  if (step === 'record') return record(input, world, signal);
+  if (entry === null) return { ok: false, fault: fault('bug', `${step} of ${host} without a ledger entry`) };
+
+  switch (step) {
+    case 'create-tunnel': {
+      const tunnel = await cloudflare.ensureTunnel({ host, name: entry.tunnelName, identity }, signal);
+      return tunnel.ok ? write({ ...entry, tunnel: tunnel.value }, world, signal) : tunnel;
+    }
+    case 'publish-dns': {
+      const request = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
+      const dns = await cloudflare.ensureDns(request, signal);
+      return dns.ok ? write({ ...entry, dns: dns.value }, world, signal) : dns;
+    }
+    case 'withdraw-dns': {
+      const removal = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
+      const removed = await cloudflare.removeDns(removal, signal);
+      if (!removed.ok) return removed;
+      return input.wanted
+        ? write({ ...entry, dns: null }, world, signal)
+        : ok({ ledger: entry, cleared: 'dns' });
+    }
+    case 'remove-tunnel': {
+      const removed = await cloudflare.removeTunnel({ name: entry.tunnelName, tunnel: entry.tunnel }, signal);
+      return removed.ok ? ok({ ledger: entry, cleared: 'tunnel' }) : removed;
+    }
+    case 'forget': {
+      const removed = await world.ledger.remove(host, signal);
+      return removed.ok ? ok({ ledger: null, cleared: 'tunnel' }) : removed;
+    }
+    default:
+      return unreachable(step);
+  }
+}
+
+/** A new entry, or an existing one that goes to another Ingress. */
+function record({ host, ingress, ledger }: StepInput, world: StepWorld, signal: AbortSignal) {
+  const entry: LedgerEntry =
+    ledger === null
+      ? {
+          host,
+          ingress,
+          identity: world.identity,
+          tunnelName: tunnelName(world.identity, host),
+          tunnel: null,
+          dns: null,
+          resourceVersion: '',
+        }
+      : { ...ledger, ingress };
+  return write(entry, world, signal);
+}
+
+async function write(
+  entry: LedgerEntry,
+  world: StepWorld,
+  signal: AbortSignal,
+): Promise<Result<StepOutcome>> {
+  const written = await world.ledger.put(entry, signal);
+  return written.ok ? ok({ ledger: written.value, cleared: 'nothing' }) : written;
+}

@@ -1,0 +1,91 @@
+import { unreachable } from '../fault.ts';
+import type { ActorFactory, ChildSpec } from '../kernel/actor.ts';
+import type { Backoff } from '../time/backoff.ts';
+import type { TunnelMessage } from './messages.ts';
+import type { ActorLog, TunnelRunner, TunnelRunRequest } from './ports.ts';
+
+/**
+ * Holds one run of a runner. It lives exactly while the tunnel should be up; when the run ends by itself the
+ * actor fails with the run's fault, and its supervision starts a new one with backoff.
+ */
+export function tunnelActor(options: {
+  /** Read at every start, so that a restarted tunnel begins with the routes of now. */
+  readonly request: () => TunnelRunRequest;
+  readonly runner: TunnelRunner;
+  readonly log: ActorLog;
+  readonly hearConnections: (registered: number) => void;
+}): ActorFactory<TunnelMessage> {
+  return (context) => {
+    const request = options.request();
+    const { host } = request;
+    let ended = false;
+    let whenEnded = (): void => {};
+    const run = options.runner.start(request, (fact) => {
+      if (fact.type === 'ended') {
+        ended = true;
+        whenEnded();
+      }
+      context.self.tell({ type: 'fact', fact });
+    });
+
+    return {
+      receive(message) {
+        switch (message.type) {
+          case 'routes':
+            return run.updateRoutes(message.routes);
+          case 'fact':
+            return receiveFact(message.fact);
+          default:
+            return unreachable(message);
+        }
+      },
+      /** Resolves when the run has ended: the runner bounds the drain by the grace period. */
+      stop() {
+        if (ended) return;
+        const drained = new Promise<void>((resolve) => {
+          whenEnded = resolve;
+        });
+        run.stop();
+        return drained;
+      },
+    };
+
+    function receiveFact(fact: Extract<TunnelMessage, { type: 'fact' }>['fact']): void {
+      switch (fact.type) {
+        case 'connections':
+          return options.hearConnections(fact.registered);
+        case 'lost':
+          options.log.warn(
+            { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
+            'edge connection lost',
+          );
+          return;
+        case 'ended':
+          options.hearConnections(0);
+          // A run that ends well without having been asked to is as gone as one that failed.
+          context.fail(fact.fault ?? { code: 'edge-lost', message: 'the connector ended by itself' });
+          return;
+        default:
+          return unreachable(fact);
+      }
+    }
+  };
+}
+
+/** A tunnel is tried again for ever; its own failures never reach the Ingress' other hosts. */
+const tunnelBackoff: Backoff = { baseMs: 500, capMs: 30_000, healthyAfterMs: 60_000 };
+
+/** Beyond the grace period, for the runner to end a run that does not answer. */
+const stopSlackMs = 15_000;
+
+export function tunnelSpec(create: ActorFactory<TunnelMessage>, graceMs: number): ChildSpec<TunnelMessage> {
+  return {
+    kind: 'tunnel',
+    create,
+    restart: 'permanent',
+    backoff: tunnelBackoff,
+    intensity: { maxRestarts: 10, windowMs: 60_000, whenExceeded: 'hold' },
+    stopWithinMs: graceMs + stopSlackMs,
+    keyOf: (message) => (message.type === 'routes' ? 'routes' : undefined),
+  };
+}

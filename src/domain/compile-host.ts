@@ -1,0 +1,127 @@
+import type { BackendView, ServicePort, ServiceSpec } from './backend.ts';
+import type { EventNote } from './event.ts';
+import type { BackendRef, HostRules, IngressSettings, PathRule } from './ingress.ts';
+import { type OriginAddress, type Route, type RouteTable, type RouteTarget, sortedRoutes } from './routes.ts';
+
+/** What one host's rules come to, given the backends as they are now. */
+export interface CompiledHost {
+  readonly routes: RouteTable;
+  /** At least one path has somewhere to go, so the tunnel should be up. */
+  readonly usable: boolean;
+  /** Why paths have nowhere to go, one note per distinct cause. */
+  readonly notes: readonly EventNote[];
+}
+
+/**
+ * Rules and backends → routes. A path whose backend is not there stays in the table and answers 503, so that it
+ * does not fall through to a shorter path's backend.
+ */
+export function compileHost(
+  rules: HostRules,
+  settings: IngressSettings,
+  backends: ReadonlyMap<string, BackendView>,
+): CompiledHost {
+  const notes = new Map<string, EventNote>();
+  let usable = false;
+  const routes = rules.paths.map((rule): Route => {
+    const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), settings);
+    if (resolved.state === 'ready') usable = true;
+    else notes.set(resolved.note.message, resolved.note);
+    return { path: rule.path, match: rule.match, target: targetOf(resolved, settings) };
+  });
+  return { routes: { host: rules.host, routes: sortedRoutes(routes) }, usable, notes: [...notes.values()] };
+}
+
+/** The names of all Services that the rules mention. */
+export function servicesOf(hosts: readonly HostRules[]): ReadonlySet<string> {
+  return new Set(hosts.flatMap((host) => host.paths.map((rule: PathRule) => rule.backend.service)));
+}
+
+type ResolvedBackend =
+  | { readonly state: 'ready'; readonly addresses: readonly OriginAddress[] }
+  | { readonly state: 'missing'; readonly note: EventNote };
+
+function targetOf(resolved: ResolvedBackend, settings: IngressSettings): RouteTarget {
+  if (resolved.state === 'missing') return { kind: 'status', status: 503 };
+  return { kind: 'origin', origin: { addresses: resolved.addresses, settings: settings.origin, ca: null } };
+}
+
+function resolveBackend(
+  ref: BackendRef,
+  view: BackendView | undefined,
+  settings: IngressSettings,
+): ResolvedBackend {
+  const service = view?.service;
+  if (view === undefined || service === undefined || service === null) {
+    return missing(
+      'WaitingForService',
+      `Service "${ref.service}" does not exist yet; the tunnel opens when it does`,
+    );
+  }
+  if (service.type === 'ExternalName') return resolveExternalName(ref, service);
+  const port = findPort(service, ref);
+  if (port === undefined) {
+    return missing(
+      'InvalidIngress',
+      `Service "${service.name}" has no port ${portText(ref)}; it has ${portList(service)}`,
+    );
+  }
+  const endpoints = readyEndpoints(view, port);
+  if (endpoints.length === 0) {
+    return missing(
+      'WaitingForEndpoints',
+      `Service "${service.name}" has no ready endpoint on port ${portText(ref)}; the tunnel opens with the first one`,
+    );
+  }
+  // A headless Service has no address of its own to balance behind.
+  if (settings.originVia === 'endpoints' || service.clusterIp === null) {
+    return { state: 'ready', addresses: endpoints };
+  }
+  return { state: 'ready', addresses: [{ host: service.clusterIp, port: port.port }] };
+}
+
+/** An ExternalName Service is a DNS alias: it has no endpoints, and its ports are optional. */
+function resolveExternalName(ref: BackendRef, service: ServiceSpec): ResolvedBackend {
+  const port = ref.port.by === 'number' ? ref.port.number : findPort(service, ref)?.port;
+  if (service.externalName === null || port === undefined) {
+    return missing(
+      'InvalidIngress',
+      `Service "${service.name}" of type ExternalName has no port ${portText(ref)}; give the port by number`,
+    );
+  }
+  return { state: 'ready', addresses: [{ host: service.externalName, port }] };
+}
+
+function findPort(service: ServiceSpec, { port: wanted }: BackendRef): ServicePort | undefined {
+  return wanted.by === 'number'
+    ? service.ports.find((port) => port.port === wanted.number)
+    : service.ports.find((port) => port.name === wanted.name);
+}
+
+/** The union over all slices, without repetition, in a stable order. */
+function readyEndpoints(view: BackendView, servicePort: ServicePort): readonly OriginAddress[] {
+  const found = new Map<string, OriginAddress>();
+  for (const slice of view.slices) {
+    for (const slicePort of slice.ports) {
+      if (slicePort.name !== servicePort.name) continue;
+      const port = slicePort.port ?? servicePort.port;
+      for (const host of slice.readyAddresses) found.set(`${host} ${port}`, { host, port });
+    }
+  }
+  return [...found.keys()].sort().map((key) => found.get(key)!);
+}
+
+function missing(reason: EventNote['reason'], message: string): ResolvedBackend {
+  return { state: 'missing', note: { type: 'Warning', reason, message } };
+}
+
+function portText({ port }: BackendRef): string {
+  return port.by === 'number' ? String(port.number) : `"${port.name}"`;
+}
+
+function portList(service: ServiceSpec): string {
+  const ports = service.ports.map((port) =>
+    port.name === '' ? `${port.port}` : `${port.port} ("${port.name}")`,
+  );
+  return ports.length === 0 ? 'none' : ports.join(', ');
+}

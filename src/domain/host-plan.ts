@@ -1,0 +1,63 @@
+import type { LedgerEntry } from './ledger.ts';
+
+/**
+ * What one host still needs at Cloudflare: the difference between what should be and what the ledger says is.
+ * One step at a time, each safe to repeat, so a crash between any two of them is resumed and not repaired.
+ */
+export type HostStep =
+  /** Write down that this host will be ours, before anything exists. */
+  | 'record'
+  | 'create-tunnel'
+  | 'publish-dns'
+  | 'withdraw-dns'
+  | 'remove-tunnel'
+  /** Remove the ledger entry: nothing of ours is left. */
+  | 'forget';
+
+export type HostIntent =
+  | { readonly kind: 'wanted'; readonly ingress: string; readonly dns: 'managed' | 'off' }
+  /** Nothing is changed at Cloudflare: the Ingress is there but cannot be read, or another one takes over. */
+  | { readonly kind: 'kept' }
+  | { readonly kind: 'unwanted' };
+
+export interface HostFacts {
+  readonly ledger: LedgerEntry | null;
+  /** A connector runs or drains. */
+  readonly running: boolean;
+  /** How far a removal has come; never beyond what was carried out in this life of the actor. */
+  readonly cleared: Cleared;
+}
+
+export type Cleared = 'nothing' | 'dns' | 'tunnel';
+
+/** The next step, or null when nothing is left to do (or only to wait for the connector's end). */
+export function nextStep(intent: HostIntent, facts: HostFacts): HostStep | null {
+  switch (intent.kind) {
+    case 'kept':
+      return null;
+    case 'wanted':
+      return nextStepTowards(intent, facts);
+    case 'unwanted':
+      return nextStepAway(facts);
+  }
+}
+
+function nextStepTowards(
+  intent: Extract<HostIntent, { kind: 'wanted' }>,
+  { ledger }: HostFacts,
+): HostStep | null {
+  if (ledger === null || ledger.ingress !== intent.ingress) return 'record';
+  if (ledger.tunnel === null) return 'create-tunnel';
+  if (intent.dns === 'managed' && ledger.dns === null) return 'publish-dns';
+  if (intent.dns === 'off' && ledger.dns !== null) return 'withdraw-dns';
+  return null;
+}
+
+/** Exposure first: the records go before the connector has drained, the tunnel only after, the ledger last. */
+function nextStepAway({ ledger, running, cleared }: HostFacts): HostStep | null {
+  if (ledger === null) return null;
+  // Without a tunnel id nothing can point to it: records are only written after the ledger has the id.
+  if (ledger.tunnel !== null && cleared === 'nothing') return 'withdraw-dns';
+  if (running) return null;
+  return cleared === 'tunnel' ? 'forget' : 'remove-tunnel';
+}
