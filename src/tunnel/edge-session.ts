@@ -3,8 +3,8 @@
  * the connector has dialled (protocol page, section 5), and gives each stream to one handler. Callbacks instead
  * of Node streams, because this is the hot path.
  *
- * Ownership: a Buffer given to a callback is only valid during the call unless the callee copies it or the
- * method says otherwise; a Buffer given to `write` belongs to the session until it is sent.
+ * Ownership: a Buffer given to `data` belongs to the handler: the session never writes into it again, so the
+ * origin's socket can take it as it is. A Buffer given to `write` belongs to the session until it is sent.
  */
 
 export interface EdgeSession {
@@ -57,7 +57,11 @@ export interface EdgeStream {
   write(chunk: Uint8Array): boolean;
   /** Ends the response, with trailers (name, value, …) if there are any. */
   end(trailers?: readonly string[]): void;
-  /** RST_STREAM with an HTTP/2 error code (RFC 9113, section 7); the handler hears nothing more. Idempotent. */
+  /**
+   * RST_STREAM with an HTTP/2 error code (RFC 9113, section 7); the handler hears nothing more. Idempotent.
+   * What was queued is thrown away, save with `noError` after `end`: then the response is sent whole first, and
+   * the reset asks the peer to stop a request body that nobody reads (RFC 9113, section 8.1).
+   */
   reset(code: number): void;
   /** Stops giving window to the peer: at most one window (1 MiB) of body still arrives and is given to `data`. */
   pause(): void;
