@@ -57,6 +57,17 @@ export function newHostState(host: string, ledger: LedgerEntry | null, nowMs: nu
   };
 }
 
+/**
+ * A removal was interrupted because the host is wanted (or handed over) after all: what it removed is missing
+ * from now on, so that it is made again.
+ */
+export function admitCleared(state: HostState): void {
+  const { ledger, cleared } = state;
+  state.cleared = 'nothing';
+  if (ledger === null || cleared === 'nothing') return;
+  state.ledger = cleared === 'dns' ? { ...ledger, dns: null } : { ...ledger, dns: null, tunnel: null };
+}
+
 /** The step to carry out now: none while one is in flight, waits for its retry, or the host is held. */
 export function dueStep(state: HostState, held: boolean): HostStep | null {
   if (state.stepInFlight !== null || state.retry !== null || held || state.released) return null;

@@ -70,11 +70,12 @@ export type IngressMessage =
       readonly result: Result<StepOutcome>;
     }
   | {
-      readonly type: 'status.published';
+      readonly type: 'status.written';
       readonly hostnames: readonly string[];
       readonly result: Result<void>;
     }
-  | { readonly type: 'retry.due'; readonly subject: string }
+  | { readonly type: 'status.due' }
+  | { readonly type: 'step.due'; readonly host: string }
   | { readonly type: 'tunnel.connections'; readonly host: string; readonly registered: number };
 
 /** What is true after a step that succeeded. */

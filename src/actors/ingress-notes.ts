@@ -1,0 +1,73 @@
+import type { EventNote } from '../domain/event.ts';
+import type { Problem } from '../domain/ingress.ts';
+import { noteOfFault } from '../domain/notes.ts';
+import type { Fault } from '../fault.ts';
+
+/**
+ * Turns an Ingress' state into Events: one per change and not one per retry. Each subject has a slot that
+ * remembers what was said last; saying it again is silence.
+ */
+export function ingressNotes(emit: (note: EventNote) => void) {
+  const said = new Map<string, ReadonlySet<string>>();
+
+  const say = (slot: string, notes: readonly EventNote[]): void => {
+    const before = said.get(slot);
+    if (notes.length === 0) said.delete(slot);
+    else said.set(slot, new Set(notes.map(textOf)));
+    for (const note of notes) if (!before?.has(textOf(note))) emit(note);
+  };
+
+  return {
+    problems(problems: readonly Problem[]): void {
+      say(
+        'problems',
+        problems.map(({ where, message }) => warning('InvalidIngress', `${where}: ${message}`)),
+      );
+    },
+    taken(taken: readonly { readonly host: string; readonly by: string }[]): void {
+      say(
+        'taken',
+        taken.map(({ host, by }) =>
+          warning('HostTaken', `${host} belongs to the older Ingress "${by}" and is served from there`),
+        ),
+      );
+    },
+    backends(host: string, notes: readonly EventNote[]): void {
+      say(`backends ${host}`, notes);
+    },
+    stepFailed(host: string, fault: Fault): void {
+      const note = noteOfFault(host, fault);
+      say(`step ${host}`, note === null ? [] : [note]);
+    },
+    stepSucceeded(host: string): void {
+      say(`step ${host}`, []);
+    },
+    tunnelReady(host: string, tunnelId: string): void {
+      const message = `https://${host} is served through tunnel ${tunnelId}`;
+      say(`tunnel ${host}`, [{ type: 'Normal', reason: 'TunnelReady', message }]);
+    },
+    /** Closed for a reason that has its own note; when it opens again that is news. */
+    tunnelClosed(host: string): void {
+      say(`tunnel ${host}`, []);
+    },
+    tunnelLost(host: string): void {
+      const message = `${host}: no connection to Cloudflare's edge is left; reconnecting by itself`;
+      say(`tunnel ${host}`, [warning('TunnelLost', message)]);
+    },
+    tunnelRestarted(host: string, fault: Fault): void {
+      const message = `${host}: the tunnel's connector ended (${fault.message}) and is started again`;
+      say(`tunnel ${host}`, [warning('TunnelRestarted', message)]);
+    },
+    forget(host: string): void {
+      for (const kind of ['backends', 'step', 'tunnel']) said.delete(`${kind} ${host}`);
+    },
+  };
+}
+
+function textOf(note: EventNote): string {
+  return `${note.reason} ${note.message}`;
+}
+
+function warning(reason: EventNote['reason'], message: string): EventNote {
+  return { type: 'Warning', reason, message };
+}

@@ -1,0 +1,391 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BackendView } from '../domain/backend.ts';
+import { compileHost } from '../domain/compile-host.ts';
+import { tunnelHostname } from '../domain/host.ts';
+import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
+import { dispositionOf, type Fault, unreachable } from '../fault.ts';
+import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import {
+  admitCleared,
+  dueStep,
+  type HostState,
+  isSettling,
+  isUp,
+  newHostState,
+  shouldRun,
+  tunnelStateOf,
+} from './host-state.ts';
+import { carryOut, type StepWorld } from './host-steps.ts';
+import { ingressNotes } from './ingress-notes.ts';
+import type {
+  Assignment,
+  IngressMessage,
+  StepOutcome,
+  SupervisorMessage,
+  TunnelMessage,
+} from './messages.ts';
+import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
+import { StatusPublisher } from './status-publisher.ts';
+import { tunnelActor, tunnelSpec } from './tunnel.ts';
+
+export interface IngressWorld extends StepWorld {
+  readonly runner: TunnelRunner;
+  readonly sink: IngressSink;
+  readonly telemetry: Telemetry;
+  readonly log: ActorLog;
+  readonly random: () => number;
+  readonly graceMs: number;
+}
+
+/** A step that failed is tried again for ever. */
+const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
+
+/**
+ * What only a person can mend is looked at again this often all the same, because nobody tells us when a
+ * foreign DNS record or a quota has changed.
+ */
+const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAfterMs: 0 };
+
+/**
+ * One Ingress: holds its hosts, brings each towards what was assigned (one step at a time, the newest
+ * assignment wins between steps), and runs a tunnel actor per host while that host should be up.
+ */
+export function ingressActor(
+  initial: () => Assignment,
+  supervisor: ActorRef<SupervisorMessage>,
+  world: IngressWorld,
+): ActorFactory<IngressMessage> {
+  return (context) => {
+    const actor = new IngressActor(context, supervisor, world, initial());
+    return {
+      receive: (message) => actor.receive(message),
+      childFailed: (name, fault) => actor.tunnelFailed(name, fault),
+      childEnded: (name) => actor.tunnelEnded(name),
+    };
+  };
+}
+
+class IngressActor {
+  readonly #context: ActorContext<IngressMessage>;
+  readonly #supervisor: ActorRef<SupervisorMessage>;
+  readonly #world: IngressWorld;
+  readonly #hosts = new Map<string, HostState>();
+  #assignment: Assignment;
+  #backends: Map<string, BackendView>;
+  /**
+   * The last version of ledger entries that we removed ourselves: an assignment that was on its way meanwhile
+   * may still have them.
+   */
+  readonly #forgotten = new Map<string, string>();
+  readonly #notes: ReturnType<typeof ingressNotes>;
+  readonly #status: StatusPublisher;
+
+  constructor(
+    context: ActorContext<IngressMessage>,
+    supervisor: ActorRef<SupervisorMessage>,
+    world: IngressWorld,
+    assignment: Assignment,
+  ) {
+    this.#context = context;
+    this.#supervisor = supervisor;
+    this.#world = world;
+    this.#assignment = assignment;
+    this.#backends = new Map(assignment.backends);
+    this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
+    this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
+    this.#assigned(assignment);
+    this.#converge();
+  }
+
+  receive(message: IngressMessage): void {
+    switch (message.type) {
+      case 'assigned':
+        this.#assigned(message.assignment);
+        break;
+      case 'backend':
+        this.#backends.set(message.service, message.view);
+        for (const state of this.#hosts.values()) this.#compile(state);
+        break;
+      case 'ledger.seen':
+        this.#ledgerSeen(message);
+        break;
+      case 'try.again':
+        for (const state of this.#hosts.values()) if (state.fault !== null) this.#retryNow(state);
+        break;
+      case 'step.done':
+        this.#stepDone(message);
+        break;
+      case 'step.due':
+        this.#stepDue(message.host);
+        break;
+      case 'status.written':
+        this.#status.written(message.hostnames, message.result);
+        break;
+      case 'status.due':
+        this.#status.due();
+        break;
+      case 'tunnel.connections':
+        this.#connections(message.host, message.registered);
+        break;
+      default:
+        return unreachable(message);
+    }
+    this.#converge();
+  }
+
+  tunnelFailed(host: string, fault: Fault): void {
+    const state = this.#hosts.get(host);
+    if (state?.tunnel == null) return;
+    state.tunnel.registered = 0;
+    state.tunnel.fault = fault;
+    this.#world.telemetry.tunnelRestarted(host, fault.code);
+    this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
+    this.#notes.tunnelRestarted(host, fault);
+    this.#converge();
+  }
+
+  tunnelEnded(host: string): void {
+    const state = this.#hosts.get(host);
+    if (state === undefined) return;
+    state.tunnel = null;
+    this.#world.telemetry.tunnelConnections(host, null);
+    this.#converge();
+  }
+
+  // What should be -------------------------------------------------------------------------------------------
+
+  #assigned(next: Assignment): void {
+    const changed = !isDeepStrictEqual(
+      [this.#assignment.hosts, this.#assignment.settings],
+      [next.hosts, next.settings],
+    );
+    this.#assignment = next;
+    this.#backends = new Map(next.backends);
+    this.#status.seen(next.publishedHostnames);
+    for (const entry of next.ledger) {
+      const forgotten = this.#forgotten.get(entry.host);
+      const outlived = forgotten !== undefined && !isLaterVersion(entry.resourceVersion, forgotten);
+      if (!outlived) this.#stateOf(entry.host, entry);
+    }
+
+    const wanted = new Map(next.hosts.map((rules) => [rules.host, rules]));
+    for (const host of wanted.keys()) this.#stateOf(host, null);
+    for (const state of this.#hosts.values()) {
+      const rules = wanted.get(state.host);
+      state.released = rules === undefined && next.released.includes(state.host);
+      if (rules !== undefined && next.settings !== null) {
+        state.intent = { kind: 'wanted', ingress: next.ingress.name, dns: next.settings.dns };
+        state.rules = rules;
+        this.#compile(state);
+      } else {
+        state.intent = next.keepOthers || state.released ? { kind: 'kept' } : { kind: 'unwanted' };
+      }
+      if (state.intent.kind !== 'unwanted') admitCleared(state);
+      if (changed) this.#retryNow(state);
+    }
+    this.#notes.problems(next.problems);
+    this.#notes.taken(next.taken);
+  }
+
+  /** The ledger entry is looked at only for a host that is new here: afterwards we are the ones who write it. */
+  #stateOf(host: string, ledger: LedgerEntry | null): HostState {
+    let state = this.#hosts.get(host);
+    if (state === undefined) {
+      state = newHostState(host, ledger, this.#context.clock.monotonic());
+      this.#hosts.set(host, state);
+    }
+    return state;
+  }
+
+  #compile(state: HostState): void {
+    const { settings } = this.#assignment;
+    if (state.rules === null || settings === null || state.intent.kind !== 'wanted') return;
+    const before = state.compiled;
+    state.compiled = compileHost(state.rules, settings, this.#backends);
+    if (state.tunnel === null || isDeepStrictEqual(before?.routes, state.compiled.routes)) return;
+    // A tunnel that closes for want of a backend keeps its last routes while running requests finish.
+    if (!state.compiled.usable && settings.noBackend === 'close') return;
+    this.#context.child<TunnelMessage>(state.host)?.tell({ type: 'routes', routes: state.compiled.routes });
+  }
+
+  /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
+  #ledgerSeen(message: Extract<IngressMessage, { type: 'ledger.seen' }>): void {
+    const state = this.#hosts.get(message.host);
+    if (state === undefined || state.stepInFlight !== null) return;
+    if (state.ledger !== null && !isLaterVersion(message.version, state.ledger.resourceVersion)) return;
+    state.ledger = message.entry;
+  }
+
+  // What is done about it ------------------------------------------------------------------------------------
+
+  /** Brings every host one move closer. Runs after each message; does nothing where nothing is due. */
+  #converge(): void {
+    const { settings } = this.#assignment;
+    // A replaced host stays until its successor serves, so that a change of host is no outage.
+    const settling = [...this.#hosts.values()].some((state) => isSettling(state, settings));
+    for (const state of this.#hosts.values()) {
+      const held = state.intent.kind === 'unwanted' && settling;
+      this.#convergeTunnel(state, held);
+      this.#convergeLedger(state, held);
+      this.#report(state, held);
+      this.#finish(state);
+    }
+    this.#status.want(this.#assignment.ingress, this.#hostnames());
+  }
+
+  #convergeTunnel(state: HostState, held: boolean): void {
+    const { settings } = this.#assignment;
+    const { tunnel } = state;
+    if (!shouldRun(state, settings, held)) {
+      if (tunnel !== null && !tunnel.stopping) this.#stopTunnel(state, 'tunnel closing');
+      return;
+    }
+    if (tunnel === null) return this.#startTunnel(state);
+    const outdated =
+      tunnel.tunnelId !== state.ledger?.tunnel?.id ||
+      (settings !== null &&
+        state.intent.kind === 'wanted' &&
+        tunnel.haConnections !== settings.haConnections);
+    if (outdated && !tunnel.stopping) this.#stopTunnel(state, 'tunnel replacing');
+  }
+
+  #startTunnel(state: HostState): void {
+    const { host } = state;
+    const haConnections = this.#assignment.settings?.haConnections ?? 4;
+    const identity = state.ledger?.tunnel;
+    if (identity == null) return;
+    state.tunnel = { tunnelId: identity.id, haConnections, registered: 0, stopping: false, fault: null };
+    const create = tunnelActor({
+      request: () => ({ host, tunnel: identity, haConnections, routes: state.compiled!.routes }),
+      runner: this.#world.runner,
+      log: this.#world.log,
+      hearConnections: (registered) =>
+        this.#context.self.tell({ type: 'tunnel.connections', host, registered }),
+    });
+    this.#context.spawn(host, tunnelSpec(create, this.#world.graceMs));
+    this.#world.log.info({ host, tunnel: identity.id }, 'tunnel opening');
+  }
+
+  #stopTunnel(state: HostState, message: string): void {
+    state.tunnel!.stopping = true;
+    this.#context.stopChild(state.host);
+    this.#world.log.info({ host: state.host }, message);
+  }
+
+  #convergeLedger(state: HostState, held: boolean): void {
+    const step = dueStep(state, held);
+    if (step === null) return;
+    state.stepInFlight = step;
+    const { host, ledger } = state;
+    const input = {
+      host,
+      ingress: this.#assignment.ingress.name,
+      ledger,
+      wanted: state.intent.kind === 'wanted',
+    };
+    this.#context.run(
+      (signal) => carryOut(step, input, this.#world, signal),
+      (result) => ({ type: 'step.done', host, step, result }),
+    );
+  }
+
+  #stepDone({ host, step, result }: Extract<IngressMessage, { type: 'step.done' }>): void {
+    const state = this.#hosts.get(host);
+    if (state === undefined) return;
+    state.stepInFlight = null;
+    if (result.ok) this.#stepSucceeded(state, result.value);
+    else this.#stepFailed(state, step, result.fault);
+  }
+
+  #stepSucceeded(state: HostState, outcome: StepOutcome): void {
+    if (state.fault !== null) this.#notes.stepSucceeded(state.host);
+    state.fault = null;
+    state.attempts = 0;
+    if (outcome.ledger === null) this.#forgotten.set(state.host, state.ledger?.resourceVersion ?? '');
+    else this.#forgotten.delete(state.host);
+    state.ledger = outcome.ledger;
+    state.cleared = outcome.cleared;
+    if (state.intent.kind !== 'unwanted') admitCleared(state);
+    if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
+  }
+
+  #stepFailed(state: HostState, step: string, fault: Fault): void {
+    const { host } = state;
+    const backoff = dispositionOf(fault.code) === 'await-change' ? awaitChangeBackoff : retryBackoff;
+    const delayMs = backoffDelayMs(backoff, state.attempts, this.#world.random());
+    const retryInMs = Math.max(delayMs, fault.retryAfterMs ?? 0);
+    state.fault = fault;
+    state.attempts += 1;
+    state.retry = this.#context.after(retryInMs, { type: 'step.due', host });
+    this.#world.log.warn({ host, step, code: fault.code, detail: fault.message, retryInMs }, 'step failed');
+    this.#notes.stepFailed(host, fault);
+  }
+
+  #retryNow(state: HostState): void {
+    state.retry?.cancel();
+    state.retry = null;
+    state.attempts = 0;
+  }
+
+  #stepDue(host: string): void {
+    const state = this.#hosts.get(host);
+    if (state !== undefined) state.retry = null;
+  }
+
+  #connections(host: string, registered: number): void {
+    const state = this.#hosts.get(host);
+    if (state?.tunnel == null) return;
+    const before = state.tunnel.registered;
+    state.tunnel.registered = registered;
+    this.#world.telemetry.tunnelConnections(host, registered);
+    if (registered > 0) state.tunnel.fault = null;
+    if (before > 0 && registered === 0 && !state.tunnel.stopping) this.#notes.tunnelLost(host);
+    if (registered > 0 && !state.wasUp) {
+      state.wasUp = true;
+      this.#world.telemetry.timeToReady((this.#context.clock.monotonic() - state.wantedSinceMs) / 1000);
+    }
+  }
+
+  /** A host that is through with being removed or released is the supervisor's again. */
+  #finish(state: HostState): void {
+    if (state.tunnel !== null || state.stepInFlight !== null) return;
+    const ingress = this.#assignment.ingress.name;
+    const cleared = state.intent.kind === 'unwanted' && state.ledger === null;
+    if (!state.released && !cleared) return;
+    state.retry?.cancel();
+    this.#hosts.delete(state.host);
+    this.#notes.forget(state.host);
+    this.#world.telemetry.tunnelState(ingress, state.host, null);
+    const type = state.released ? 'host.released' : 'host.cleared';
+    this.#supervisor.tell({ type, ingress, host: state.host });
+  }
+
+  // What users see -------------------------------------------------------------------------------------------
+
+  #report(state: HostState, held: boolean): void {
+    const { settings, ingress } = this.#assignment;
+    const tunnelState = tunnelStateOf(state, settings, held);
+    this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
+    if (state.intent.kind !== 'wanted') return;
+    this.#notes.backends(state.host, state.compiled?.notes ?? []);
+    if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
+    if (tunnelState === 'up') this.#notes.tunnelReady(state.host, state.ledger?.tunnel?.id ?? '');
+  }
+
+  /** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
+  #hostnames(): readonly string[] {
+    const names: string[] = [];
+    for (const state of this.#hosts.values()) {
+      const id = state.ledger?.tunnel?.id;
+      if (id === undefined) continue;
+      const name = tunnelHostname(id);
+      if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.push(name);
+    }
+    return names;
+  }
+
+  #comesBack(state: HostState): boolean {
+    return !state.wasUp && shouldRun(state, this.#assignment.settings, false) && state.tunnel?.fault == null;
+  }
+}

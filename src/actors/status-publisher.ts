@@ -1,0 +1,71 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Result } from '../fault.ts';
+import type { ActorContext } from '../kernel/actor.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import type { IngressMessage } from './messages.ts';
+import type { ActorLog, IngressRef, IngressSink } from './ports.ts';
+
+const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
+
+/**
+ * Keeps an Ingress' status equal to what its actor wants there: one write at a time, the newest wish wins, and
+ * a write that failed is tried again for ever. Owned by one ingress actor, which hands it the outcomes.
+ */
+export class StatusPublisher {
+  readonly #context: ActorContext<IngressMessage>;
+  readonly #world: { readonly sink: IngressSink; readonly log: ActorLog; readonly random: () => number };
+  #published: readonly string[];
+  #writing = false;
+  #waiting = false;
+  #attempts = 0;
+
+  constructor(
+    context: ActorContext<IngressMessage>,
+    world: { readonly sink: IngressSink; readonly log: ActorLog; readonly random: () => number },
+    published: readonly string[],
+  ) {
+    this.#context = context;
+    this.#world = world;
+    this.#published = published;
+  }
+
+  get published(): readonly string[] {
+    return this.#published;
+  }
+
+  /** What the watch says the status is; during a write of our own it is older than what we know. */
+  seen(hostnames: readonly string[]): void {
+    if (!this.#writing) this.#published = hostnames;
+  }
+
+  want(ingress: IngressRef, hostnames: readonly string[]): void {
+    if (this.#writing || this.#waiting || isDeepStrictEqual(hostnames, this.#published)) return;
+    this.#writing = true;
+    this.#context.run(
+      (signal) => this.#world.sink.publish(ingress, hostnames, signal),
+      (result) => ({ type: 'status.written', hostnames, result }),
+    );
+  }
+
+  written(hostnames: readonly string[], result: Result<void>): void {
+    this.#writing = false;
+    if (result.ok) {
+      this.#published = hostnames;
+      this.#attempts = 0;
+      return;
+    }
+    const { code, message: detail, retryAfterMs = 0 } = result.fault;
+    const delayMs = Math.max(
+      backoffDelayMs(retryBackoff, this.#attempts, this.#world.random()),
+      retryAfterMs,
+    );
+    this.#attempts += 1;
+    this.#waiting = true;
+    this.#context.after(delayMs, { type: 'status.due' });
+    this.#world.log.warn({ hostnames, code, detail, retryInMs: delayMs }, 'status not written');
+  }
+
+  due(): void {
+    this.#waiting = false;
+  }
+}

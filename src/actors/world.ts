@@ -1,0 +1,159 @@
+import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
+import { ownerOf } from '../domain/claims.ts';
+import { servicesOf } from '../domain/compile-host.ts';
+import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
+import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
+import { unavailableSettings } from '../domain/notes.ts';
+
+/** The newest state of an Ingress, and the last one that may be acted on. */
+interface KnownIngress {
+  readonly newest: IngressSpec;
+  readonly effective: IngressSpec | null;
+}
+
+/**
+ * The one copy of the world: what the watch told, with the indexes that find whom an event concerns without
+ * looking at everybody. Owned by the supervisor. Each change answers the names of the Ingresses that it touches.
+ */
+export class World {
+  readonly #ingresses = new Map<IngressKey, KnownIngress>();
+  readonly #claims = new Map<string, Map<IngressKey, IngressSpec>>();
+  readonly #interest = new Map<string, Set<IngressKey>>();
+  readonly #services = new Map<string, ServiceSpec>();
+  readonly #slices = new Map<string, Map<string, SliceSpec>>();
+  readonly #serviceOfSlice = new Map<string, string>();
+  readonly #views = new Map<string, BackendView>();
+  readonly #ledger = new Map<string, LedgerEntry>();
+
+  ingress(key: IngressKey): KnownIngress | undefined {
+    return this.#ingresses.get(key);
+  }
+
+  ingressKeys(): Iterable<IngressKey> {
+    return this.#ingresses.keys();
+  }
+
+  ownerOf(host: string): IngressKey | null {
+    return ownerOf(this.#claims.get(host)?.values() ?? []);
+  }
+
+  interestedIn(service: string): ReadonlySet<IngressKey> {
+    return this.#interest.get(service) ?? new Set();
+  }
+
+  ledger(host: string): LedgerEntry | undefined {
+    return this.#ledger.get(host);
+  }
+
+  ledgerEntries(): Iterable<LedgerEntry> {
+    return this.#ledger.values();
+  }
+
+  /** Everything known of one Service name; the same object until something about it changes. */
+  backend(service: string): BackendView {
+    let view = this.#views.get(service);
+    if (view === undefined) {
+      const slices = [...(this.#slices.get(service)?.values() ?? [])];
+      view = { service: this.#services.get(service) ?? null, slices };
+      // Names that nothing is known of are asked for by Ingresses alone and must not pile up here.
+      if (view.service !== null || slices.length > 0) this.#views.set(service, view);
+    }
+    return view;
+  }
+
+  putIngress(spec: IngressSpec): ReadonlySet<IngressKey> {
+    const newest = withUnavailable(spec);
+    const before = this.#ingresses.get(spec.key)?.effective ?? null;
+    const effective = newest.refused ? before : newest;
+    this.#ingresses.set(spec.key, { newest, effective });
+    return this.#reindex(spec.key, before, effective);
+  }
+
+  removeIngress(key: IngressKey): ReadonlySet<IngressKey> {
+    const before = this.#ingresses.get(key)?.effective ?? null;
+    this.#ingresses.delete(key);
+    return this.#reindex(key, before, null);
+  }
+
+  putService(service: ServiceSpec): void {
+    this.#services.set(service.name, service);
+    this.#views.delete(service.name);
+  }
+
+  removeService(name: string): void {
+    this.#services.delete(name);
+    this.#views.delete(name);
+  }
+
+  /** Answers the Services whose endpoints changed: two when the slice moved from one to another. */
+  putSlice(slice: SliceSpec): readonly string[] {
+    const before = this.#serviceOfSlice.get(slice.name);
+    const moved = before !== undefined && before !== slice.service ? this.removeSlice(slice.name) : [];
+    this.#serviceOfSlice.set(slice.name, slice.service);
+    getOrAdd(this.#slices, slice.service, () => new Map<string, SliceSpec>()).set(slice.name, slice);
+    this.#views.delete(slice.service);
+    return [...moved, slice.service];
+  }
+
+  removeSlice(name: string): readonly string[] {
+    const service = this.#serviceOfSlice.get(name);
+    if (service === undefined) return [];
+    this.#serviceOfSlice.delete(name);
+    const slices = this.#slices.get(service);
+    slices?.delete(name);
+    if (slices?.size === 0) this.#slices.delete(service);
+    this.#views.delete(service);
+    return [service];
+  }
+
+  /** False when what is known is as new or newer. */
+  putLedger(entry: LedgerEntry): boolean {
+    const known = this.#ledger.get(entry.host);
+    if (known !== undefined && !isLaterVersion(entry.resourceVersion, known.resourceVersion)) return false;
+    this.#ledger.set(entry.host, entry);
+    return true;
+  }
+
+  removeLedger(host: string): void {
+    this.#ledger.delete(host);
+  }
+
+  #reindex(key: IngressKey, before: IngressSpec | null, after: IngressSpec | null): ReadonlySet<IngressKey> {
+    const touched = new Set([key]);
+    for (const { host } of before?.hosts ?? []) {
+      for (const other of this.#claims.get(host)?.keys() ?? []) touched.add(other);
+      removeFrom(this.#claims, host, key);
+    }
+    for (const { host } of after?.hosts ?? []) {
+      const claimants = getOrAdd(this.#claims, host, () => new Map<IngressKey, IngressSpec>());
+      claimants.set(key, after!);
+      for (const other of claimants.keys()) touched.add(other);
+    }
+    for (const service of servicesOf(before?.hosts ?? [])) removeFrom(this.#interest, service, key);
+    for (const service of servicesOf(after?.hosts ?? [])) {
+      getOrAdd(this.#interest, service, () => new Set<IngressKey>()).add(key);
+    }
+    return touched;
+  }
+}
+
+function withUnavailable(spec: IngressSpec): IngressSpec {
+  const message = unavailableSettings(spec.settings);
+  if (message === null) return spec;
+  return { ...spec, refused: true, problems: [...spec.problems, { where: 'metadata.annotations', message }] };
+}
+
+function getOrAdd<V>(map: Map<string, V>, key: string, create: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = create();
+    map.set(key, value);
+  }
+  return value;
+}
+
+function removeFrom(index: Map<string, Map<string, unknown> | Set<string>>, name: string, key: string): void {
+  const members = index.get(name);
+  members?.delete(key);
+  if (members?.size === 0) index.delete(name);
+}
