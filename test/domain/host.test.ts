@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import { ownerOf } from '../../src/domain/claims.ts';
+import { hostHash, isPublishableHost } from '../../src/domain/host.ts';
+import { defaultOriginSettings, type IngressSpec } from '../../src/domain/ingress.ts';
+import { isLaterVersion } from '../../src/domain/ledger.ts';
+
+describe('hosts', () => {
+  const hosts: readonly [host: string, publishable: boolean][] = [
+    ['app.example.com', true],
+    ['*.example.com', true],
+    ['a-b.c0.example.com', true],
+    ['localhost', false],
+    ['', false],
+    ['*', false],
+    ['*.com', false],
+    ['a.*.com', false],
+    ['App.example.com', false],
+    ['app_1.example.com', false],
+    ['-a.example.com', false],
+    ['a..example.com', false],
+    ['app.example.com.', false],
+    ['app.example.com:80', false],
+    [`${'a'.repeat(64)}.example.com`, false],
+    [`${'a.'.repeat(130)}com`, false],
+  ];
+  for (const [host, publishable] of hosts) {
+    it(`"${host.slice(0, 40)}" ${publishable ? 'is' : 'is not'} a name to publish`, () => {
+      expect(isPublishableHost(host)).to.equal(publishable);
+    });
+  }
+
+  it('hash to something that fits an object name and a label, wildcards too', () => {
+    expect(hostHash('*.example.com')).to.match(/^[0-9a-f]{20}$/);
+    expect(hostHash('*.example.com')).to.not.equal(hostHash('example.com'));
+  });
+});
+
+describe('claims', () => {
+  const spec = (key: string, createdAtMs: number, uid: string): IngressSpec => ({
+    key,
+    uid,
+    createdAtMs,
+    hosts: [],
+    settings: {
+      mode: 'worker',
+      replicas: 1,
+      haConnections: 4,
+      noBackend: 'close',
+      dns: 'managed',
+      originVia: 'service',
+      origin: defaultOriginSettings,
+      access: null,
+    },
+    publishedHostnames: [],
+    problems: [],
+    refused: false,
+  });
+
+  it('go to the oldest Ingress, whoever comes first', () => {
+    expect(ownerOf([spec('young', 2, 'a'), spec('old', 1, 'b')])).to.equal('old');
+  });
+  it('of the same age go to the lower uid, so that all replicas agree', () => {
+    expect(ownerOf([spec('b', 1, 'b'), spec('a', 1, 'a')])).to.equal('a');
+  });
+  it('of nobody go to nobody', () => {
+    expect(ownerOf([])).to.equal(null);
+  });
+});
+
+describe('ledger versions', () => {
+  it('compare as numbers, not as text', () => {
+    expect(isLaterVersion('10', '9')).to.equal(true);
+    expect(isLaterVersion('9', '10')).to.equal(false);
+    expect(isLaterVersion('9', '9')).to.equal(false);
+  });
+  it('that are no numbers are later when they differ', () => {
+    expect(isLaterVersion('x', '9')).to.equal(true);
+  });
+});
