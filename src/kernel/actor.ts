@@ -23,7 +23,10 @@ export interface Actor<M> {
   childEnded?(name: string, ending: Ending): void;
   /** A child failed and will be started again after `delayMs`. */
   childFailed?(name: string, fault: Fault, delayMs: number): void;
-  /** Asked to stop: finish, release, resolve. Bounded by `stopWithinMs`. Also called before a restart. */
+  /**
+   * Asked to stop: finish, release, resolve. Bounded by `stopWithinMs`. Also called before a restart. Its
+   * children have ended before; messages are not received any more.
+   */
   stop?(): void | Promise<void>;
 }
 
@@ -36,11 +39,16 @@ export type Ending =
 
 /** Given to the factory at every start; dies with that incarnation. */
 export interface ActorContext<M> {
+  /**
+   * What is told to this reference is for this incarnation only: a callback that outlives it reaches a dead
+   * letter, never the next incarnation. The reference that `spawn` gives outlives restarts.
+   */
   readonly self: ActorRef<M>;
   readonly path: string;
   readonly clock: Clock;
   /** Aborted when this incarnation begins to stop or has failed. */
   readonly signal: AbortSignal;
+  /** A name is free again once `childEnded` was heard; a name that is taken is a bug and throws. */
   spawn<C>(name: string, spec: ChildSpec<C>): ActorRef<C>;
   /** Ask, wait, kill. `childEnded` follows. Unknown names are ignored. */
   stopChild(name: string): void;
@@ -54,6 +62,8 @@ export interface ActorContext<M> {
   run<T>(effect: (signal: AbortSignal) => Promise<T>, toMessage: (value: T) => M): void;
   /** Fails this actor as if `receive` had thrown. */
   fail(fault: Fault): void;
+  /** Ends this actor normally, its work being done. Only a `permanent` one is started again. */
+  finish(): void;
 }
 
 /** Erlang's restart types: always, only after a failure, never. */
@@ -67,7 +77,7 @@ export interface ChildSpec<M> {
   readonly restart: Restart;
   readonly backoff: Backoff;
   readonly intensity: Intensity;
-  /** How long `stop` may take before the actor is killed, milliseconds. */
+  /** How long a running `receive` and then `stop` may take together before the actor is killed, milliseconds. */
   readonly stopWithinMs: number;
   /** Newest wins: a waiting message with the same key is replaced in place. Undefined: never replaced. */
   readonly keyOf?: (message: M) => string | undefined;
