@@ -1,0 +1,35 @@
+import type { Clock } from '../time/clock.ts';
+
+/** A signal that follows another one and also aborts by itself when its time is over. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  /** Counts the whole time from now on. */
+  restart(): void;
+  /** No end by time any more; the outer signal is still followed. */
+  disarm(): void;
+  /** Ends both. The owner calls it on every path; idempotent. */
+  release(): void;
+}
+
+/** `reason` is what the signal is aborted with when the time is over. */
+export function deadline(clock: Clock, delayMs: number, outer: AbortSignal, reason: Error): Deadline {
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(outer.reason);
+  const arm = () => clock.after(delayMs, () => controller.abort(reason));
+  let timer = arm();
+  const disarm = (): void => timer.cancel();
+  if (outer.aborted) follow();
+  else outer.addEventListener('abort', follow, { once: true });
+  return {
+    signal: controller.signal,
+    restart() {
+      timer.cancel();
+      timer = arm();
+    },
+    disarm,
+    release() {
+      timer.cancel();
+      outer.removeEventListener('abort', follow);
+    },
+  };
+}

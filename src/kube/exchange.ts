@@ -1,0 +1,58 @@
+import http, { type IncomingMessage } from 'node:http';
+import https, { type RequestOptions } from 'node:https';
+import { FaultError, fault } from '../fault.ts';
+
+/**
+ * Sends one request and resolves with the head of its answer. The abort of `signal` ends the request and, later,
+ * the answer's stream, both with the signal's reason.
+ */
+export function send(
+  options: RequestOptions & { readonly protocol: string },
+  body: string | undefined,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const request = (options.protocol === 'http:' ? http : https).request(options);
+    let response: IncomingMessage | undefined;
+    const abort = (): void => {
+      const reason = signal.reason instanceof Error ? signal.reason : new Error('aborted');
+      (response ?? request).destroy(reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    request.once('close', () => signal.removeEventListener('abort', abort));
+    // Stays for the whole life: what happens after the head is told by the answer's stream as well.
+    request.on('error', reject);
+    request.once('response', (head) => {
+      response = head;
+      resolve(head);
+    });
+    request.end(body);
+  });
+}
+
+/** The whole answer as text; fails with a `FaultError` beyond `maxBytes`, and the connection is given up. */
+export async function readText(response: IncomingMessage, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new FaultError(
+        fault('kube-refused', `an answer of the API server is longer than ${maxBytes} bytes`),
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** `work`, or the signal's reason as soon as it is aborted; for work that takes no signal itself. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

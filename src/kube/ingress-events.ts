@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import type { IngressRef } from '../actors/ports.ts';
+import type { EventNote } from '../domain/event.ts';
+import type { Logger } from '../log.ts';
+import { type Clock, sleep } from '../time/clock.ts';
+import type { KubeClient } from './client.ts';
+
+/** A repeat within this time counts up the Event that is there; the API server keeps Events for an hour. */
+const repeatWindowMs = 600_000;
+/** Events that are remembered for that, and at most that many wait to be written. */
+const maxRemembered = 1_000;
+const maxWaiting = 1_000;
+/** Ten writes a second, so that a thousand Ingresses that come up together do not drown the API server. */
+const spacingMs = 100;
+/** Limits of the Event API (validation of core/v1 Event). */
+const maxMessageLength = 1_024;
+const maxNameLength = 253;
+
+const component = 'cloudflare-warp-ingress';
+
+/** Writes Events on Ingresses, best effort: what cannot be written is logged and forgotten. */
+export interface IngressEvents {
+  /** Never throws, never waits. The same reason and message again is counted on the same Event. */
+  note(ingress: IngressRef, note: EventNote): void;
+  /** Gives up what waits; resolves when nothing is under way any more. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** One Event as it should be. `name` is its object's name. */
+interface Occurrence {
+  readonly ingress: IngressRef;
+  readonly note: EventNote;
+  readonly name: string;
+  readonly firstAtMs: number;
+  lastAtMs: number;
+  count: number;
+  waiting: boolean;
+  created: boolean;
+}
+
+/** `instance` tells several controllers apart in the Events: the pod's name. Owns one loop, ended by `close`. */
+export function createIngressEvents(
+  client: KubeClient,
+  { clock, log, instance }: { readonly clock: Clock; readonly log: Logger; readonly instance: string },
+): IngressEvents {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  /** In the order of the last note, so that the first is the one to forget. */
+  const remembered = new Map<string, Occurrence>();
+  const waiting: Occurrence[] = [];
+  let writing: Promise<void> | null = null;
+
+  function note(ingress: IngressRef, given: EventNote): void {
+    if (signal.aborted) return;
+    const nowMs = clock.now();
+    const key = JSON.stringify([ingress.uid, given.type, given.reason, given.message]);
+    const before = remembered.get(key);
+    const repeats = before !== undefined && nowMs - before.lastAtMs < repeatWindowMs;
+    const occurrence = repeats ? before : newOccurrence(ingress, given, key, nowMs);
+    if (repeats) {
+      occurrence.count += 1;
+      occurrence.lastAtMs = nowMs;
+    }
+    if (!occurrence.waiting) {
+      if (waiting.length >= maxWaiting) {
+        log.warn({ ingress: ingress.name, reason: given.reason }, 'too many events wait; one is dropped');
+        return;
+      }
+      occurrence.waiting = true;
+      waiting.push(occurrence);
+    }
+    remembered.delete(key);
+    remembered.set(key, occurrence);
+    const [oldest] = remembered.keys();
+    if (remembered.size > maxRemembered && oldest !== undefined) remembered.delete(oldest);
+    writing ??= write().finally(() => {
+      writing = null;
+    });
+  }
+
+  async function write(): Promise<void> {
+    for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+      next.waiting = false;
+      const written = next.created ? await countUp(next) : await create(next);
+      if (!written.ok && !signal.aborted) {
+        const { code, message: detail } = written.fault;
+        log.warn({ ingress: next.ingress.name, reason: next.note.reason, code, detail }, 'event not written');
+      }
+      await sleep(clock, spacingMs, signal).catch(() => {});
+    }
+  }
+
+  async function create(occurrence: Occurrence) {
+    const body = eventBody(occurrence, client.namespace, instance);
+    const answer = await client.call({ method: 'POST', resource: 'events', body }, signal);
+    if (answer.ok) occurrence.created = true;
+    return answer;
+  }
+
+  async function countUp(occurrence: Occurrence) {
+    const { name, count, lastAtMs } = occurrence;
+    const body = { count, lastTimestamp: timestamp(lastAtMs) };
+    const answer = await client.call({ method: 'PATCH', resource: 'events', name, body }, signal);
+    // The API server has forgotten it before we did.
+    return !answer.ok && answer.fault.code === 'kube-not-found' ? create(occurrence) : answer;
+  }
+
+  return {
+    note,
+    async close() {
+      stopping.abort();
+      waiting.length = 0;
+      await writing;
+    },
+  };
+}
+
+function newOccurrence(ingress: IngressRef, note: EventNote, key: string, nowMs: number): Occurrence {
+  const hash = createHash('sha256').update(`${key}${nowMs}`).digest('hex').slice(0, 16);
+  // A name may not end a label in `-` or `.` before the dot that follows.
+  const prefix = ingress.name.slice(0, maxNameLength - hash.length - 1).replace(/[^a-z0-9]+$/, '');
+  const name = `${prefix}.${hash}`;
+  return { ingress, note, name, firstAtMs: nowMs, lastAtMs: nowMs, count: 1, waiting: false, created: false };
+}
+
+/** Core Events, not `events.k8s.io`: both are the same objects, and `kubectl describe` shows their count. */
+function eventBody(occurrence: Occurrence, namespace: string, instance: string): object {
+  const { ingress, note, name, count } = occurrence;
+  const { type, reason, message } = note;
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name, namespace },
+    involvedObject: {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      name: ingress.name,
+      namespace,
+      uid: ingress.uid,
+    },
+    type,
+    reason,
+    message: message.length > maxMessageLength ? `${message.slice(0, maxMessageLength - 1)}…` : message,
+    count,
+    firstTimestamp: timestamp(occurrence.firstAtMs),
+    lastTimestamp: timestamp(occurrence.lastAtMs),
+    source: { component, host: instance },
+    reportingComponent: component,
+    reportingInstance: instance,
+  };
+}
+
+/** metav1.Time has whole seconds. */
+function timestamp(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { hostHash } from '../domain/host.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import { failed, ok, type Result } from '../fault.ts';
+import { parseMeta } from './parse-meta.ts';
+
+/*
+ * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`; with a tunnel also
+ * `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
+ * as a whole or not at all. No owner reference: the ledger outlives the Ingress.
+ */
+
+/** Its value is `hostHash(host)`: what ledgers are listed by. */
+export const hostHashLabel = 'cloudflare-warp/host-hash';
+const hostAnnotation = 'cloudflare-warp/host';
+const managedByLabel = 'app.kubernetes.io/managed-by';
+
+export function ledgerSecretName(host: string): string {
+  return `cloudflare-warp-${hostHash(host)}`;
+}
+
+/** A connector token is a few hundred bytes; names at most 253. */
+const maxValueLength = 16_384;
+const secretShape = z.object({ data: z.record(z.string(), z.string().max(maxValueLength)).nullish() });
+
+/**
+ * What a create or a merge patch carries; absent groups are null, which a patch removes and a create drops. With
+ * a resourceVersion the API server refuses the write when the Secret is another one by now.
+ */
+export function ledgerSecretBody(entry: LedgerEntry): object {
+  const { host, ingress, identity, tunnelName, tunnel, dns, resourceVersion } = entry;
+  const create = resourceVersion === '';
+  const values: Record<string, string | null> = {
+    host,
+    ingress,
+    identity,
+    'tunnel-name': tunnelName,
+    'account-id': tunnel?.accountId ?? null,
+    'tunnel-id': tunnel?.id ?? null,
+    token: tunnel?.token ?? null,
+    'zone-id': dns?.zoneId ?? null,
+    'cname-id': dns?.cnameId ?? null,
+    'txt-id': dns?.txtId ?? null,
+  };
+  const data = Object.entries(values)
+    .filter(([, value]) => value !== null || !create)
+    .map(([key, value]) => [key, value === null ? null : Buffer.from(value).toString('base64')] as const);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: ledgerSecretName(host),
+      ...(create ? {} : { resourceVersion }),
+      labels: { [hostHashLabel]: hostHash(host), [managedByLabel]: 'cloudflare-warp-ingress' },
+      annotations: { [hostAnnotation]: host },
+    },
+    ...(create ? { type: 'Opaque' } : {}),
+    data: Object.fromEntries(data),
+  };
+}
+
+/** The entry in a Secret, or what keeps it from being one. Pure, never throws; the message has no value of it. */
+export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
+  const meta = parseMeta(object);
+  const parsed = secretShape.safeParse(object);
+  if (meta === null || !parsed.success) return failed('kube-refused', 'this is no Secret');
+  const values = new Map<string, string>();
+  for (const [key, text] of Object.entries(parsed.data.data ?? {})) {
+    values.set(key, Buffer.from(text, 'base64').toString('utf8'));
+  }
+  const of = (key: string): string => values.get(key) ?? '';
+  const [host, ingress, identity, tunnelName] = [
+    of('host'),
+    of('ingress'),
+    of('identity'),
+    of('tunnel-name'),
+  ];
+  const seen = `Secret ${meta.name}`;
+  if (host === '' || ingress === '' || identity === '' || tunnelName === '') {
+    return failed(
+      'kube-refused',
+      `${seen} is no ledger: expected host, ingress, identity and tunnel-name in it`,
+    );
+  }
+  if (meta.name !== ledgerSecretName(host)) {
+    return failed(
+      'kube-refused',
+      `${seen} is no ledger of its host: expected the name ${ledgerSecretName(host)}`,
+    );
+  }
+  const [accountId, id, token] = [of('account-id'), of('tunnel-id'), of('token')];
+  const [zoneId, cnameId, txtId] = [of('zone-id'), of('cname-id'), of('txt-id')];
+  return ok({
+    host,
+    ingress,
+    identity,
+    tunnelName,
+    tunnel: accountId && id && token ? { accountId, id, token } : null,
+    dns: zoneId && cnameId && txtId ? { zoneId, cnameId, txtId } : null,
+    resourceVersion: meta.resourceVersion,
+  });
+}
+
+/** Whether two entries say the same, whatever their resourceVersions. */
+export function sameLedger(a: LedgerEntry, b: LedgerEntry): boolean {
+  return (
+    JSON.stringify(ledgerSecretBody({ ...a, resourceVersion: '-' })) ===
+    JSON.stringify(ledgerSecretBody({ ...b, resourceVersion: '-' }))
+  );
+}

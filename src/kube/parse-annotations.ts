@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { isPublishableHost } from '../domain/host.ts';
+import type { IngressSettings, Problem } from '../domain/ingress.ts';
+import { parseDurationMs } from '../time/duration.ts';
+
+/** Every annotation of ours begins with it; a key behind it that we do not know is refused, not overlooked. */
+export const annotationPrefix = 'cloudflare-warp/';
+
+/** How much of a value is repeated in a message. */
+const maxQuotedLength = 64;
+const maxDurationMs = 24 * 3_600_000;
+
+const choice = <const T extends string>(...values: readonly [T, ...T[]]) =>
+  z.enum(values, { error: `one of ${values.join(', ')}` });
+
+const flag = choice('true', 'false').transform((value) => value === 'true');
+
+const wholeNumber = (min: number, max: number) => {
+  const error = `a whole number from ${min} to ${max}`;
+  return z
+    .string({ error })
+    .regex(/^\d{1,9}$/, { error })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error });
+};
+
+const duration = (minMs: number) => {
+  const error = `a duration like 30s, 1m30s or 500ms, from ${minMs} ms to 24h`;
+  return z.string({ error }).transform((text, context) => {
+    const ms = parseDurationMs(text);
+    if (ms !== null && ms >= minMs && ms <= maxDurationMs) return ms;
+    context.issues.push({ code: 'custom', message: error, input: text });
+    return z.NEVER;
+  });
+};
+
+const matching = (expected: string, accept: (text: string) => boolean) =>
+  z.string({ error: expected }).refine(accept, { error: expected });
+
+const objectName = matching('the name of a Secret', (text) =>
+  /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(text),
+);
+const serverName = matching(
+  'a host name',
+  (text) => text.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text),
+);
+const hostHeader = matching('a value for the Host header: name or address, optionally with a port', (text) =>
+  /^[\w.:[\]-]{1,255}$/.test(text),
+);
+const accessTeam = matching(
+  'an Access team: its name, or <name>.cloudflareaccess.com',
+  (text) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) || isPublishableHost(text),
+);
+const maxAudiences = 20;
+const audiences = z
+  .string()
+  .transform((text) => text.split(',').map((tag) => tag.trim()))
+  .refine((tags) => tags.length <= maxAudiences && tags.every((tag) => /^[\w-]{1,128}$/.test(tag)), {
+    error: `one to ${maxAudiences} application audience tags, separated by commas`,
+  });
+
+/** The keys without their prefix, as interface and README list them. */
+const schema = z
+  .strictObject({
+    mode: choice('worker', 'pod'),
+    replicas: wholeNumber(1, 25),
+    'ha-connections': wholeNumber(1, 4),
+    'no-backend': choice('close', '503'),
+    dns: choice('managed', 'off'),
+    'origin-via': choice('service', 'endpoints'),
+    'backend-protocol': choice('http', 'https', 'h2c', 'tcp'),
+    'origin-server-name': serverName,
+    'no-tls-verify': flag,
+    'ca-secret': objectName,
+    'http-host-header': hostHeader,
+    'connect-timeout': duration(1),
+    'keepalive-timeout': duration(0),
+    'keepalive-connections': wholeNumber(0, 100_000),
+    'http2-origin': flag,
+    'disable-chunked-encoding': flag,
+    'access-team': accessTeam,
+    'access-aud': audiences,
+  })
+  .partial();
+
+export interface ParsedAnnotations {
+  /** The defaults where there is a problem: not to be acted on then. */
+  readonly settings: IngressSettings;
+  readonly problems: readonly Problem[];
+}
+
+/** Our settings among all annotations of an Ingress, over the controller's defaults. */
+export function parseAnnotations(
+  annotations: Readonly<Record<string, unknown>>,
+  defaults: IngressSettings,
+): ParsedAnnotations {
+  const ours = Object.entries(annotations).filter(([key]) => key.startsWith(annotationPrefix));
+  if (ours.length === 0) return { settings: defaults, problems: [] };
+
+  const given = Object.fromEntries(
+    ours.map(([key, value]) => [key.slice(annotationPrefix.length), value] as const),
+  );
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) return { settings: defaults, problems: problemsOf(parsed.error, given) };
+
+  const value = parsed.data;
+  const team = value['access-team'];
+  const audience = value['access-aud'];
+  if ((team === undefined) !== (audience === undefined)) {
+    const [has, lacks] = team === undefined ? ['access-aud', 'access-team'] : ['access-team', 'access-aud'];
+    const message = `annotation ${annotationPrefix}${has} is given without ${annotationPrefix}${lacks}: expected both or none`;
+    return { settings: defaults, problems: [{ where: whereOf(has!), message }] };
+  }
+
+  const origin = defaults.origin;
+  const settings: IngressSettings = {
+    mode: value.mode ?? defaults.mode,
+    replicas: value.replicas ?? defaults.replicas,
+    haConnections: value['ha-connections'] ?? defaults.haConnections,
+    noBackend: value['no-backend'] ?? defaults.noBackend,
+    dns: value.dns ?? defaults.dns,
+    originVia: value['origin-via'] ?? defaults.originVia,
+    origin: {
+      protocol: value['backend-protocol'] ?? origin.protocol,
+      serverName: value['origin-server-name'] ?? origin.serverName,
+      verifyTls: invert(value['no-tls-verify']) ?? origin.verifyTls,
+      caSecret: value['ca-secret'] ?? origin.caSecret,
+      hostHeader: value['http-host-header'] ?? origin.hostHeader,
+      connectTimeoutMs: value['connect-timeout'] ?? origin.connectTimeoutMs,
+      keepAliveTimeoutMs: value['keepalive-timeout'] ?? origin.keepAliveTimeoutMs,
+      keepAliveConnections: value['keepalive-connections'] ?? origin.keepAliveConnections,
+      http2: value['http2-origin'] ?? origin.http2,
+      chunkedEncoding: invert(value['disable-chunked-encoding']) ?? origin.chunkedEncoding,
+    },
+    access: team !== undefined && audience !== undefined ? { team, audience } : defaults.access,
+  };
+  return { settings, problems: [] };
+}
+
+/** Cuts and escapes what a user wrote, so that it fits into a sentence. */
+export function quoted(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? typeof value);
+  return JSON.stringify(text.length > maxQuotedLength ? `${text.slice(0, maxQuotedLength)}…` : text);
+}
+
+function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>): readonly Problem[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        where: whereOf(key),
+        message: `annotation ${annotationPrefix}${key.slice(0, maxQuotedLength)} is not known: expected one of ${Object.keys(schema.shape).join(', ')}`,
+      }));
+    }
+    const key = String(issue.path[0]);
+    const message = `annotation ${annotationPrefix}${key} is ${quoted(given[key])}: expected ${issue.message}`;
+    return [{ where: whereOf(key), message }];
+  });
+}
+
+function whereOf(key: string): string {
+  return `metadata.annotations[${annotationPrefix}${key.slice(0, maxQuotedLength)}]`;
+}
+
+function invert(value: boolean | undefined): boolean | undefined {
+  return value === undefined ? undefined : !value;
+}

@@ -1,0 +1,98 @@
+import { type Fault, FaultError, fault, ok, type Result } from '../fault.ts';
+import type { Clock } from '../time/clock.ts';
+import type { KubeClient, Resource } from './client.ts';
+import { deadline } from './deadline.ts';
+import { lineSplitter } from './line-splitter.ts';
+
+/*
+ * How a connection that is dead without a word is noticed, soonest first:
+ *   - the kernel's keep-alive probes, 25 s, when nobody answers at all (`client.ts`);
+ *   - `idleMs`: kube-apiserver sends a bookmark about every minute, so after two and a half of silence something
+ *     in between has forgotten us. A server without bookmarks costs one request in that time;
+ *   - `timeoutSeconds`, 5 to 10 minutes at random, after which the server ends the watch, and `ageSlackMs` later
+ *     we do, also when somebody in between keeps sending.
+ */
+const idleMs = 150_000;
+const minWatchSeconds = 300;
+const maxWatchSeconds = 600;
+const ageSlackMs = 30_000;
+/** etcd refuses objects above 1.5 MiB (`--max-request-bytes`); JSON may take several times as much. */
+const maxLineBytes = 16 * 2 ** 20;
+
+export interface WatchStream {
+  readonly client: KubeClient;
+  readonly resource: Resource;
+  readonly labelSelector: string | undefined;
+  /** Events after this one are sent. */
+  readonly resourceVersion: string;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: number;
+}
+
+export type StreamEnd =
+  /** The server closed as agreed, `hear` has had enough, or nothing was heard for too long. */
+  | { readonly how: 'ended' | 'enough' | 'idle' }
+  /** A line too long to be read: what it said is lost. */
+  | { readonly how: 'garbled' }
+  | { readonly how: 'failed'; readonly fault: Fault };
+
+/**
+ * One watch request from its begin to its end; `hear` gets each line and answers whether to go on. What `hear`
+ * throws is thrown here. The connection is gone when this has settled.
+ */
+export async function streamLines(
+  { client, resource, labelSelector, resourceVersion, clock, random }: WatchStream,
+  signal: AbortSignal,
+  hear: (line: string) => boolean,
+): Promise<StreamEnd> {
+  const seconds = Math.floor(minWatchSeconds + random * (maxWatchSeconds - minWatchSeconds));
+  const silence = new FaultError(fault('kube-unreachable', 'the watch has fallen silent'));
+  const age = deadline(clock, seconds * 1000 + ageSlackMs, signal, silence);
+  const idle = deadline(clock, idleMs, age.signal, silence);
+  try {
+    const query: Record<string, string> = {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion,
+      timeoutSeconds: String(seconds),
+    };
+    if (labelSelector !== undefined) query.labelSelector = labelSelector;
+    const opened = await client.open({ method: 'GET', resource, query }, idle.signal);
+    if (!opened.ok) return { how: 'failed', fault: opened.fault };
+    const stream = opened.value;
+    try {
+      const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
+      const lines = lineSplitter(maxLineBytes);
+      while (true) {
+        const chunk = await nextChunk(chunks);
+        if (!chunk.ok) {
+          return chunk.fault === silence.fault ? { how: 'idle' } : { how: 'failed', fault: chunk.fault };
+        }
+        // Half a line at the end is nothing lost: the next watch begins before it.
+        if (chunk.value === null) return { how: 'ended' };
+        idle.restart();
+        const complete = lines.push(chunk.value);
+        if (complete === null) return { how: 'garbled' };
+        for (const line of complete) if (!hear(line)) return { how: 'enough' };
+      }
+    } finally {
+      stream.destroy();
+    }
+  } finally {
+    idle.release();
+    age.release();
+  }
+}
+
+/** Null at the end of the stream. */
+async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<Result<Buffer | null>> {
+  try {
+    const next = await chunks.next();
+    return ok(next.done ? null : next.value);
+  } catch (thrown) {
+    if (thrown instanceof FaultError) return { ok: false, fault: thrown.fault };
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    return { ok: false, fault: fault('kube-unreachable', `the watch broke: ${message || code}`) };
+  }
+}

@@ -1,0 +1,229 @@
+import { isLaterVersion } from '../domain/ledger.ts';
+import { type Fault, fault, faultOf, unreachable } from '../fault.ts';
+import type { Logger } from '../log.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import { type Clock, sleep } from '../time/clock.ts';
+import type { KubeClient, Resource } from './client.ts';
+import { parseEvent, parsePage } from './watch-event.ts';
+import { streamLines } from './watch-stream.ts';
+
+/*
+ * List, then watch from there, for ever. Nothing is ever lost: while the history is unbroken the watch goes on
+ * from the last resourceVersion that it heard (bookmarks included). After any doubt (410, a line that cannot be
+ * read, a server whose history went back) everything is listed and told again, and what is not in the list any
+ * more is told as removed. Kept are names, never objects.
+ */
+
+/** Objects per request; a list is as many requests as it takes. */
+const pageSize = 500;
+const backoff: Backoff = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 60_000 };
+/** After so many failures in a row it may be our resourceVersion that the server cannot serve. */
+const failuresBeforeRelist = 3;
+
+export interface WatchOptions {
+  readonly client: KubeClient;
+  readonly resource: Resource;
+  readonly labelSelector?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: WatchTelemetry;
+  /** In [0, 1): spreads timeouts and retries. */
+  readonly random: () => number;
+  /** The object as it is now. Must not keep it. What is thrown here is logged, and everything is told again. */
+  readonly present: (name: string, object: unknown) => void;
+  /** Gone, as of this resourceVersion. Told only for what was told as present. */
+  readonly removed: (name: string, resourceVersion: string) => void;
+  /** Everything there is has been told. After every list. */
+  readonly listed: () => void;
+}
+
+/** What is counted; `kind` is the resource. Cheap, never throws. */
+export interface WatchTelemetry {
+  /** `listed` (by a list), `added`, `modified`, `deleted`, `bookmark`, `error`. */
+  events(kind: string, type: string): void;
+  restarts(kind: string, reason: RestartReason): void;
+}
+
+/** Why a watch ended and another one began. `ended`: by the server, as agreed. */
+export type RestartReason = 'ended' | 'idle' | 'expired' | 'garbled' | 'refused' | 'unreachable' | 'bug';
+
+export interface Watch {
+  /** Nothing is told from now on; resolves when the connection is gone too. Idempotent. */
+  stop(): Promise<void>;
+}
+
+interface Ending {
+  readonly reason: RestartReason;
+  /** From where to go on without a gap; null: list again. */
+  readonly resumeAt: string | null;
+  readonly fault: Fault | null;
+}
+
+/** Endings that are nobody's failure: the next life begins at once, unless they come too fast. */
+const peaceful: ReadonlySet<RestartReason> = new Set(['ended', 'idle', 'expired']);
+
+/** Starts at once and goes on until `stop`. Owns its connection and its timers. */
+export function startWatch(options: WatchOptions): Watch {
+  const { client, resource, clock, log, telemetry, random } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const known = new Set<string>();
+  const labelled: Record<string, string> =
+    options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector };
+  /** False for one list after the token of a next page has expired: then all comes in one answer. */
+  let paged = true;
+
+  async function run(): Promise<void> {
+    let resumeAt: string | null = null;
+    let failures = 0;
+    while (!signal.aborted) {
+      const startedMs = clock.monotonic();
+      const ending = await oneLife(resumeAt);
+      if (signal.aborted) return;
+      if (clock.monotonic() - startedMs >= backoff.healthyAfterMs) failures = 0;
+      const atOnce = failures === 0 && peaceful.has(ending.reason);
+      const delayMs = atOnce
+        ? 0
+        : Math.max(backoffDelayMs(backoff, failures, random()), ending.fault?.retryAfterMs ?? 0);
+      failures += 1;
+      resumeAt = failures > failuresBeforeRelist ? null : ending.resumeAt;
+      report(ending, resumeAt, delayMs);
+      if (delayMs > 0) await sleep(clock, delayMs, signal).catch(() => {});
+    }
+  }
+
+  async function oneLife(resumeAt: string | null): Promise<Ending> {
+    try {
+      if (resumeAt !== null) return await follow(resumeAt);
+      const listed = await list();
+      return typeof listed === 'string' ? await follow(listed) : listed;
+    } catch (thrown) {
+      return { reason: 'bug', resumeAt: null, fault: faultOf(thrown) };
+    }
+  }
+
+  /** Tells everything there is; the resourceVersion to watch from, or why there is none. */
+  async function list(): Promise<string | Ending> {
+    const seen = new Set<string>();
+    let next = '';
+    const limit: Record<string, string> = paged ? { limit: String(pageSize) } : {};
+    paged = true;
+    while (true) {
+      const query = { ...limit, ...labelled, ...(next === '' ? {} : { continue: next }) };
+      const answer = await client.call({ method: 'GET', resource, query }, signal);
+      if (signal.aborted) return stopped;
+      if (!answer.ok) {
+        paged = answer.fault.code !== 'kube-expired';
+        return failed(answer.fault, null);
+      }
+      const page = parsePage(answer.value);
+      if (page === null) return garbled('a list is not of the expected form');
+      for (const { name, object } of page.items) {
+        seen.add(name);
+        tellPresent(name, object, 'listed');
+      }
+      next = page.next;
+      if (next !== '') continue;
+      for (const name of known) if (!seen.has(name)) tellRemoved(name, page.resourceVersion);
+      options.listed();
+      return page.resourceVersion;
+    }
+  }
+
+  async function follow(from: string): Promise<Ending> {
+    let at = from;
+    let verdict: Ending = stopped;
+    const hear = (line: string): boolean => {
+      if (signal.aborted) return false;
+      const heard = hearLine(line, at);
+      if (typeof heard === 'string') at = heard;
+      else verdict = heard;
+      return typeof heard === 'string';
+    };
+    const { labelSelector } = options;
+    const stream = { client, resource, labelSelector, resourceVersion: from, clock, random: random() };
+    const end = await streamLines(stream, signal, hear);
+    switch (end.how) {
+      case 'ended':
+      case 'idle':
+        return { reason: end.how, resumeAt: at, fault: null };
+      case 'enough':
+        return verdict;
+      case 'garbled':
+        return garbled('a line is too long');
+      case 'failed':
+        return failed(end.fault, at);
+      default:
+        return unreachable(end);
+    }
+  }
+
+  /** The resourceVersion after this line, or the end that it means. */
+  function hearLine(line: string, at: string): string | Ending {
+    const event = parseEvent(line);
+    if (event === null) return garbled('a line is no event');
+    telemetry.events(resource, event.type);
+    // Not only 410: a server that cannot go on from here is not asked for the same again.
+    if (event.type === 'error') return failed(event.fault, null);
+    const version = event.resourceVersion;
+    if (isLaterVersion(at, version) && !isLaterVersion(version, at)) {
+      const detail = `the server went back from version ${at} to ${version}`;
+      return { reason: 'expired', resumeAt: null, fault: fault('kube-expired', detail) };
+    }
+    if (event.type === 'deleted') tellRemoved(event.name, version);
+    else if (event.type !== 'bookmark') tellPresent(event.name, event.object);
+    return version;
+  }
+
+  function tellPresent(name: string, object: unknown, counted?: 'listed'): void {
+    if (signal.aborted) return;
+    if (counted !== undefined) telemetry.events(resource, counted);
+    known.add(name);
+    options.present(name, object);
+  }
+
+  function tellRemoved(name: string, resourceVersion: string): void {
+    if (!signal.aborted && known.delete(name)) options.removed(name, resourceVersion);
+  }
+
+  function report({ reason, fault }: Ending, resumeAt: string | null, delayMs: number): void {
+    telemetry.restarts(resource, reason);
+    const level = peaceful.has(reason) ? 'debug' : reason === 'bug' ? 'error' : 'warn';
+    const relist = resumeAt === null;
+    log[level](
+      { kind: resource, reason, code: fault?.code, detail: fault?.message, relist, delayMs },
+      'watch restarts',
+    );
+  }
+
+  const running = run();
+  return {
+    stop() {
+      stopping.abort();
+      return running;
+    },
+  };
+}
+
+const stopped: Ending = { reason: 'ended', resumeAt: null, fault: null };
+
+function garbled(detail: string): Ending {
+  return { reason: 'garbled', resumeAt: null, fault: fault('kube-refused', detail) };
+}
+
+/** `at` is where the history is unbroken up to, if it is. */
+function failed(fault: Fault, at: string | null): Ending {
+  switch (fault.code) {
+    case 'kube-expired':
+      return { reason: 'expired', resumeAt: null, fault };
+    case 'kube-unreachable':
+    case 'stopped':
+      return { reason: 'unreachable', resumeAt: at, fault };
+    case 'kube-forbidden':
+    case 'kube-not-found':
+      return { reason: 'refused', resumeAt: at, fault };
+    default:
+      // 429 says to wait; any other refusal may be about the resourceVersion.
+      return { reason: 'refused', resumeAt: fault.retryAfterMs === undefined ? null : at, fault };
+  }
+}

@@ -1,0 +1,146 @@
+import type { WorldMessage } from '../actors/messages.ts';
+import type { IngressRef } from '../actors/ports.ts';
+import type { EventNote } from '../domain/event.ts';
+import type { IngressSettings } from '../domain/ingress.ts';
+import { unreachable } from '../fault.ts';
+import type { Logger } from '../log.ts';
+import type { Clock } from '../time/clock.ts';
+import type { KubeClient } from './client.ts';
+import { hostHashLabel, parseLedgerSecret } from './ledger-secret.ts';
+import { parseIngress } from './parse-ingress.ts';
+import { parseService } from './parse-service.ts';
+import { parseSlice } from './parse-slice.ts';
+import { startWatch, type Watch, type WatchOptions, type WatchTelemetry } from './watch.ts';
+
+export interface WorldOptions {
+  readonly client: KubeClient;
+  readonly ingressClass: string;
+  /** What an Ingress without annotations gets. */
+  readonly defaults: IngressSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: WatchTelemetry;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  readonly tell: (message: WorldMessage) => void;
+  /** An Ingress that is not ours and yet names us: its user should hear that (`IngressSink.event`). */
+  readonly notice: (ingress: IngressRef, note: EventNote) => void;
+}
+
+export interface World {
+  /** Nothing is told from now on; resolves when the connections are gone. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Watches the Ingresses, Services, EndpointSlices and ledger Secrets of one namespace and tells each change as
+ * one message; `world.synced` once, after all four have been listed and told. Keeps names, for Ingresses that
+ * were told as ours, and the hosts of ledgers; the copy of the world is the receiver's.
+ */
+export function startWorld(options: WorldOptions): World {
+  const { client, clock, log, telemetry, tell } = options;
+  const common = { client, clock, log, telemetry, random: options.random ?? Math.random };
+  const waitingFor = new Set<WatchOptions['resource']>([
+    'ingresses',
+    'services',
+    'endpointslices',
+    'secrets',
+  ]);
+
+  function watch(kind: Omit<WatchOptions, keyof typeof common | 'listed'>): Watch {
+    const listed = (): void => {
+      if (waitingFor.delete(kind.resource) && waitingFor.size === 0) tell({ type: 'world.synced' });
+    };
+    return startWatch({ ...common, ...kind, listed });
+  }
+
+  const unreadable = (kind: string, name: string, detail?: string): void =>
+    log.warn({ kind, name, detail }, 'object cannot be read and is passed over');
+
+  const watches = [
+    watch({ resource: 'ingresses', ...ingressSide(options, unreadable) }),
+    watch({
+      resource: 'services',
+      present: (name, object) => {
+        const service = parseService(object);
+        if (service === null) unreadable('services', name);
+        else tell({ type: 'service.present', service });
+      },
+      removed: (name) => tell({ type: 'service.removed', name }),
+    }),
+    watch({ resource: 'endpointslices', ...sliceSide(tell) }),
+    watch({ resource: 'secrets', labelSelector: hostHashLabel, ...ledgerSide(tell, unreadable) }),
+  ];
+  return {
+    async stop() {
+      await Promise.all(watches.map((each) => each.stop()));
+    },
+  };
+}
+
+type Side = Pick<WatchOptions, 'present' | 'removed'>;
+type Unreadable = (kind: string, name: string, detail?: string) => void;
+
+function ingressSide({ ingressClass, defaults, tell, notice }: WorldOptions, unreadable: Unreadable): Side {
+  const told = new Set<string>();
+  const removed = (name: string): void => {
+    if (told.delete(name)) tell({ type: 'ingress.removed', key: name });
+  };
+  return {
+    removed,
+    present(name, object) {
+      const parsed = parseIngress(object, { ingressClass, defaults });
+      switch (parsed.kind) {
+        case 'ours':
+          told.add(name);
+          return tell({ type: 'ingress.present', spec: parsed.spec });
+        case 'foreign':
+          if (parsed.conflict !== null) {
+            const { message } = parsed.conflict;
+            notice({ name, uid: parsed.uid }, { type: 'Warning', reason: 'InvalidIngress', message });
+          }
+          return removed(name);
+        case 'unreadable':
+          // "Cannot be read" is not "is gone": what was told before stays.
+          return unreadable('ingresses', name);
+        default:
+          return unreachable(parsed);
+      }
+    },
+  };
+}
+
+/** A slice without a Service (others may write such) concerns nobody here. */
+function sliceSide(tell: WorldOptions['tell']): Side {
+  const told = new Set<string>();
+  const removed = (name: string): void => {
+    if (told.delete(name)) tell({ type: 'slice.removed', name });
+  };
+  return {
+    removed,
+    present(name, object) {
+      const slice = parseSlice(object);
+      if (slice === null) return removed(name);
+      told.add(name);
+      tell({ type: 'slice.present', slice });
+    },
+  };
+}
+
+function ledgerSide(tell: WorldOptions['tell'], unreadable: Unreadable): Side {
+  const hosts = new Map<string, string>();
+  return {
+    present(name, object) {
+      const parsed = parseLedgerSecret(object);
+      if (!parsed.ok) return unreadable('secrets', name, parsed.fault.message);
+      hosts.set(name, parsed.value.host);
+      tell({ type: 'ledger.present', entry: parsed.value });
+    },
+    removed(name, resourceVersion) {
+      const host = hosts.get(name);
+      if (host === undefined) return;
+      hosts.delete(name);
+      tell({ type: 'ledger.removed', host, resourceVersion });
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Surroundings } from '../../../src/kube/access.ts';
+import { connectKube } from '../../../src/kube/client.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { ScriptedKube } from '../../support/scripted-kube.ts';
+
+describe('kube client', () => {
+  let kube: ScriptedKube;
+  let dir: string;
+  let clock: ManualClock;
+  const { signal } = new AbortController();
+
+  beforeEach(async () => {
+    kube = await ScriptedKube.start();
+    dir = await mkdtemp(join(tmpdir(), 'kube-client-'));
+    clock = new ManualClock();
+  });
+  afterEach(async () => {
+    expect(clock.pendingTimers, 'timers left behind').to.equal(0);
+    await kube.close();
+    await rm(dir, { recursive: true });
+  });
+
+  const nowhere = (): Surroundings => ({ env: {}, serviceAccountDir: join(dir, 'none'), home: dir });
+
+  describe('finds the cluster and the namespace', () => {
+    it('in the kubeconfig and its context', async () => {
+      const kubeconfig = await kube.kubeconfig({ namespace: 'web' });
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      expect(connected.ok && connected.value.namespace).to.equal('web');
+      expect(connected.ok && connected.value.server).to.equal(`${kube.url}/`);
+    });
+
+    it('with the namespace that was asked for before all others', async () => {
+      const kubeconfig = await kube.kubeconfig({ namespace: 'web' });
+      const connected = await connectKube({ kubeconfig, namespace: 'shop' }, clock, nowhere());
+      expect(connected.ok && connected.value.namespace).to.equal('shop');
+    });
+
+    it('with `default` where nothing names one', async () => {
+      const kubeconfig = await kube.kubeconfig({});
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      expect(connected.ok && connected.value.namespace).to.equal('default');
+    });
+
+    it('by the service account of a pod', async () => {
+      await writeFile(join(dir, 'token'), 'tok\n');
+      await writeFile(join(dir, 'namespace'), 'own\n');
+      const env = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
+      const pod = { env, serviceAccountDir: dir, home: dir };
+      const connected = await connectKube({ kubeconfig: null, namespace: null }, clock, pod);
+      expect(connected.ok && connected.value.namespace).to.equal('own');
+      expect(connected.ok && connected.value.server).to.equal('https://[fd00::1]/');
+    });
+
+    it('merging several kubeconfigs, the first context wins', async () => {
+      const other = join(dir, 'other');
+      await writeFile(
+        other,
+        JSON.stringify({ 'current-context': 'far', contexts: [], clusters: [], users: [] }),
+      );
+      const kubeconfig = `${await kube.kubeconfig()}:${other}`;
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      expect(connected.ok && connected.value.server).to.equal(`${kube.url}/`);
+    });
+  });
+
+  describe('says what is wrong with the configuration', () => {
+    const faultOf = async (kubeconfig: string | null): Promise<string> => {
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      return connected.ok ? 'connected' : `${connected.fault.code}: ${connected.fault.message}`;
+    };
+
+    it('no kubeconfig anywhere', async () => {
+      expect(await faultOf(null)).to.match(/^config-invalid: no way to a cluster/);
+    });
+    it('a file that is not there', async () => {
+      expect(await faultOf(join(dir, 'none'))).to.match(
+        /^config-invalid: kubeconfig .*none cannot be read: ENOENT/,
+      );
+    });
+    for (const [name, text] of [
+      ['an empty file', ''],
+      ['no YAML', '{[:'],
+      ['a list', '- 1'],
+      ['a context that does not exist', '{current-context: x, clusters: [], contexts: [], users: []}'],
+      [
+        'a cluster without server',
+        '{current-context: x, clusters: [{name: c, cluster: {}}], users: [], contexts: [{name: x, context: {cluster: c, user: u}}]}',
+      ],
+      [
+        'a server that is no URL',
+        '{current-context: x, clusters: [{name: c, cluster: {server: "ftp://x"}}], users: [], contexts: [{name: x, context: {cluster: c, user: u}}]}',
+      ],
+    ] as const) {
+      it(name, async () => {
+        await writeFile(join(dir, 'bad'), text);
+        expect(await faultOf(join(dir, 'bad'))).to.match(/^config-invalid: kubeconfig .*bad.*: .+/);
+      });
+    }
+  });
+
+  it('asks in its namespace, with its credentials', async () => {
+    const client = await kube.client(clock);
+    const answer = client.call(
+      { method: 'GET', resource: 'ingresses', name: 'a', subresource: 'status' },
+      signal,
+    );
+    const call = await kube.next('GET /apis/networking.k8s.io/v1/namespaces/web/ingresses/a/status');
+    expect(call.headers.authorization).to.equal('Bearer tok');
+    call.json(200, { kind: 'Ingress' });
+    expect(await answer).to.deep.equal({ ok: true, value: { kind: 'Ingress' } });
+  });
+
+  it('reads the UID of its namespace', async () => {
+    const client = await kube.client(clock);
+    const uid = client.readNamespaceUid(signal);
+    (await kube.next('GET /api/v1/namespaces/web')).json(200, { metadata: { name: 'web', uid: 'u-1' } });
+    expect(await uid).to.deep.equal({ ok: true, value: 'u-1' });
+  });
+
+  describe('names what the server refuses', () => {
+    for (const [status, code] of [
+      [401, 'kube-forbidden'],
+      [403, 'kube-forbidden'],
+      [404, 'kube-not-found'],
+      [409, 'kube-conflict'],
+      [410, 'kube-expired'],
+      [422, 'kube-refused'],
+      [429, 'kube-refused'],
+      [500, 'kube-unreachable'],
+      [302, 'kube-refused'],
+    ] as const) {
+      it(`${status} is ${code}`, async () => {
+        const client = await kube.client(clock);
+        const answer = client.call({ method: 'GET', resource: 'secrets', name: 'a' }, signal);
+        (await kube.next('GET /secrets/a')).refuse(status, 'because', { 'retry-after': '7' });
+        const { fault } = (await answer) as {
+          fault: { code: string; message: string; retryAfterMs: number };
+        };
+        expect(fault.code).to.equal(code);
+        expect(fault.message).to.match(new RegExp(`^GET secrets/a: ${status} .*because$`));
+        expect(fault.retryAfterMs).to.equal(7_000);
+      });
+    }
+
+    it('an answer that is no JSON', async () => {
+      const client = await kube.client(clock);
+      const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+      (await kube.next('GET /services')).begin().raw('<html>').end();
+      expect(await answer).to.have.nested.property('fault.code', 'kube-refused');
+    });
+
+    it('a connection cut in the middle of an answer', async () => {
+      const client = await kube.client(clock);
+      const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+      (await kube.next('GET /services')).begin().raw('{').cut();
+      expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+    });
+
+    it('a server that is not there', async () => {
+      const client = await kube.client(clock);
+      await kube.close();
+      const answer = await client.call({ method: 'GET', resource: 'services' }, signal);
+      expect(answer).to.have.nested.property('fault.code', 'kube-unreachable');
+      kube = await ScriptedKube.start();
+    });
+  });
+
+  it('gives a request up after 30 s without an answer', async () => {
+    const client = await kube.client(clock);
+    const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+    await kube.next('GET /services');
+    await clock.advance(30_000);
+    expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+  });
+
+  it('gives a request up after 30 s when the answer stalls', async () => {
+    const client = await kube.client(clock);
+    const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+    (await kube.next('GET /services')).begin().raw('{');
+    await clock.advance(30_000);
+    expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+  });
+
+  it('ends a request whose signal is aborted', async () => {
+    const client = await kube.client(clock);
+    const abort = new AbortController();
+    const answer = client.call({ method: 'GET', resource: 'services' }, abort.signal);
+    await kube.next('GET /services');
+    abort.abort();
+    expect(await answer).to.have.nested.property('fault.code', 'stopped');
+  });
+
+  it('uses a connection again', async () => {
+    const client = await kube.client(clock);
+    for (let at = 0; at < 3; at += 1) {
+      const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+      (await kube.next('GET /services')).json(200, {});
+      await answer;
+    }
+    expect(kube.connections).to.equal(1);
+  });
+});

@@ -1,0 +1,309 @@
+import { expect } from 'chai';
+import { startWatch, type Watch, type WatchOptions } from '../../../src/kube/watch.ts';
+import { eventually } from '../../support/eventually.ts';
+import { keptLog } from '../../support/kept-log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { type KubeCall, ScriptedKube } from '../../support/scripted-kube.ts';
+
+const service = (name: string, resourceVersion: string) => ({
+  metadata: { name, resourceVersion, uid: `u-${name}` },
+});
+
+describe('kube watch', () => {
+  let kube: ScriptedKube;
+  let clock: ManualClock;
+  let watch: Watch;
+  let told: string[];
+  let counted: string[];
+  let kept: ReturnType<typeof keptLog>;
+
+  beforeEach(async () => {
+    kube = await ScriptedKube.start();
+    clock = new ManualClock();
+    kept = keptLog();
+    told = [];
+    counted = [];
+  });
+  afterEach(async () => {
+    await watch.stop();
+    expect(clock.pendingTimers, 'timers left behind').to.equal(0);
+    await kube.close();
+  });
+
+  async function start(changes: Partial<WatchOptions> = {}): Promise<void> {
+    watch = startWatch({
+      client: await kube.client(clock),
+      resource: 'services',
+      clock,
+      log: kept.log,
+      telemetry: {
+        events: () => {},
+        restarts: (kind, reason) => void counted.push(`${kind} ${reason}`),
+      },
+      random: () => 0,
+      present: (name) => void told.push(`+${name}`),
+      removed: (name, version) => void told.push(`-${name}@${version}`),
+      listed: () => void told.push('listed'),
+      ...changes,
+    });
+  }
+
+  const nextList = (): Promise<KubeCall> => kube.next('GET /services');
+  const nextWatch = (): Promise<KubeCall> => kube.next('GET /services watch');
+  const hear = (...expected: string[]): Promise<unknown> =>
+    eventually(`${expected} of ${told}`, () => told.length >= expected.length).then(() => {
+      expect(told).to.deep.equal(expected);
+      told.length = 0;
+    });
+  /** Lets the loop get through its backoff (at most 15 s here), and no request run out of its 30 s. */
+  const restarted = async (count = 1): Promise<void> => {
+    await eventually(`${count} restarts`, () => counted.length >= count);
+    await clock.advance(20_000);
+  };
+
+  async function synced(): Promise<KubeCall> {
+    (await nextList()).list('10', [service('a', '1'), service('b', '2')]);
+    await hear('+a', '+b', 'listed');
+    return (await nextWatch()).begin();
+  }
+
+  it('lists page by page, then watches from there', async () => {
+    await start({ labelSelector: 'of=us' });
+    const first = await nextList();
+    expect(Object.fromEntries(first.url.searchParams)).to.deep.equal({
+      limit: '500',
+      labelSelector: 'of=us',
+    });
+    first.list('10', [service('a', '1')], 'more');
+    const second = await nextList();
+    expect(second.url.searchParams.get('continue')).to.equal('more');
+    second.list('10', [service('b', '2')]);
+    const call = await nextWatch();
+    expect(Object.fromEntries(call.url.searchParams)).to.deep.equal({
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: '10',
+      timeoutSeconds: '300',
+      labelSelector: 'of=us',
+    });
+    call
+      .begin()
+      .event('ADDED', service('c', '11'))
+      .event('MODIFIED', service('a', '12'))
+      .event('DELETED', service('b', '13'));
+    await hear('+a', '+b', 'listed', '+c', '+a', '-b@13');
+  });
+
+  it('reads events in whatever pieces they come', async () => {
+    await start();
+    const call = await synced();
+    const line = Buffer.from(`${JSON.stringify({ type: 'ADDED', object: { ...service('ü', '11') } })}\n`);
+    const at = line.indexOf(0xc3) + 1;
+    call.raw(line.subarray(0, 5)).raw(line.subarray(5, at));
+    await clock.advance(0);
+    call.raw(Buffer.concat([line.subarray(at), line]));
+    await hear('+ü', '+ü');
+  });
+
+  it('goes on from the last bookmark when the server ends the watch', async () => {
+    await start();
+    (await synced()).event('ADDED', service('c', '11')).bookmark('19').end();
+    expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('19');
+    expect(counted).to.deep.equal(['services ended']);
+    await hear('+c');
+  });
+
+  it('goes on where it was after a cut connection, half a line included', async () => {
+    await start();
+    const call = await synced();
+    call.event('ADDED', service('c', '11')).raw('{"type":"ADDED","obj');
+    await hear('+c');
+    call.cut();
+    await restarted();
+    const again = await nextWatch();
+    expect(again.url.searchParams.get('resourceVersion')).to.equal('11');
+    again.begin().event('ADDED', service('d', '12'));
+    await hear('+d');
+  });
+
+  for (const [how, expire] of [
+    [
+      'an ERROR event',
+      (call: KubeCall) => call.event('ERROR', { kind: 'Status', code: 410, message: 'too old' }),
+    ],
+    ['a line that is no JSON', (call: KubeCall) => call.raw('}{\n')],
+    ['an event of an unknown type', (call: KubeCall) => call.event('REPLACED', service('a', '12'))],
+    ['an event without a name', (call: KubeCall) => call.event('ADDED', { metadata: {} })],
+    ['a line that never ends', (call: KubeCall) => call.raw(Buffer.alloc(17 * 2 ** 20, 'x'))],
+    ['a server whose history went back', (call: KubeCall) => call.bookmark('9')],
+    [
+      'an internal error',
+      (call: KubeCall) => call.event('ERROR', { kind: 'Status', code: 500, message: 'oops' }),
+    ],
+  ] as const) {
+    it(`lists again after ${how}, and tells of deletions that nobody saw`, async () => {
+      await start();
+      expire(await synced());
+      await restarted();
+      (await nextList()).list('20', [service('b', '2'), service('c', '15')]);
+      await hear('+b', '+c', '-a@20', 'listed');
+      expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('20');
+    });
+  }
+
+  it('lists again when the answer to the watch is 410', async () => {
+    await start();
+    (await nextList()).list('10', [service('a', '1')]);
+    (await nextWatch()).refuse(410, 'too old resource version');
+    (await nextList()).list('20', []);
+    await hear('+a', 'listed', '-a@20', 'listed');
+  });
+
+  it('lists in one piece after the next page has expired', async () => {
+    await start();
+    (await nextList()).list('10', [service('a', '1')], 'more');
+    (await nextList()).refuse(410, 'the provided continue parameter is too old');
+    const whole = await nextList();
+    expect(whole.url.search).to.equal('');
+    whole.list('20', [service('b', '2')]);
+    await hear('+a', '+b', '-a@20', 'listed');
+  });
+
+  it('leaves a connection that has fallen silent', async () => {
+    await start();
+    const call = await synced();
+    await clock.advance(100_000);
+    call.bookmark('11');
+    await eventually('the bookmark', () => clock.nextTimerMs === 150_000);
+    await clock.advance(149_999);
+    expect(call.closed).to.equal(false);
+    await clock.advance(1);
+    expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('11');
+    await eventually('the old connection to be closed', () => call.closed);
+    expect(counted).to.deep.equal(['services idle']);
+  });
+
+  it('leaves a connection that outlives its time, however lively', async () => {
+    await start();
+    const call = await synced();
+    for (let version = 11; version < 14; version += 1) {
+      call.bookmark(String(version));
+      await eventually('the bookmark', () => clock.nextTimerMs !== undefined && clock.nextTimerMs > 0);
+      await clock.advance(110_000);
+    }
+    await nextWatch();
+    await eventually('the old connection to be closed', () => call.closed);
+  });
+
+  it('leaves a server that accepts the watch and never answers', async () => {
+    await start();
+    (await nextList()).list('10', []);
+    await nextWatch();
+    await clock.advance(30_000);
+    await restarted();
+    await nextWatch();
+  });
+
+  for (const status of [401, 403, 404, 429, 500]) {
+    it(`names a ${status} in the log and tries again`, async () => {
+      await start();
+      (await nextList()).refuse(status, 'because of this');
+      await restarted();
+      (await nextList()).list('10', []);
+      await hear('listed');
+      expect(kept.lines.find(({ msg }) => msg === 'watch restarts')).to.include({
+        level: 'warn',
+        kind: 'services',
+      });
+      expect(JSON.stringify(kept.lines)).to.match(new RegExp(`GET services: ${status}.*because of this`));
+    });
+  }
+
+  it('backs off, farther and farther, up to 30 s, and never gives up', async () => {
+    await start({ random: () => 0.999 });
+    const delays: number[] = [];
+    for (let at = 0; at < 8; at += 1) {
+      (await nextList()).refuse(500, 'no');
+      await eventually('a restart', () => counted.length > at);
+      delays.push(Math.round(clock.nextTimerMs ?? 0) / 1000);
+      await clock.advance(clock.nextTimerMs ?? 0);
+    }
+    expect(delays.map(Math.round)).to.deep.equal([1, 2, 4, 8, 16, 30, 30, 30]);
+  });
+
+  it('backs off from a server that ends every watch at once', async () => {
+    await start();
+    (await synced()).end();
+    (await nextWatch()).begin().end();
+    await eventually('the second end', () => counted.length === 2);
+    expect(clock.nextTimerMs).to.equal(1_000);
+    await clock.advance(1_000);
+    (await nextWatch()).begin();
+  });
+
+  it('forgets failures after a minute of health', async () => {
+    await start();
+    (await synced()).end();
+    const second = (await nextWatch()).begin();
+    await eventually('the watch to be heard', () => clock.pendingTimers > 0);
+    await clock.advance(60_000);
+    second.end();
+    await nextWatch();
+    expect(counted).to.deep.equal(['services ended', 'services ended']);
+  });
+
+  it('waits as long as the server asks', async () => {
+    await start();
+    (await nextList()).refuse(429, 'slow down', { 'retry-after': '77' });
+    await eventually('a restart', () => counted.length === 1);
+    expect(clock.nextTimerMs).to.equal(77_000);
+  });
+
+  it('lists after three failures in a row, in case its version is the trouble', async () => {
+    await start();
+    (await nextList()).list('10', []);
+    for (let at = 1; at <= 4; at += 1) {
+      (await nextWatch()).refuse(504, 'too large resource version');
+      await restarted(at);
+    }
+    (await nextList()).list('5', []);
+    expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('5');
+  });
+
+  it('survives a receiver that throws, and tells it everything again', async () => {
+    let broken = true;
+    await start({
+      present: (name) => {
+        if (broken) throw new Error('of ours');
+        told.push(`+${name}`);
+      },
+    });
+    (await nextList()).list('10', [service('a', '1')]);
+    await restarted();
+    broken = false;
+    (await nextList()).list('11', [service('a', '1')]);
+    await hear('+a', 'listed');
+    expect(kept.lines.some(({ level, reason }) => level === 'error' && reason === 'bug')).to.equal(true);
+  });
+
+  it('tells nothing once it is stopped, and leaves its connection', async () => {
+    await start();
+    const call = await synced();
+    const stopped = watch.stop();
+    call.event('ADDED', service('c', '11'));
+    await stopped;
+    await watch.stop();
+    await eventually('the connection to be closed', () => call.closed);
+    expect(told).to.deep.equal([]);
+  });
+
+  it('can be stopped while it waits for a list, and while it backs off', async () => {
+    await start();
+    await nextList();
+    await watch.stop();
+    await start();
+    (await nextList()).refuse(500, 'no');
+    await eventually('a restart', () => counted.length === 1);
+    await watch.stop();
+  });
+});
