@@ -139,8 +139,12 @@ export function parseAnnotations(
 
 /** Cuts and escapes what a user wrote, so that it fits into a sentence. */
 export function quoted(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? typeof value);
-  return JSON.stringify(text.length > maxQuotedLength ? `${text.slice(0, maxQuotedLength)}…` : text);
+  if (typeof value === 'string') return JSON.stringify(cut(value));
+  return cut(JSON.stringify(value) ?? typeof value);
+}
+
+function cut(text: string): string {
+  return text.length > maxQuotedLength ? `${text.slice(0, maxQuotedLength)}…` : text;
 }
 
 function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>): readonly Problem[] {

@@ -33,8 +33,8 @@ export type ParsedIngress =
 
 const specShape = z.object({
   ingressClassName: z.string().nullish().catch(null),
-  rules: z.unknown(),
-  defaultBackend: z.unknown(),
+  rules: z.unknown().optional(),
+  defaultBackend: z.unknown().optional(),
 });
 
 const statusShape = z.object({

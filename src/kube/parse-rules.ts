@@ -16,7 +16,7 @@ const pathShape = z.object({
   path: z.string().nullish(),
   pathType: z.string().nullish(),
   backend: z.object({
-    resource: z.unknown(),
+    resource: z.unknown().optional(),
     service: z
       .object({
         name: z.string().min(1).max(253),

@@ -21,7 +21,7 @@ export interface Page {
   readonly resourceVersion: string;
 }
 
-const eventShape = z.object({ type: z.string(), object: z.unknown() });
+const eventShape = z.object({ type: z.string(), object: z.unknown().optional() });
 const bookmarkShape = z.object({ metadata: z.object({ resourceVersion: z.string().min(1).max(128) }) });
 const statusShape = z.object({ code: z.int(), message: z.string().catch('') });
 const types = { ADDED: 'added', MODIFIED: 'modified', DELETED: 'deleted' } as const;
