@@ -1,0 +1,146 @@
+import { failed, ok, type Result } from '../fault.ts';
+import type { Clock } from '../time/clock.ts';
+import { type ApiResult, failureOf } from './api-failure.ts';
+import { type SeenZone, zoneOf } from './api-objects.ts';
+import type { ApiClient } from './client.ts';
+import type { Credentials } from './credentials.ts';
+
+/**
+ * The zones that the credentials can see, read once for all hosts and kept for `lifetimeMs`. A host without a
+ * zone makes it look again, at most every `missLifetimeMs`, so that a zone added later is found.
+ */
+export class ZoneDirectory {
+  readonly #api: ApiClient;
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
+  #known: { readonly zones: readonly SeenZone[]; readonly atMs: number; readonly of: Credentials } | null =
+    null;
+  #reading: { readonly answer: Promise<ApiResult<SeenZone[]>>; readonly of: Credentials } | null = null;
+
+  constructor(api: ApiClient, clock: Clock) {
+    this.#api = api;
+    this.#clock = clock;
+  }
+
+  /** The zone of a host: the longest that the host ends with, by whole labels. */
+  async zoneFor(credentials: Credentials, host: string, signal: AbortSignal): Promise<Result<SeenZone>> {
+    const young = await this.#zones(credentials, lifetimeMs, signal);
+    if (!young.ok) return young;
+    const zone = longestZone(host, young.value);
+    if (zone !== null) return ok(zone);
+    const fresh = await this.#zones(credentials, missLifetimeMs, signal);
+    if (!fresh.ok) return fresh;
+    const found = longestZone(host, fresh.value);
+    return found === null ? failed('zone-unknown', unknownText(host, fresh.value)) : ok(found);
+  }
+
+  /** The zone of that id; null when the credentials cannot see it. */
+  async zoneById(credentials: Credentials, id: string, signal: AbortSignal): Promise<Result<SeenZone | null>> {
+    const zones = await this.#zones(credentials, lifetimeMs, signal);
+    return zones.ok ? ok(zones.value.find((zone) => zone.id === id) ?? null) : zones;
+  }
+
+  /** Ends a reading that is under way. Idempotent. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #zones(
+    credentials: Credentials,
+    maxAgeMs: number,
+    signal: AbortSignal,
+  ): Promise<Result<readonly SeenZone[]>> {
+    const known = this.#known;
+    if (known?.of === credentials && this.#clock.monotonic() - known.atMs < maxAgeMs) return ok(known.zones);
+    // One reading serves everybody who waits, so it ends with us and not with the first who gives up.
+    let reading = this.#reading;
+    if (reading?.of !== credentials) {
+      const mine = { of: credentials, answer: readZones(this.#api, credentials, this.#closing.signal) };
+      reading = this.#reading = mine;
+      void mine.answer.finally(() => {
+        if (this.#reading === mine) this.#reading = null;
+      });
+    }
+    const answer = await unlessAborted(reading.answer, signal);
+    if (answer === null) return failed('stopped', 'zones.list was given up because its caller stopped');
+    if (!answer.ok) return answer;
+    this.#known = { zones: answer.value, atMs: this.#clock.monotonic(), of: credentials };
+    return ok(answer.value);
+  }
+}
+
+/** Pure. `*.example.com` lives in the zone of `example.com`. */
+export function longestZone(host: string, zones: readonly SeenZone[]): SeenZone | null {
+  const name = host.startsWith('*.') ? host.slice(2) : host;
+  const covering = zones.filter((zone) => name === zone.name || name.endsWith(`.${zone.name}`));
+  return covering.reduce<SeenZone | null>(
+    (longest, zone) => (longest === null || zone.name.length > longest.name.length ? zone : longest),
+    null,
+  );
+}
+
+/**
+ * A `cert.pem`'s token may be unable to list zones (refused, or an empty list). Then its own zone is asked for
+ * by id; if that is refused too nobody can tell which hosts the zone covers.
+ */
+async function readZones(
+  api: ApiClient,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<ApiResult<SeenZone[]>> {
+  const listed = await api.list(
+    {
+      op: 'zones.list',
+      priority: 'create',
+      perPage: 50,
+      send: (sdk, paging, options) =>
+        sdk.zones.list({ account: { id: credentials.accountId }, ...paging }, options),
+      parse: zoneOf,
+    },
+    signal,
+  );
+  // A tunnel serves only zones of its own account.
+  const isOurs = (zone: SeenZone): boolean =>
+    zone.accountId === '' || zone.accountId === credentials.accountId;
+  if (listed.ok && listed.value.length > 0) return { ok: true, value: listed.value.filter(isOurs) };
+  if (!listed.ok && listed.fault.code !== 'credentials-invalid') return listed;
+  const { zoneId } = credentials;
+  if (zoneId === null) return listed;
+  const own = await api.call<unknown>(
+    {
+      op: 'zones.get',
+      priority: 'create',
+      repeatable: true,
+      send: (sdk, options) => sdk.zones.get({ zone_id: zoneId }, options),
+    },
+    signal,
+  );
+  if (!own.ok) return own;
+  const zone = zoneOf(own.value);
+  if (zone !== null) return { ok: true, value: [zone] };
+  return failureOf({ code: 'cloudflare-refused', message: "Cloudflare's answer to zones.get holds no zone" });
+}
+
+function unknownText(host: string, zones: readonly SeenZone[]): string {
+  if (zones.length === 0) {
+    return `there is no zone for ${host}: the credentials see none at all; add the zone or give the token Zone / Zone / Read`;
+  }
+  const names = zones.map((zone) => zone.name).sort();
+  const shown = names.slice(0, maxZonesNamed).join(', ');
+  const rest = names.length > maxZonesNamed ? ` and ${names.length - maxZonesNamed} more` : '';
+  return `there is no zone for ${host}; the credentials see ${shown}${rest}`;
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  if (signal.aborted) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => resolve(null);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+const lifetimeMs = 10 * 60_000;
+const missLifetimeMs = 30_000;
+/** In a message; an account may have thousands. */
+const maxZonesNamed = 10;
