@@ -35,7 +35,11 @@ export class ZoneDirectory {
   }
 
   /** The zone of that id; null when the credentials cannot see it. */
-  async zoneById(credentials: Credentials, id: string, signal: AbortSignal): Promise<Result<SeenZone | null>> {
+  async zoneById(
+    credentials: Credentials,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Result<SeenZone | null>> {
     const zones = await this.#zones(credentials, lifetimeMs, signal);
     return zones.ok ? ok(zones.value.find((zone) => zone.id === id) ?? null) : zones;
   }

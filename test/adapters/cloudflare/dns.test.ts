@@ -1,0 +1,223 @@
+import { expect } from 'chai';
+import type { DnsRecords } from '../../../src/domain/ledger.ts';
+import type { RecordContent } from '../../../src/sandbox/cloudflare-api/zone-store.ts';
+import { codeOf, must, openStage, running, type Stage } from './stage.ts';
+
+const tunnelId = '11111111-1111-4111-8111-111111111111';
+const otherTunnel = '22222222-2222-4222-8222-222222222222';
+const request = { host: 'app.example.com', tunnelId, identity: 'me', known: null };
+const grants = { tunnels: true, dns: true, zones: true };
+
+/** All records of a zone, one line each. */
+function records(stage: Stage, zone = 'example.com'): string[] {
+  const found = stage.api.zones.zones.find((candidate) => candidate.name === zone)!;
+  return [...found.records.values()].map(
+    ({ type, name, content, proxied }) => `${type} ${name} ${content}${proxied ? ' proxied' : ''}`,
+  );
+}
+
+function seed(stage: Stage, content: Partial<RecordContent>): string {
+  const zone = stage.api.zones.zones[0]!;
+  const base = {
+    type: 'A',
+    name: 'app.example.com',
+    content: '192.0.2.1',
+    proxied: false,
+    ttl: 1,
+    comment: null,
+  };
+  return stage.api.zones.put(zone, { ...base, tags: [], ...content }).id;
+}
+
+function published(known: DnsRecords, host = 'app.example.com', at = `_cloudflare-warp.${host}`): string[] {
+  return [
+    `CNAME ${host} ${tunnelId}.cfargotunnel.com proxied`,
+    `TXT ${at} "heritage=cloudflare-warp-ingress,owner=me,host=${host},record=${known.cnameId}"`,
+  ];
+}
+
+describe('DNS at Cloudflare', () => {
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  it('gets a proxied CNAME and the owner mark in four calls, once the zones are known', async () => {
+    stage = await openStage();
+    const { cloudflare, counted } = stage;
+    const known = must(await cloudflare.ensureDns(request, running()));
+    expect(records(stage)).to.deep.equal(published(known));
+    expect(counted()).to.deep.equal([
+      'zones.list 200',
+      'dns.list 200',
+      'dns.list 200',
+      'dns.create 200',
+      'dns.create 200',
+    ]);
+    must(await cloudflare.ensureDns({ ...request, host: 'two.example.com' }, running()));
+    expect(counted()).to.deep.equal(['dns.list 200', 'dns.list 200', 'dns.create 200', 'dns.create 200']);
+  });
+
+  it('costs one call when the ledger’s record is as it should be, two when it leads elsewhere', async () => {
+    stage = await openStage();
+    const { cloudflare, counted } = stage;
+    const before = must(await cloudflare.ensureDns({ ...request, tunnelId: otherTunnel }, running()));
+    counted();
+    const known = must(await cloudflare.ensureDns({ ...request, known: before }, running()));
+    expect(counted()).to.deep.equal(['dns.get 200', 'dns.update 200']);
+    must(await cloudflare.ensureDns({ ...request, known }, running()));
+    expect(counted()).to.deep.equal(['dns.get 200']);
+    expect(records(stage)).to.deep.equal(published(known));
+  });
+
+  it('is the same again for a wildcard, an apex, and a host in the longer of two zones', async () => {
+    stage = await openStage();
+    const { cloudflare } = stage;
+    const wild = must(await cloudflare.ensureDns({ ...request, host: '*.example.com' }, running()));
+    const apex = must(await cloudflare.ensureDns({ ...request, host: 'example.com' }, running()));
+    const deep = must(await cloudflare.ensureDns({ ...request, host: 'app.sub.example.com' }, running()));
+    expect(records(stage)).to.deep.equal([
+      ...published(wild, '*.example.com', '_cloudflare-warp._wildcard.example.com'),
+      ...published(apex, 'example.com'),
+    ]);
+    expect(records(stage, 'sub.example.com')).to.deep.equal(published(deep, 'app.sub.example.com'));
+    expect(stage.api.zones.tunnelForHost('any.example.com')).to.equal(tunnelId);
+  });
+
+  it('of somebody else is a conflict that names it, and stays as it is', async () => {
+    stage = await openStage();
+    seed(stage, {});
+    const before = records(stage);
+    const result = await stage.cloudflare.ensureDns(request, running());
+    expect(codeOf(result)).to.equal('dns-conflict');
+    expect(!result.ok && result.fault.message).to.include('app.example.com has a record A 192.0.2.1');
+    expect(records(stage)).to.deep.equal(before);
+  });
+
+  it('is a conflict when the other record only shows at the write', async () => {
+    stage = await openStage();
+    stage.api.faults.failNext({ count: 1, status: 400, code: 81053, matches: (method) => method === 'POST' });
+    expect(codeOf(await stage.cloudflare.ensureDns(request, running()))).to.equal('dns-conflict');
+    expect(records(stage)).to.deep.equal([]);
+  });
+
+  it('is finished by the next attempt when an answer was lost, at either write', async () => {
+    for (const lost of ['CNAME', 'TXT']) {
+      if (lost === 'TXT') await stage.close();
+      stage = await openStage();
+      let posts = 0;
+      const isIt = (method: string): boolean => method === 'POST' && ++posts === (lost === 'CNAME' ? 1 : 2);
+      stage.api.faults.loseAnswers(1, isIt);
+      expect(codeOf(await stage.cloudflare.ensureDns(request, running()))).to.equal('cloudflare-unreachable');
+      const known = must(await stage.cloudflare.ensureDns(request, running()));
+      expect(records(stage)).to.deep.equal(published(known));
+    }
+  });
+
+  it('comes back when somebody deleted it, and leaves alone what somebody put in its place', async () => {
+    stage = await openStage();
+    const zone = stage.api.zones.zones[0]!;
+    const known = must(await stage.cloudflare.ensureDns(request, running()));
+    zone.records.delete(known.cnameId);
+    const again = must(await stage.cloudflare.ensureDns({ ...request, known }, running()));
+    expect(records(stage)).to.have.members(published(again));
+    zone.records.delete(again.cnameId);
+    seed(stage, { type: 'CNAME', content: 'theirs.example.net' });
+    expect(codeOf(await stage.cloudflare.ensureDns({ ...request, known: again }, running()))).to.equal(
+      'dns-conflict',
+    );
+    expect(records(stage)).to.include('CNAME app.example.com theirs.example.net');
+  });
+
+  it('is removed with the CNAME first, as often as asked, and nothing else with it', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    seed(stage, { name: 'other.example.com' });
+    seed(stage, { type: 'TXT', name: '_cloudflare-warp.app.example.com', content: '"something else"' });
+    const foreign = records(stage);
+    const known = must(await cloudflare.ensureDns(request, running()));
+    const removal = { host: request.host, tunnelId, identity: 'me', known };
+    must(await cloudflare.removeDns(removal, running()));
+    expect(records(stage)).to.deep.equal(foreign);
+    const deleted = api.calls
+      .filter((call) => call.method === 'DELETE')
+      .map((call) => call.path.split('/').at(-1));
+    expect(deleted).to.deep.equal([known.cnameId, known.txtId]);
+    must(await cloudflare.removeDns(removal, running()));
+    must(await cloudflare.removeDns({ ...removal, known: null }, running()));
+  });
+
+  it('is found by name and mark when the ledger had not learned of it yet', async () => {
+    stage = await openStage();
+    must(await stage.cloudflare.ensureDns(request, running()));
+    must(
+      await stage.cloudflare.removeDns(
+        { host: request.host, tunnelId, identity: 'me', known: null },
+        running(),
+      ),
+    );
+    expect(records(stage)).to.deep.equal([]);
+  });
+
+  it('of another install is neither taken over nor removed', async () => {
+    stage = await openStage();
+    must(await stage.cloudflare.ensureDns(request, running()));
+    const before = records(stage);
+    const theirs = { ...request, identity: 'you', tunnelId: otherTunnel };
+    const result = await stage.cloudflare.ensureDns(theirs, running());
+    expect(codeOf(result)).to.equal('dns-conflict');
+    expect(!result.ok && result.fault.message).to.include('of the install "me"');
+    must(await stage.cloudflare.removeDns(theirs, running()));
+    expect(records(stage)).to.deep.equal(before);
+  });
+});
+
+describe('zones at Cloudflare', () => {
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  it('that do not cover a host are named; removing there is success', async () => {
+    stage = await openStage();
+    const host = 'app.elsewhere.org';
+    const result = await stage.cloudflare.ensureDns({ ...request, host }, running());
+    expect(!result.ok && result.fault).to.deep.equal({
+      code: 'zone-unknown',
+      message: `there is no zone for ${host}; the credentials see example.com, sub.example.com`,
+    });
+    must(await stage.cloudflare.removeDns({ ...request, host }, running()));
+  });
+
+  it('are read once for hosts that start together, over as many pages as there are', async () => {
+    const zones = Array.from({ length: 60 }, (_, index) => `zone${index}.example.net`);
+    stage = await openStage({ zones });
+    const hosts = ['a.zone0.example.net', 'b.zone59.example.net', 'c.zone30.example.net'];
+    const results = await Promise.all(
+      hosts.map((host) => stage.cloudflare.ensureDns({ ...request, host }, running())),
+    );
+    expect(results.map(codeOf)).to.deep.equal(['ok', 'ok', 'ok']);
+    expect(stage.counted().filter((call) => call.startsWith('zones.list'))).to.have.length(2);
+  });
+
+  it('that the token may not list leave the one of the cert.pem, if it may be read', async () => {
+    stage = await openStage();
+    const { api, mounted, cloudflare } = stage;
+    api.setToken('narrow', { ...grants, zones: false });
+    mounted.now = { ...mounted.now, apiToken: 'narrow', zoneId: api.zones.zones[0]!.id };
+    const refused = await cloudflare.ensureDns(request, running());
+    expect(codeOf(refused)).to.equal('credentials-invalid');
+    expect(!refused.ok && refused.fault.message).to.include('Zone / Zone / Read');
+    api.faults.failNext({ count: 1, status: 403, code: 9109, matches: (_, path) => path === '/zones' });
+    mounted.now = { ...mounted.now, apiToken: api.token };
+    must(await cloudflare.ensureDns(request, running()));
+    expect(records(stage)).to.have.length(2);
+  });
+
+  it('without permission for their records are a matter of the credentials', async () => {
+    stage = await openStage();
+    stage.api.setToken('reader', { ...grants, dns: false });
+    stage.mounted.now = { ...stage.mounted.now, apiToken: 'reader' };
+    expect(codeOf(await stage.cloudflare.ensureDns(request, running()))).to.equal('credentials-invalid');
+    const removal = await stage.cloudflare.removeDns(request, running());
+    expect(codeOf(removal), 'not being allowed to look is not the same as gone').to.equal(
+      'credentials-invalid',
+    );
+  });
+});

@@ -1,0 +1,70 @@
+import { type CloudflareAdapter, createCloudflare } from '../../../src/cloudflare/adapter.ts';
+import type { Credentials } from '../../../src/cloudflare/credentials.ts';
+import type { Result } from '../../../src/fault.ts';
+import {
+  type CloudflareApi,
+  type CloudflareApiSettings,
+  startCloudflareApi,
+} from '../../../src/sandbox/cloudflare-api/server.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+
+/** The adapter and an imitation of Cloudflare's API, met over a real socket. `close` ends both. */
+export interface Stage {
+  readonly api: CloudflareApi;
+  readonly cloudflare: CloudflareAdapter;
+  /** What the adapter uses; a test rotates it. */
+  readonly mounted: { now: Credentials };
+  /** `op code` of each call since it was last asked. */
+  counted(): string[];
+  close(): Promise<void>;
+}
+
+export async function openStage(settings: Partial<CloudflareApiSettings> = {}): Promise<Stage> {
+  const api = await startCloudflareApi({ port: 0, zones: ['example.com', 'sub.example.com'], ...settings });
+  const mounted = {
+    now: {
+      accountId: api.accountId,
+      apiToken: api.token,
+      zoneId: null,
+      apiUrl: null,
+      region: '',
+    } as Credentials,
+  };
+  let counted: string[] = [];
+  const cloudflare = createCloudflare({
+    credentials: () => ({ ok: true, value: mounted.now }),
+    apiUrl: api.url,
+    clock: systemClock,
+    random: () => 0,
+    hooks: { called: (op, code) => counted.push(`${op} ${code}`), budgetRemaining: () => {} },
+  });
+  return {
+    api,
+    cloudflare,
+    mounted,
+    counted: () => {
+      const sofar = counted;
+      counted = [];
+      return sofar;
+    },
+    close: async () => {
+      cloudflare.close();
+      await api.stop();
+    },
+  };
+}
+
+/** A signal for calls that nobody stops. */
+export function running(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** The value of what has to succeed. */
+export function must<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(`${result.fault.code}: ${result.fault.message}`);
+  return result.value;
+}
+
+export function codeOf(result: Result<unknown>): string {
+  return result.ok ? 'ok' : result.fault.code;
+}

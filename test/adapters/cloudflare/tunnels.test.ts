@@ -1,0 +1,171 @@
+import { expect } from 'chai';
+import { codeOf, must, openStage, running, type Stage } from './stage.ts';
+
+const request = { host: 'app.example.com', name: 'warp-me-app.example.com', identity: 'me' };
+
+describe('tunnels at Cloudflare', () => {
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  it('are created in two calls, with a token that opens them, and found again', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.create 200']);
+    const token = JSON.parse(Buffer.from(made.token, 'base64').toString());
+    expect([token.a, token.t]).to.deep.equal([api.accountId, made.id]);
+    const secret = Buffer.from(token.s, 'base64');
+    expect(secret).to.have.length(32);
+    expect(api.tunnels.authorizes(api.accountId, made.id, secret)).to.equal(true);
+
+    const found = must(await cloudflare.ensureTunnel(request, running()));
+    expect(found).to.deep.equal(made);
+    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.token 200']);
+  });
+
+  it('of a similar name, and deleted ones, are never taken for ours', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    const near = { accountId: api.accountId, secret: null, configSrc: 'local' };
+    api.tunnels.create({ ...near, name: `${request.name}.au` });
+    api.tunnels.delete(api.tunnels.create({ ...near, name: request.name }));
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    expect(api.tunnels.get(api.accountId, made.id)?.name).to.equal(request.name);
+    expect(api.tunnels.live(api.accountId)).to.have.length(2);
+  });
+
+  it('are found when the answer to their creation was lost', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    api.faults.loseAnswers(1, (method) => method === 'POST');
+    expect(codeOf(await cloudflare.ensureTunnel(request, running()))).to.equal('cloudflare-unreachable');
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.id)).to.deep.equal([made.id]);
+  });
+
+  it('are found when another was faster and the name is taken', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    // Our list is answered before the other's creation, our creation after it.
+    api.faults.failNext({
+      count: 1,
+      status: 409,
+      code: 1013,
+      matches: (method) => {
+        if (method !== 'POST') return false;
+        const of = { accountId: api.accountId, name: request.name, secret: null, configSrc: 'local' };
+        api.tunnels.create(of);
+        return true;
+      },
+    });
+    const found = must(await cloudflare.ensureTunnel(request, running()));
+    expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.id)).to.deep.equal([found.id]);
+    expect(counted()).to.deep.equal([
+      'tunnels.list 200',
+      'tunnels.create 409',
+      'tunnels.list 200',
+      'tunnels.token 200',
+    ]);
+  });
+
+  it('beyond the account’s limit are a quota, not a riddle', async () => {
+    stage = await openStage({ maxTunnels: 1 });
+    const { cloudflare } = stage;
+    must(await cloudflare.ensureTunnel(request, running()));
+    const second = await cloudflare.ensureTunnel({ ...request, name: 'warp-me-two.example.com' }, running());
+    expect(codeOf(second)).to.equal('quota-exceeded');
+  });
+
+  it('are removed with their connections, and removing them again is success', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    const { id } = must(await cloudflare.ensureTunnel(request, running()));
+    const revoked: string[] = [];
+    api.tunnels.onRevoked((tunnelId) => revoked.push(tunnelId));
+    api.tunnels.connectionOpened(id, {
+      id: 'c1',
+      clientId: 'connector',
+      coloName: 'SBX',
+      originIp: '127.0.0.1',
+      openedAtMs: 0,
+      version: 'test',
+      arch: 'linux_amd64',
+      features: [],
+    });
+    const removal = { name: request.name, tunnel: { accountId: api.accountId, id } };
+    must(await cloudflare.removeTunnel(removal, running()));
+    expect(api.tunnels.live(api.accountId)).to.deep.equal([]);
+    expect(revoked).to.include(id);
+    must(await cloudflare.removeTunnel(removal, running()));
+    const unknown = { accountId: api.accountId, id: '00000000-0000-4000-8000-000000000000' };
+    must(await cloudflare.removeTunnel({ name: 'x', tunnel: unknown }, running()));
+  });
+
+  it('are removed by exactly their name after an interrupted creation', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    must(await cloudflare.ensureTunnel(request, running()));
+    must(await cloudflare.ensureTunnel({ ...request, name: `${request.name}.au` }, running()));
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+    expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.name)).to.deep.equal([
+      `${request.name}.au`,
+    ]);
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+  });
+});
+
+describe('Cloudflare out of order', () => {
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  it('repeats a look that failed, and not a creation', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    api.faults.failNext({ count: 1, status: 502, matches: (method) => method === 'GET' });
+    api.faults.failNext({ count: 1, status: 500, matches: (method) => method === 'POST' });
+    const result = await cloudflare.ensureTunnel(request, running());
+    expect(codeOf(result)).to.equal('cloudflare-unreachable');
+    expect(counted()).to.deep.equal(['tunnels.list 502', 'tunnels.list 200', 'tunnels.create 500']);
+  });
+
+  it('is a rate limit with the wait that Cloudflare asked for, and then no more calls', async () => {
+    stage = await openStage({ callsPerFiveMinutes: 1 });
+    const { cloudflare, counted } = stage;
+    const result = await cloudflare.ensureTunnel(request, running());
+    expect(codeOf(result)).to.equal('cloudflare-rate-limited');
+    expect(!result.ok && result.fault.retryAfterMs).to.equal(300_000);
+    const next = await cloudflare.ensureTunnel(request, running());
+    expect(codeOf(next)).to.equal('cloudflare-rate-limited');
+    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.create 429']);
+  });
+
+  it('refuses a wrong token in a sentence that does not show it, and takes the next one', async () => {
+    stage = await openStage();
+    const { api, cloudflare, mounted } = stage;
+    mounted.now = { ...mounted.now, apiToken: 'wrong-token-of-mine' };
+    const result = await cloudflare.ensureTunnel(request, running());
+    expect(codeOf(result)).to.equal('credentials-invalid');
+    expect(JSON.stringify(result)).not.to.include('wrong-token');
+    api.setToken('rotated', { tunnels: true, dns: true, zones: true });
+    mounted.now = { ...mounted.now, apiToken: 'rotated' };
+    must(await cloudflare.ensureTunnel(request, running()));
+  });
+
+  it('is unreachable when nobody answers', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    api.faults.outage = true;
+    const result = await cloudflare.ensureTunnel(request, running());
+    expect(codeOf(result)).to.equal('cloudflare-unreachable');
+  });
+
+  it('lets go of a call that hangs as soon as its caller stops', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    api.faults.delayMs = 3_600_000;
+    const stop = new AbortController();
+    const hanging = cloudflare.ensureTunnel(request, stop.signal);
+    setImmediate(() => stop.abort());
+    expect(codeOf(await hanging)).to.equal('stopped');
+  });
+});
