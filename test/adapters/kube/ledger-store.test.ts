@@ -1,0 +1,138 @@
+import { expect } from 'chai';
+import type { LedgerStore } from '../../../src/actors/ports.ts';
+import type { LedgerEntry } from '../../../src/domain/ledger.ts';
+import { ledgerSecretBody, ledgerSecretName } from '../../../src/kube/ledger-secret.ts';
+import { createLedgerStore } from '../../../src/kube/ledger-store.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { ScriptedKube } from '../../support/scripted-kube.ts';
+
+const host = 'a.example.com';
+const name = ledgerSecretName(host);
+const bare: LedgerEntry = {
+  host,
+  ingress: 'a',
+  identity: 'me',
+  tunnelName: 'warp-me-a.example.com',
+  tunnel: null,
+  dns: null,
+  resourceVersion: '',
+};
+const full: LedgerEntry = {
+  ...bare,
+  tunnel: { accountId: 'acc', id: 'tid', token: 'tok' },
+  dns: { zoneId: 'z', cnameId: 'c', txtId: 't' },
+};
+const at = (resourceVersion: string, entry: LedgerEntry): LedgerEntry => ({ ...entry, resourceVersion });
+const stored = (entry: LedgerEntry): object => {
+  const body = ledgerSecretBody({ ...entry, resourceVersion: '' }) as { metadata: object };
+  return { ...body, metadata: { ...body.metadata, resourceVersion: entry.resourceVersion, uid: 'u-1' } };
+};
+
+describe('ledger store', () => {
+  let kube: ScriptedKube;
+  let store: LedgerStore;
+  const { signal } = new AbortController();
+
+  beforeEach(async () => {
+    kube = await ScriptedKube.start();
+    store = createLedgerStore(await kube.client(new ManualClock()), 'me');
+  });
+  afterEach(() => kube.close());
+
+  const post = () => kube.next('POST /api/v1/namespaces/web/secrets');
+  const patch = () => kube.next(`PATCH /secrets/${name}`);
+  const get = () => kube.next(`GET /secrets/${name}`);
+
+  it('creates what was never written, and answers it as stored', async () => {
+    const put = store.put(bare, signal);
+    const call = await post();
+    expect(call.body).to.deep.equal(ledgerSecretBody(bare));
+    call.json(201, stored(at('5', bare)));
+    expect(await put).to.deep.equal({ ok: true, value: at('5', bare) });
+  });
+
+  it('replaces by merge patch, guarded by the resourceVersion', async () => {
+    const put = store.put(at('5', full), signal);
+    const call = await patch();
+    expect(call.headers['content-type']).to.equal('application/merge-patch+json');
+    expect(call.body).to.have.nested.property('metadata.resourceVersion', '5');
+    call.json(200, stored(at('6', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('6', full) });
+  });
+
+  it('finds a ledger of ours where none was expected, and goes on from what it says', async () => {
+    const put = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    (await get()).json(200, stored(at('9', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('9', full) });
+  });
+
+  it('does not touch the ledger of another identity', async () => {
+    const put = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    (await get()).json(200, stored(at('9', { ...full, identity: 'you' })));
+    expect(await put)
+      .to.have.nested.property('fault.message')
+      .that.matches(/identity you, not for ours \(me\)/);
+    const removed = store.remove(host, signal);
+    (await get()).json(200, stored(at('9', { ...full, identity: 'you' })));
+    expect(await removed).to.have.nested.property('fault.code', 'kube-refused');
+    expect(kube.waiting).to.deep.equal([]);
+  });
+
+  it('does not touch a Secret of that name that is no ledger', async () => {
+    const put = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    (await get()).json(200, { metadata: { name }, data: { password: 'eA==' } });
+    expect(await put).to.have.nested.property('fault.code', 'kube-refused');
+  });
+
+  it('a conflict is a conflict when somebody wrote something else', async () => {
+    const put = store.put(at('5', full), signal);
+    (await patch()).refuse(409, 'the object has been modified');
+    (await get()).json(200, stored(at('6', bare)));
+    expect(await put).to.have.nested.property('fault.code', 'kube-conflict');
+  });
+
+  it('a conflict with our own write, whose answer was lost, is success', async () => {
+    const put = store.put(at('5', full), signal);
+    (await patch()).refuse(409, 'the object has been modified');
+    (await get()).json(200, stored(at('6', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('6', full) });
+  });
+
+  it('writes a ledger that was deleted by hand again: what is at Cloudflare must stay known', async () => {
+    const put = store.put(at('5', full), signal);
+    (await patch()).refuse(404, 'not found');
+    (await post()).json(201, stored(at('7', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('7', full) });
+  });
+
+  it('removes exactly the Secret that it has read', async () => {
+    const removed = store.remove(host, signal);
+    (await get()).json(200, stored(at('9', full)));
+    const call = await kube.next(`DELETE /secrets/${name}`);
+    expect(call.body).to.have.deep.property('preconditions', { uid: 'u-1', resourceVersion: '9' });
+    call.json(200, {});
+    expect(await removed).to.deep.equal({ ok: true, value: undefined });
+  });
+
+  it('a ledger that is gone already is removed', async () => {
+    const removed = store.remove(host, signal);
+    (await get()).refuse(404, 'not found');
+    expect(await removed).to.deep.equal({ ok: true, value: undefined });
+  });
+
+  it('leaves a ledger that was written while it was being removed', async () => {
+    const removed = store.remove(host, signal);
+    (await get()).json(200, stored(at('9', full)));
+    (await kube.next(`DELETE /secrets/${name}`)).refuse(409, 'the object has been modified');
+    expect(await removed).to.have.nested.property('fault.code', 'kube-conflict');
+  });
+
+  it('says what the API server said', async () => {
+    const put = store.put(bare, signal);
+    (await post()).refuse(403, 'cannot create resource "secrets"');
+    expect(await put).to.have.nested.property('fault.code', 'kube-forbidden');
+  });
+});
