@@ -18,6 +18,7 @@ export interface StepInput {
   readonly ledger: LedgerEntry | null;
   /** False when the host is being removed: then the ledger stays as it is until the last step. */
   readonly wanted: boolean;
+  readonly publishes: boolean;
 }
 
 /**
@@ -50,7 +51,7 @@ export async function carryOut(
       const removed = await cloudflare.removeDns(removal, signal);
       if (!removed.ok) return removed;
       return input.wanted
-        ? write({ ...entry, dns: null }, world, signal)
+        ? write({ ...entry, publishes: false, dns: null }, world, signal)
         : ok({ ledger: entry, cleared: 'dns' });
     }
     case 'remove-tunnel': {
@@ -66,8 +67,8 @@ export async function carryOut(
   }
 }
 
-/** A new entry, or an existing one that goes to another Ingress. */
-function record({ host, ingress, ledger }: StepInput, world: StepWorld, signal: AbortSignal) {
+/** A new entry, or an existing one that goes to another Ingress or begins to be published. */
+function record({ host, ingress, ledger, publishes }: StepInput, world: StepWorld, signal: AbortSignal) {
   const entry: LedgerEntry =
     ledger === null
       ? {
@@ -76,10 +77,11 @@ function record({ host, ingress, ledger }: StepInput, world: StepWorld, signal: 
           identity: world.identity,
           tunnelName: tunnelName(world.identity, host),
           tunnel: null,
+          publishes,
           dns: null,
           resourceVersion: '',
         }
-      : { ...ledger, ingress };
+      : { ...ledger, ingress, publishes: publishes || ledger.publishes };
   return write(entry, world, signal);
 }
 

@@ -283,6 +283,7 @@ class IngressActor {
       ingress: this.#assignment.ingress.name,
       ledger,
       wanted: state.intent.kind === 'wanted',
+      publishes: state.intent.kind === 'wanted' && state.intent.dns === 'managed',
     };
     this.#context.run(
       (signal) => carryOut(step, input, this.#world, signal),
@@ -357,8 +358,9 @@ class IngressActor {
     this.#hosts.delete(state.host);
     this.#notes.forget(state.host);
     this.#world.telemetry.tunnelState(ingress, state.host, null);
-    const type = state.released ? 'host.released' : 'host.cleared';
-    this.#supervisor.tell({ type, ingress, host: state.host });
+    const { host, ledger: entry } = state;
+    if (state.released) this.#supervisor.tell({ type: 'host.released', ingress, host, entry });
+    else this.#supervisor.tell({ type: 'host.cleared', ingress, host });
   }
 
   // What users see -------------------------------------------------------------------------------------------

@@ -32,7 +32,13 @@ export type SupervisorMessage =
   /** Nothing of the host is left, at Cloudflare or in the ledger. */
   | { readonly type: 'host.cleared'; readonly ingress: IngressKey; readonly host: string }
   /** The host's connector has ended and nothing was removed: the next owner goes on from the ledger. */
-  | { readonly type: 'host.released'; readonly ingress: IngressKey; readonly host: string };
+  | {
+      readonly type: 'host.released';
+      readonly ingress: IngressKey;
+      readonly host: string;
+      /** The ledger as it really is; also when a removal was interrupted and the Secret says more. */
+      readonly entry: LedgerEntry | null;
+    };
 
 /** Everything one ingress actor is responsible for now; replaces what it was told before. */
 export interface Assignment {

@@ -99,9 +99,10 @@ class Supervisor {
         this.#world.putLedger(message.entry);
         return;
       case 'host.cleared':
-        this.#world.removeLedger(message.host);
+        this.#world.replaceLedger(message.host, null);
         return this.#letGo(message.host, message.ingress);
       case 'host.released':
+        this.#world.replaceLedger(message.host, message.entry);
         return this.#letGo(message.host, message.ingress);
       default:
         return unreachable(message);
@@ -220,7 +221,7 @@ class Supervisor {
   }
 
   #ledgerRemoved(host: string, version: string): void {
-    this.#world.removeLedger(host);
+    this.#world.replaceLedger(host, null);
     const holder = this.#holderOf.get(host);
     if (holder !== undefined) this.#actor(holder)?.tell({ type: 'ledger.seen', host, entry: null, version });
   }

@@ -61,7 +61,6 @@ export function tunnelActor(options: {
           );
           return;
         case 'ended':
-          options.hearConnections(0);
           // A run that ends well without having been asked to is as gone as one that failed.
           context.fail(fact.fault ?? { code: 'edge-lost', message: 'the connector ended by itself' });
           return;

@@ -114,8 +114,10 @@ export class World {
     return true;
   }
 
-  removeLedger(host: string): void {
-    this.#ledger.delete(host);
+  /** From whoever holds the host, who knows better than the watch. */
+  replaceLedger(host: string, entry: LedgerEntry | null): void {
+    if (entry === null) this.#ledger.delete(host);
+    else this.#ledger.set(host, entry);
   }
 
   #reindex(key: IngressKey, before: IngressSpec | null, after: IngressSpec | null): ReadonlySet<IngressKey> {

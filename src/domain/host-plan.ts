@@ -46,18 +46,20 @@ function nextStepTowards(
   intent: Extract<HostIntent, { kind: 'wanted' }>,
   { ledger }: HostFacts,
 ): HostStep | null {
-  if (ledger === null || ledger.ingress !== intent.ingress) return 'record';
+  const publishes = intent.dns === 'managed';
+  if (ledger === null || ledger.ingress !== intent.ingress || (publishes && !ledger.publishes))
+    return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
-  if (intent.dns === 'managed' && ledger.dns === null) return 'publish-dns';
-  if (intent.dns === 'off' && ledger.dns !== null) return 'withdraw-dns';
+  if (publishes && ledger.dns === null) return 'publish-dns';
+  if (!publishes && ledger.publishes) return 'withdraw-dns';
   return null;
 }
 
 /** Exposure first: the records go before the connector has drained, the tunnel only after, the ledger last. */
 function nextStepAway({ ledger, running, cleared }: HostFacts): HostStep | null {
   if (ledger === null) return null;
-  // Without a tunnel id nothing can point to it: records are only written after the ledger has the id.
-  if (ledger.tunnel !== null && cleared === 'nothing') return 'withdraw-dns';
+  // Without a tunnel id nothing can point to it: records are only published after the ledger has the id.
+  if (ledger.publishes && ledger.tunnel !== null && cleared === 'nothing') return 'withdraw-dns';
   if (running) return null;
   return cleared === 'tunnel' ? 'forget' : 'remove-tunnel';
 }

@@ -12,7 +12,12 @@ export interface LedgerEntry {
   readonly tunnelName: string;
   /** Null until Cloudflare has created (or we have found) the tunnel. */
   readonly tunnel: TunnelIdentity | null;
-  /** Null while we have no records, or `dns: off`. */
+  /**
+   * Records of ours may exist. Written before they are published and taken back after they are gone, so that
+   * an interrupted publication is found again also when `dns: off` came in between.
+   */
+  readonly publishes: boolean;
+  /** Null until we know of records of ours. */
   readonly dns: DnsRecords | null;
   /** Of the Secret; empty before it is first written. Only the ledger store looks into it. */
   readonly resourceVersion: string;

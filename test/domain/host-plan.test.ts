@@ -13,6 +13,7 @@ function entry(parts: Partial<LedgerEntry> = {}): LedgerEntry {
     identity: 'id',
     tunnelName: 'warp-id-app.example.com',
     tunnel: null,
+    publishes: true,
     dns: null,
     resourceVersion: '1',
     ...parts,
@@ -44,7 +45,31 @@ const cases: readonly [
     'nothing',
     'record',
   ],
-  ['dns: off publishes nothing', unpublished, entry({ tunnel }), true, 'nothing', null],
+  ['dns: off publishes nothing', unpublished, entry({ tunnel, publishes: false }), true, 'nothing', null],
+  [
+    'a host that begins to be published is written down first',
+    wanted,
+    entry({ tunnel, publishes: false }),
+    true,
+    'nothing',
+    'record',
+  ],
+  [
+    'dns: off takes back what an interrupted publication may have left',
+    unpublished,
+    entry({ tunnel }),
+    true,
+    'nothing',
+    'withdraw-dns',
+  ],
+  [
+    'what was never published is not looked for',
+    unwanted,
+    entry({ tunnel, publishes: false }),
+    false,
+    'nothing',
+    'remove-tunnel',
+  ],
   [
     'dns: off takes back what was published',
     unpublished,
@@ -89,6 +114,7 @@ describe('host plan', () => {
           ingress: fc.constantFrom('web', 'old'),
           tunnel: fc.constantFrom(null, tunnel),
           dns: fc.constantFrom(null, dns),
+          publishes: fc.constant(true),
         }),
       ),
       intent: fc.constantFrom(wanted, unpublished, unwanted),
@@ -103,11 +129,18 @@ describe('host plan', () => {
           if (step === null) break;
           steps.push(step);
           expect(steps.length, steps.join()).to.be.at.most(4);
-          if (step === 'record') ledger = entry({ ...ledger, ingress: 'web' });
+          if (step === 'record') {
+            ledger = entry({
+              ...ledger,
+              ingress: 'web',
+              publishes: ledger?.publishes || start.intent === wanted,
+            });
+          }
           if (step === 'create-tunnel') ledger = entry({ ...ledger, tunnel });
           if (step === 'publish-dns') ledger = entry({ ...ledger, dns });
-          if (step === 'withdraw-dns' && start.intent.kind === 'wanted')
-            ledger = entry({ ...ledger, dns: null });
+          if (step === 'withdraw-dns' && start.intent.kind === 'wanted') {
+            ledger = entry({ ...ledger, publishes: false, dns: null });
+          }
           if (step === 'withdraw-dns' && start.intent.kind === 'unwanted') cleared = 'dns';
           if (step === 'remove-tunnel') cleared = 'tunnel';
           if (step === 'forget') ledger = null;

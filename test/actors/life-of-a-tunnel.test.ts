@@ -1,0 +1,393 @@
+import { expect } from 'chai';
+import {
+  ActorHouse,
+  ingress,
+  present,
+  removed,
+  rule,
+  service,
+  slice,
+  synced,
+} from '../support/actor-house.ts';
+
+const host = 'app.example.com';
+const name = `warp-me-${host}`;
+const published = `id-of-${name}.cfargotunnel.com`;
+
+describe('life of a tunnel', () => {
+  let house: ActorHouse;
+  beforeEach(() => {
+    house = new ActorHouse();
+  });
+  afterEach(() => house.stop());
+
+  const serve = () => house.tell(service(), slice(), present(ingress('web', [host])), synced);
+
+  /** Nothing of any host is left anywhere. */
+  function expectNothingLeft(): void {
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect([...house.cloudflare.tunnels.keys()]).to.deep.equal([]);
+    expect([...house.cloudflare.records.keys()]).to.deep.equal([]);
+    expect([...house.ledger.entries.keys()]).to.deep.equal([]);
+    expect([...house.states.keys()]).to.deep.equal([]);
+  }
+
+  it('opens when the Service and a ready endpoint exist, and says so', async () => {
+    await serve();
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.cloudflare.records.get(host)).to.equal(`id-of-${name}`);
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('writes the ledger before anything exists at Cloudflare', async () => {
+    const open = house.cloudflare.hold();
+    await serve();
+    expect(house.ledger.entries.get(host)).to.include({ tunnel: null, tunnelName: name });
+    expect(house.cloudflare.tunnels.size).to.equal(0);
+    open();
+    await house.quiet();
+    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}`);
+  });
+
+  it('does nothing before all caches are filled', async () => {
+    await house.tell(present(ingress('web', [host])));
+    expect(house.cloudflare.calls).to.deep.equal([]);
+    await house.tell(service(), slice(), synced);
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
+  });
+
+  it('waits for the Service, then for an endpoint, with one Event each', async () => {
+    await house.tell(present(ingress('web', [host])), synced);
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect(house.states.get(host)).to.equal('waiting');
+    await house.tell(service());
+    expect(house.runner.hosts()).to.deep.equal([]);
+    await house.tell(slice('web-1', 'web', []));
+    await house.tell(slice());
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.sink.take()).to.deep.equal([
+      'web WaitingForService',
+      'web WaitingForEndpoints',
+      'web TunnelReady',
+    ]);
+  });
+
+  it('closes when the last endpoint goes, keeps tunnel and name, and reopens', async () => {
+    await serve();
+    house.sink.take();
+    await house.tell({ type: 'slice.removed', name: 'web-1' });
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect(house.cloudflare.records.size).to.equal(1);
+    expect(house.sink.status.get('web')).to.deep.equal([]);
+    await house.tell(slice());
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.sink.take()).to.deep.equal(['web WaitingForEndpoints', 'web TunnelReady']);
+    expect(house.cloudflare.calls).to.have.length(2);
+  });
+
+  it('closes when the Service goes', async () => {
+    await serve();
+    await house.tell({ type: 'service.removed', name: 'web' });
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect(house.states.get(host)).to.equal('waiting');
+  });
+
+  it('stays up for 503 answers where the Ingress asks for it', async () => {
+    const spec = ingress('web', [host]);
+    await house.tell(present({ ...spec, settings: { ...spec.settings, noBackend: '503' } }), synced);
+    expect(house.runner.of(host)?.routes.routes[0]?.target).to.deep.equal({ kind: 'status', status: 503 });
+  });
+
+  it('keeps the tunnel up while one of two slices is left', async () => {
+    await house.tell(service(), slice('a'), slice('b'), present(ingress('web', [host])), synced);
+    await house.tell({ type: 'slice.removed', name: 'a' });
+    expect(house.runner.hosts()).to.deep.equal([host]);
+  });
+
+  it('follows a change of Service and port in place, without a new connector', async () => {
+    await serve();
+    await house.tell(service('other', 8080, '10.0.0.2'), slice('other-1', 'other'));
+    const spec = ingress('web', [host]);
+    const hosts = [{ host, paths: [rule('other', { by: 'number', number: 8080 })] }];
+    await house.tell(present({ ...spec, hosts }));
+    const target = house.runner.of(host)?.routes.routes[0]?.target;
+    expect(target?.kind === 'origin' && target.origin.addresses).to.deep.equal([
+      { host: '10.0.0.2', port: 8080 },
+    ]);
+    expect(house.runner.started).to.have.length(1);
+  });
+
+  it('replaces a changed host: the new one serves before the old one goes', async () => {
+    await serve();
+    house.runner.autoRegister = false;
+    await house.tell(present(ingress('web', ['new.example.com'])));
+    expect(house.runner.hosts()).to.deep.equal([host, 'new.example.com']);
+    expect(house.cloudflare.records.has(host)).to.equal(true);
+    house.runner.of('new.example.com')!.hear({ type: 'connections', registered: 1 });
+    await house.quiet();
+    expect(house.runner.hosts()).to.deep.equal(['new.example.com']);
+    expect([...house.cloudflare.records.keys()]).to.deep.equal(['new.example.com']);
+    expect([...house.ledger.entries.keys()]).to.deep.equal(['new.example.com']);
+  });
+
+  it('does not hold the old host for a new one that cannot come', async () => {
+    await serve();
+    house.cloudflare.failNext('ensureDns', 'zone-unknown');
+    await house.tell(present(ingress('web', ['new.example.org'])));
+    expect([...house.cloudflare.records.keys()]).to.deep.equal([]);
+    expect(house.runner.hosts()).to.deep.equal(['new.example.org']);
+    expect(house.sink.take()).to.include('web ZoneUnknown');
+  });
+
+  it('cleans up when the Ingress is deleted: name, connector, tunnel, ledger', async () => {
+    await serve();
+    house.runner.autoEnd = false;
+    await house.tell(removed('web'));
+    expect(house.cloudflare.records.size).to.equal(0);
+    expect(house.cloudflare.tunnels.size, 'the connector still drains').to.equal(1);
+    house.runner.endAll();
+    await house.quiet();
+    expectNothingLeft();
+  });
+
+  it('cleans up an Ingress that was deleted while nobody watched', async () => {
+    await serve();
+    const next = house.successor();
+    await next.tellLedger();
+    await next.tell(service(), slice(), synced);
+    expect([...next.cloudflare.tunnels.keys()]).to.deep.equal([]);
+    expect([...next.cloudflare.records.keys()]).to.deep.equal([]);
+    expect([...next.ledger.entries.keys()]).to.deep.equal([]);
+    await next.stop();
+  });
+
+  it('leaves the ledger of another identity alone', async () => {
+    await serve();
+    const next = house.successor();
+    const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
+    await next.tell({ type: 'ledger.present', entry: foreign }, synced);
+    expect(next.cloudflare.calls).to.deep.equal([]);
+    await next.stop();
+  });
+
+  it('serves again after a restart without one call to Cloudflare', async () => {
+    await serve();
+    const next = house.successor();
+    await next.tellLedger();
+    await next.tell(
+      service(),
+      slice(),
+      present(ingress('web', [host], { publishedHostnames: [published] })),
+      synced,
+    );
+    expect(next.runner.hosts()).to.deep.equal([host]);
+    expect(next.cloudflare.calls).to.deep.equal([]);
+    expect(next.sink.status.size, 'the status was right and is not written').to.equal(0);
+    await next.stop();
+  });
+
+  it('resumes a creation that was interrupted before the ledger knew its tunnel', async () => {
+    house.ledger.failNext('put', 'kube-unreachable', 0);
+    await serve();
+    const half = { ...house.ledger.entries.get(host)!, tunnel: null, dns: null };
+    const next = house.successor();
+    next.ledger.entries.set(host, half);
+    await next.tellLedger();
+    await next.tell(service(), slice(), present(ingress('web', [host])), synced);
+    expect(next.cloudflare.tunnels.size).to.equal(1);
+    expect(next.states.get(host)).to.equal('up');
+    await next.stop();
+  });
+
+  it('takes the newest state when an Ingress is deleted and made again in the middle of its removal', async () => {
+    await serve();
+    const open = house.cloudflare.hold();
+    await house.tell(removed('web'));
+    await house.tell(present(ingress('web', [host], { uid: 'second' })));
+    open();
+    await house.pass(10_000);
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.cloudflare.records.size).to.equal(1);
+    expect(house.cloudflare.tunnels.size).to.equal(1);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('is made again when the Ingress comes back right after everything was removed', async () => {
+    await serve();
+    await house.tell(removed('web'));
+    expectNothingLeft();
+    await house.tell(present(ingress('web', [host], { uid: 'second' })));
+    expect(house.states.get(host)).to.equal('up');
+    expect(house.cloudflare.records.size).to.equal(1);
+  });
+
+  it('tries a failed step again with backoff and tells the user once', async () => {
+    house.cloudflare.failNext('ensureTunnel', 'credentials-invalid', 2);
+    await serve();
+    expect(house.sink.take()).to.deep.equal(['web CredentialsInvalid']);
+    expect(house.states.get(host)).to.equal('failed');
+    await house.tell({ type: 'credentials.changed' });
+    expect(house.sink.take()).to.deep.equal([]);
+    await house.tell({ type: 'credentials.changed' });
+    expect(house.states.get(host)).to.equal('up');
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
+  });
+
+  it('restarts a connector that ended, with backoff, for ever, and says so', async () => {
+    await serve();
+    house.sink.take();
+    for (let round = 0; round < 12; round++) {
+      house.runner.end(house.runner.of(host)!, { code: 'thread-exited', message: 'thread exited' });
+      await house.quiet();
+      expect(house.runner.hosts(), 'not at once').to.deep.equal([]);
+      await house.pass(30_000);
+      expect(house.runner.hosts()).to.deep.equal([host]);
+    }
+    expect(house.sink.take().slice(0, 2)).to.deep.equal(['web TunnelRestarted', 'web TunnelReady']);
+  });
+
+  it('a crash of one tunnel touches no other', async () => {
+    await house.tell(
+      service(),
+      slice(),
+      present(ingress('web', [host])),
+      present(ingress('b', ['b.example.com'])),
+      synced,
+    );
+    house.runner.end(house.runner.of(host)!, { code: 'thread-threw', message: 'boom' });
+    await house.pass(60_000);
+    expect(house.runner.started.filter((started) => started === 'b.example.com')).to.have.length(1);
+  });
+
+  it('says when the edge is lost, takes the status back, and says when it is there again', async () => {
+    await serve();
+    house.sink.take();
+    house.runner.of(host)!.hear({ type: 'connections', registered: 0 });
+    await house.quiet();
+    expect(house.sink.status.get('web')).to.deep.equal([]);
+    house.runner.of(host)!.hear({ type: 'connections', registered: 1 });
+    await house.quiet();
+    expect(house.sink.take()).to.deep.equal(['web TunnelLost', 'web TunnelReady']);
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+  });
+
+  it('writes the status again until it is written', async () => {
+    house.sink.failNext('publish', 'kube-unreachable', 2);
+    await serve();
+    expect(house.sink.status.size).to.equal(0);
+    await house.pass(10_000);
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+  });
+
+  it('drains every tunnel when the controller stops, and removes nothing', async () => {
+    await serve();
+    await house.stop();
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect(house.cloudflare.tunnels.size).to.equal(1);
+    expect(house.ledger.entries.size).to.equal(1);
+  });
+});
+
+describe('several Ingresses', () => {
+  let house: ActorHouse;
+  beforeEach(() => {
+    house = new ActorHouse();
+  });
+  afterEach(() => house.stop());
+
+  const young = ingress('young', [host], { createdAtMs: 2 });
+  const old = ingress('old', [host], { createdAtMs: 1 });
+
+  it('with one Service are both served', async () => {
+    await house.tell(
+      service(),
+      slice(),
+      present(ingress('a', ['a.example.com'])),
+      present(ingress('b', ['b.example.com'])),
+      synced,
+    );
+    expect(house.runner.hosts()).to.deep.equal(['a.example.com', 'b.example.com']);
+  });
+
+  it('with one host: the oldest has it and the other is told', async () => {
+    await house.tell(service(), slice(), present(young), present(old), synced);
+    expect(house.runner.started).to.deep.equal([host]);
+    expect(house.ledger.entries.get(host)?.ingress).to.equal('old');
+    expect(house.sink.take()).to.have.members(['young HostTaken', 'old TunnelReady']);
+  });
+
+  it('hand a host over when its owner goes, without losing tunnel or name', async () => {
+    await house.tell(service(), slice(), present(young), present(old), synced);
+    house.cloudflare.calls.length = 0;
+    await house.tell(removed('old'));
+    expect(house.ledger.entries.get(host)?.ingress).to.equal('young');
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.cloudflare.calls).to.deep.equal([]);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('hand a host over to an older Ingress that names it later', async () => {
+    await house.tell(service(), slice(), present(young), synced);
+    await house.tell(present({ ...young, publishedHostnames: [published] }));
+    await house.tell(present(old));
+    expect(house.ledger.entries.get(host)?.ingress).to.equal('old');
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.sink.status.get('old')).to.deep.equal([published]);
+    expect(house.sink.status.get('young')).to.deep.equal([]);
+  });
+});
+
+describe('an Ingress that cannot be acted on', () => {
+  let house: ActorHouse;
+  beforeEach(() => {
+    house = new ActorHouse();
+  });
+  afterEach(() => house.stop());
+
+  const problems = [
+    { where: 'metadata.annotations[cloudflare-warp/mode]', message: 'expected worker or pod' },
+  ];
+
+  it('keeps its last good state and is told why', async () => {
+    await house.tell(service(), slice(), present(ingress('web', [host])), synced);
+    await house.tell(present(ingress('web', [], { refused: true, problems })));
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.cloudflare.records.size).to.equal(1);
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady', 'web InvalidIngress']);
+  });
+
+  it('keeps tunnel and name also when the controller was restarted meanwhile', async () => {
+    await house.tell(service(), slice(), present(ingress('web', [host])), synced);
+    const next = house.successor();
+    await next.tellLedger();
+    await next.tell(present(ingress('web', [], { refused: true, problems })), synced);
+    expect(next.cloudflare.calls).to.deep.equal([]);
+    expect(next.ledger.entries.size).to.equal(1);
+    await next.stop();
+  });
+
+  it('disturbs nobody else', async () => {
+    const bad = ingress('bad', [], { refused: true, problems });
+    await house.tell(service(), slice(), present(bad), present(ingress('web', [host])), synced);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('is cleaned up all the same when it is deleted', async () => {
+    await house.tell(service(), slice(), present(ingress('web', [host])), synced);
+    await house.tell(present(ingress('web', [], { refused: true, problems })));
+    await house.tell(removed('web'));
+    expect(house.ledger.entries.size).to.equal(0);
+    expect(house.cloudflare.tunnels.size).to.equal(0);
+  });
+
+  it('is not published without the Access check that it asks for', async () => {
+    const spec = ingress('web', [host]);
+    const settings = { ...spec.settings, access: { team: 't', audience: ['a'] } };
+    await house.tell(service(), slice(), present({ ...spec, settings }), synced);
+    expect(house.runner.hosts()).to.deep.equal([]);
+    expect(house.sink.take()).to.deep.equal(['web InvalidIngress']);
+  });
+});

@@ -1,0 +1,319 @@
+import type { SupervisorMessage } from '../../src/actors/messages.ts';
+import type {
+  Cloudflare,
+  IngressSink,
+  LedgerStore,
+  RunFact,
+  Telemetry,
+  TunnelRunner,
+  TunnelRunRequest,
+  TunnelState,
+} from '../../src/actors/ports.ts';
+import { type SupervisorWorld, supervisorActor, supervisorKey } from '../../src/actors/supervisor.ts';
+import type { BackendPort, IngressSpec } from '../../src/domain/ingress.ts';
+import { defaultOriginSettings } from '../../src/domain/ingress.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
+import type { RouteTable } from '../../src/domain/routes.ts';
+import { type Fault, type FaultCode, failed, ok, type Result } from '../../src/fault.ts';
+import { createActorSystem } from '../../src/kernel/system.ts';
+import { ManualClock, settle } from './manual-clock.ts';
+
+/**
+ * The actors over a world in memory: an obvious Cloudflare, ledger, runner and sink, whose state a test looks
+ * at and whose next calls it can let fail. What is under test is only `src/actors` and the kernel below it.
+ */
+export class ActorHouse {
+  readonly clock = new ManualClock();
+  readonly cloudflare = new MemoryCloudflare();
+  readonly ledger = new MemoryLedger();
+  readonly runner = new MemoryRunner();
+  readonly sink = new MemorySink();
+  readonly states = new Map<string, TunnelState>();
+  readonly #root;
+  synced = false;
+
+  constructor() {
+    const silent = { info() {}, warn() {}, error() {}, debug() {} };
+    const telemetry: Telemetry = {
+      tunnelState: (_ingress, host, state) =>
+        state === null ? void this.states.delete(host) : void this.states.set(host, state),
+      tunnelConnections() {},
+      tunnelRestarted() {},
+      timeToReady() {},
+    };
+    const world: SupervisorWorld = {
+      identity: 'me',
+      cloudflare: this.cloudflare,
+      ledger: this.ledger,
+      runner: this.runner,
+      sink: this.sink,
+      telemetry,
+      log: silent,
+      random: () => 0.5,
+      graceMs: 30_000,
+      synced: () => {
+        this.synced = true;
+      },
+    };
+    const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
+    const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
+    this.#root = system.spawnRoot<SupervisorMessage>({
+      kind: 'supervisor',
+      create: supervisorActor(world),
+      restart: 'temporary',
+      backoff: { baseMs: 1, capMs: 1, healthyAfterMs: 1 },
+      intensity: { maxRestarts: 0, windowMs: 1, whenExceeded: 'escalate' },
+      stopWithinMs: 120_000,
+      keyOf: supervisorKey,
+    });
+  }
+
+  /** Tells the supervisor and lets everything follow that needs no time to pass. */
+  async tell(...messages: SupervisorMessage[]): Promise<void> {
+    for (const message of messages) this.#root.ref.tell(message);
+    await this.quiet();
+  }
+
+  async quiet(): Promise<void> {
+    for (let turn = 0; turn < 20; turn++) await settle();
+  }
+
+  /** Lets `ms` pass. */
+  async pass(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+    await this.quiet();
+  }
+
+  /** A second controller over the same ledger and Cloudflare: what a restart finds. */
+  successor(): ActorHouse {
+    const next = new ActorHouse();
+    next.cloudflare.tunnels = this.cloudflare.tunnels;
+    next.cloudflare.records = this.cloudflare.records;
+    next.ledger.entries = this.ledger.entries;
+    next.ledger.version = this.ledger.version;
+    return next;
+  }
+
+  async tellLedger(): Promise<void> {
+    await this.tell(
+      ...[...this.ledger.entries.values()].map((entry) => ({ type: 'ledger.present' as const, entry })),
+    );
+  }
+
+  async stop(): Promise<void> {
+    const stopped = this.#root.stop();
+    await this.quiet();
+    this.runner.endAll();
+    await this.quiet();
+    await stopped;
+  }
+}
+
+class Failures {
+  readonly #next = new Map<string, Fault[]>();
+
+  /** The next `times` calls of `operation` fail. */
+  failNext(operation: string, code: FaultCode, times = 1): void {
+    const faults = Array.from({ length: times }, () => ({ code, message: `${operation} failed` }));
+    this.#next.set(operation, [...(this.#next.get(operation) ?? []), ...faults]);
+  }
+
+  protected check(operation: string): Result<void> {
+    const fault = this.#next.get(operation)?.shift();
+    return fault === undefined ? ok(undefined) : { ok: false, fault };
+  }
+}
+
+class MemoryCloudflare extends Failures implements Cloudflare {
+  tunnels = new Map<string, string>();
+  /** host → tunnel id */
+  records = new Map<string, string>();
+  readonly calls: string[] = [];
+  #gate: Promise<void> | null = null;
+
+  /** Holds every call until the function that is given back is called. */
+  hold(): () => void {
+    let open = (): void => {};
+    this.#gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    return () => {
+      this.#gate = null;
+      open();
+    };
+  }
+
+  async ensureTunnel({ name }: { name: string }) {
+    const checked = await this.#call('ensureTunnel', name);
+    if (!checked.ok) return checked;
+    const id = this.tunnels.get(name) ?? `id-of-${name}`;
+    this.tunnels.set(name, id);
+    return ok({ accountId: 'account', id, token: 'token' });
+  }
+
+  async removeTunnel({ name }: { name: string }) {
+    const checked = await this.#call('removeTunnel', name);
+    if (checked.ok) this.tunnels.delete(name);
+    return checked;
+  }
+
+  async ensureDns({ host, tunnelId }: { host: string; tunnelId: string }) {
+    const checked = await this.#call('ensureDns', host);
+    if (!checked.ok) return checked;
+    this.records.set(host, tunnelId);
+    return ok({ zoneId: 'zone', cnameId: `cname-${host}`, txtId: `txt-${host}` });
+  }
+
+  async removeDns({ host, tunnelId }: { host: string; tunnelId: string }) {
+    const checked = await this.#call('removeDns', host);
+    if (checked.ok && this.records.get(host) === tunnelId) this.records.delete(host);
+    return checked;
+  }
+
+  async #call(operation: string, subject: string): Promise<Result<void>> {
+    this.calls.push(`${operation} ${subject}`);
+    await this.#gate;
+    return this.check(operation);
+  }
+}
+
+class MemoryLedger extends Failures implements LedgerStore {
+  entries = new Map<string, LedgerEntry>();
+  version = 0;
+
+  async put(entry: LedgerEntry): Promise<Result<LedgerEntry>> {
+    const checked = this.check('put');
+    if (!checked.ok) return checked;
+    const stored = this.entries.get(entry.host);
+    if (stored !== undefined && stored.resourceVersion !== entry.resourceVersion) {
+      return failed('kube-conflict', 'the ledger entry was changed meanwhile');
+    }
+    const written = { ...entry, resourceVersion: String(++this.version) };
+    this.entries.set(entry.host, written);
+    return ok(written);
+  }
+
+  async remove(host: string): Promise<Result<void>> {
+    const checked = this.check('remove');
+    if (checked.ok) this.entries.delete(host);
+    return checked;
+  }
+}
+
+export interface MemoryRun {
+  readonly request: TunnelRunRequest;
+  routes: RouteTable;
+  stopping: boolean;
+  hear: (fact: RunFact) => void;
+}
+
+class MemoryRunner implements TunnelRunner {
+  readonly runs: MemoryRun[] = [];
+  /** Every start there ever was, by host. */
+  readonly started: string[] = [];
+  autoRegister = true;
+  autoEnd = true;
+
+  start(request: TunnelRunRequest, hear: (fact: RunFact) => void) {
+    const run: MemoryRun = { request, routes: request.routes, stopping: false, hear };
+    this.runs.push(run);
+    this.started.push(request.host);
+    if (this.autoRegister)
+      queueMicrotask(() => hear({ type: 'connections', registered: request.haConnections }));
+    return {
+      updateRoutes: (routes: RouteTable) => {
+        run.routes = routes;
+      },
+      stop: () => {
+        run.stopping = true;
+        if (this.autoEnd) queueMicrotask(() => this.end(run, null));
+      },
+      kill: () => this.end(run, null),
+    };
+  }
+
+  of(host: string): MemoryRun | undefined {
+    return this.runs.find((run) => run.request.host === host);
+  }
+
+  hosts(): string[] {
+    return this.runs.map((run) => run.request.host).sort();
+  }
+
+  end(run: MemoryRun, fault: Fault | null): void {
+    const index = this.runs.indexOf(run);
+    if (index < 0) return;
+    this.runs.splice(index, 1);
+    run.hear({ type: 'ended', fault });
+  }
+
+  endAll(): void {
+    for (const run of [...this.runs]) this.end(run, null);
+  }
+}
+
+class MemorySink extends Failures implements IngressSink {
+  readonly status = new Map<string, readonly string[]>();
+  readonly events: string[] = [];
+
+  async publish(ingress: { name: string }, hostnames: readonly string[]): Promise<Result<void>> {
+    const checked = this.check('publish');
+    if (checked.ok) this.status.set(ingress.name, hostnames);
+    return checked;
+  }
+
+  event(ingress: { name: string }, note: { reason: string; message: string }): void {
+    this.events.push(`${ingress.name} ${note.reason}`);
+  }
+
+  take(): string[] {
+    return this.events.splice(0);
+  }
+}
+
+/** An Ingress that leads each host to the Service `web`, port 80, unless told otherwise. */
+export function ingress(key: string, hosts: readonly string[], over: Partial<IngressSpec> = {}): IngressSpec {
+  return {
+    key,
+    uid: `uid-${key}`,
+    createdAtMs: 1,
+    hosts: hosts.map((host) => ({ host, paths: [rule()] })),
+    settings: {
+      mode: 'worker',
+      replicas: 1,
+      haConnections: 4,
+      noBackend: 'close',
+      dns: 'managed',
+      originVia: 'service',
+      origin: defaultOriginSettings,
+      access: null,
+    },
+    publishedHostnames: [],
+    problems: [],
+    refused: false,
+    ...over,
+  };
+}
+
+export function rule(service = 'web', port: BackendPort = { by: 'number', number: 80 }) {
+  return { path: '/', match: 'prefix' as const, backend: { service, port } };
+}
+
+export const present = (spec: IngressSpec): SupervisorMessage => ({ type: 'ingress.present', spec });
+export const removed = (key: string): SupervisorMessage => ({ type: 'ingress.removed', key });
+export const synced: SupervisorMessage = { type: 'world.synced' };
+
+export function service(name = 'web', port = 80, clusterIp = '10.0.0.1'): SupervisorMessage {
+  const ports = [{ name: 'http', port }];
+  return {
+    type: 'service.present',
+    service: { name, uid: name, type: 'ClusterIP', clusterIp, externalName: null, ports },
+  };
+}
+
+export function slice(name = 'web-1', of = 'web', readyAddresses = ['10.1.0.1']): SupervisorMessage {
+  return {
+    type: 'slice.present',
+    slice: { name, service: of, ports: [{ name: 'http', port: 8080 }], readyAddresses },
+  };
+}
