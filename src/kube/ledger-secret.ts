@@ -5,7 +5,7 @@ import { failed, ok, type Result } from '../fault.ts';
 import { parseMeta } from './parse-meta.ts';
 
 /*
- * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`; with a tunnel also
+ * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel also
  * `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
  * as a whole or not at all. No owner reference: the ledger outlives the Ingress.
  */
@@ -28,13 +28,14 @@ const secretShape = z.object({ data: z.record(z.string(), z.string().max(maxValu
  * a resourceVersion the API server refuses the write when the Secret is another one by now.
  */
 export function ledgerSecretBody(entry: LedgerEntry): object {
-  const { host, ingress, identity, tunnelName, tunnel, dns, resourceVersion } = entry;
+  const { host, ingress, identity, tunnelName, tunnel, publishes, dns, resourceVersion } = entry;
   const create = resourceVersion === '';
   const values: Record<string, string | null> = {
     host,
     ingress,
     identity,
     'tunnel-name': tunnelName,
+    publishes: String(publishes),
     'account-id': tunnel?.accountId ?? null,
     'tunnel-id': tunnel?.id ?? null,
     token: tunnel?.token ?? null,
@@ -96,6 +97,8 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
     identity,
     tunnelName,
     tunnel: accountId && id && token ? { accountId, id, token } : null,
+    // Anything but a clear no: then what may be there is looked for.
+    publishes: of('publishes') !== 'false',
     dns: zoneId && cnameId && txtId ? { zoneId, cnameId, txtId } : null,
     resourceVersion: meta.resourceVersion,
   });

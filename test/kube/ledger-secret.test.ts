@@ -13,6 +13,7 @@ const bare: LedgerEntry = {
   identity: 'me',
   tunnelName: 'warp-me-*.example.com',
   tunnel: null,
+  publishes: true,
   dns: null,
   resourceVersion: '',
 };

@@ -14,6 +14,7 @@ const bare: LedgerEntry = {
   identity: 'me',
   tunnelName: 'warp-me-a.example.com',
   tunnel: null,
+  publishes: true,
   dns: null,
   resourceVersion: '',
 };

@@ -51,6 +51,7 @@ const ledger = (host: string, resourceVersion = '1') => {
     identity: 'me',
     tunnelName: 't',
     tunnel: null,
+    publishes: true,
     dns: null,
     resourceVersion: '',
   };
