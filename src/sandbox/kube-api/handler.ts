@@ -1,0 +1,116 @@
+import type { Clock } from '../../time/clock.ts';
+import { discover, serverVersion } from './discovery.ts';
+import type { FaultSwitches } from './fault-switches.ts';
+import { mediaTypeOf, parseBody, readBody, requireObject } from './http/body.ts';
+import type { Exchange } from './http/exchange.ts';
+import { listQuery } from './http/options.ts';
+import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
+import type { Registry } from './registry/registry.ts';
+import { isReview, review } from './reviews.ts';
+import { refuse } from './status.ts';
+import type { Store } from './store/store.ts';
+import { list } from './verbs/list.ts';
+import { remove, removeCollection } from './verbs/remove.ts';
+import type { Watches } from './verbs/watch.ts';
+import { create, replace, subresourceOf, type Written } from './verbs/write.ts';
+import { type IncludeObject, presenter } from './view/present.ts';
+
+/** What handling a request needs. Owned by `startKubeApi`. */
+export interface Surface {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly watches: Watches;
+  readonly faults: FaultSwitches;
+  readonly clock: Clock;
+}
+
+/** Answers one request, or throws a `StatusError`. `signal` ends when the client is gone or the server stops. */
+export async function handle(exchange: Exchange, surface: Surface, signal: AbortSignal): Promise<void> {
+  const { segments, method, request } = exchange;
+  if (surface.faults.out) return void exchange.response.destroy();
+  const path = parseResourcePath(segments);
+  const facts = {
+    resource: path?.definition.plural ?? '',
+    verb: path === null ? method.toLowerCase() : verbOf(exchange, path),
+    namespace: path?.namespace ?? '',
+  };
+  const outcome = await surface.faults.requests.meet(facts, signal);
+  if (outcome === 'hang') return;
+  if (outcome === 'cut') return void exchange.response.destroy();
+  if (path !== null) return handleResource(exchange, path, surface);
+  if (isReview(segments)) {
+    if (method !== 'POST') throw refuse.methodNotAllowed();
+    const question = requireObject(parseBody(await readBody(request), mediaTypeOf(request)));
+    return exchange.answer(201, review(segments, question)!);
+  }
+  if (method !== 'GET' && method !== 'HEAD') throw refuse.methodNotAllowed();
+  if (['/healthz', '/readyz', '/livez'].includes(exchange.path))
+    return exchange.send(200, 'text/plain', 'ok');
+  if (exchange.path === '/version') return exchange.answer(200, serverVersion);
+  const found = discover(segments, request.headers.accept);
+  if (found === null) return exchange.send(404, 'text/plain; charset=utf-8', '404 page not found\n');
+  exchange.answer(200, found.body, 'json', found.contentType);
+}
+
+/** The request's verb as RBAC and audit logs name it. */
+function verbOf({ method, query }: Exchange, { name }: ResourcePath): string {
+  switch (method) {
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return name === '' ? 'deletecollection' : 'delete';
+    default:
+      if (['1', 'true', ''].includes(query.get('watch') ?? '0')) return 'watch';
+      return name === '' ? 'list' : 'get';
+  }
+}
+
+async function handleResource(exchange: Exchange, path: ResourcePath, surface: Surface): Promise<void> {
+  const { registry, store, watches } = surface;
+  const presentation = exchange.presentation();
+  const include = (exchange.query.get('includeObject') || 'Metadata') as IncludeObject;
+  const shown = presenter(path.definition, presentation, include, surface.clock.now());
+  const answer = ({ object, created }: Written): void =>
+    exchange.answer(created ? 201 : 200, shown.one(object), presentation.encoding);
+  const verb = verbOf(exchange, path);
+  if (!path.definition.verbs.includes(verb)) throw refuse.methodNotAllowed();
+  const collection = path.name === '';
+  const acrossNamespaces = path.definition.namespaced && path.namespace === '';
+  switch (verb) {
+    case 'list':
+      return exchange.answer(
+        200,
+        shown.list(list(store, path, listQuery(exchange.query))),
+        presentation.encoding,
+      );
+    case 'watch': {
+      const query = listQuery(exchange.query);
+      return watches.start({ path, query, presenter: shown, response: exchange.response });
+    }
+    case 'get':
+      subresourceOf(path);
+      return exchange.answer(200, shown.one(registry.get(path)), presentation.encoding);
+    case 'create':
+      if (acrossNamespaces) throw refuse.methodNotAllowed();
+      return answer(await create(exchange, path, registry));
+    case 'update':
+      if (collection) throw refuse.methodNotAllowed();
+      return answer(await replace(exchange, path, registry));
+    case 'delete':
+      if (path.subresource !== '') throw refuse.methodNotAllowed();
+      return exchange.answer(200, await remove(exchange, path, registry), presentation.encoding);
+    case 'deletecollection':
+      if (acrossNamespaces) throw refuse.methodNotAllowed();
+      return exchange.answer(
+        200,
+        shown.list(await removeCollection(exchange, path, registry, store)),
+        presentation.encoding,
+      );
+    default:
+      throw refuse.methodNotAllowed();
+  }
+}
