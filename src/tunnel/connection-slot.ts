@@ -1,0 +1,151 @@
+import type { Fault, FaultCode, Result } from '../fault.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import type { EdgeAddress } from './edge-addresses.ts';
+import type { EdgeConnection, EdgeConnectionEvents } from './edge-connection.ts';
+
+/** First retry within a second; the counter starts again once a connection has held half a minute. */
+export const connectionBackoff: Backoff = { baseMs: 1000, capMs: 30_000, healthyAfterMs: 30_000 };
+
+/** What one HA connection needs of its connector. */
+export interface SlotHost {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** How long a connection that the edge is leaving may take for its running requests, milliseconds. */
+  readonly graceMs: number;
+  /** The address to dial next. */
+  address(connIndex: number): Promise<Result<EdgeAddress>>;
+  /** The next attempt is to go to another address. */
+  rotate(connIndex: number, unreachable: boolean): void;
+  open(
+    address: EdgeAddress,
+    previousAttempts: number,
+    connIndex: number,
+    events: EdgeConnectionEvents,
+  ): EdgeConnection;
+  registered(connIndex: number, location: string, address: EdgeAddress): void;
+  /** An attempt failed or the connection is gone; the next attempt follows. */
+  lost(connIndex: number, cause: Fault, retryInMs: number): void;
+  configurationRefused(connIndex: number, cause: Fault): void;
+  /** After `drain` or `destroy`: nothing of this slot is left. Exactly once. */
+  ended(slot: ConnectionSlot): void;
+}
+
+/**
+ * One HA connection over its lives: it is tried until the connector stops, each time as a new `EdgeConnection`.
+ * A connection that the edge is leaving serves on until its replacement is registered.
+ */
+export class ConnectionSlot {
+  readonly connIndex: number;
+  readonly #host: SlotHost;
+  #current: EdgeConnection | null = null;
+  readonly #leaving = new Map<EdgeConnection, Timer>();
+  #retryTimer: Timer | null = null;
+  /** Attempts since the last lasting connection. */
+  #attempts = 0;
+  #state: 'idle' | 'running' | 'stopping' | 'ended' = 'idle';
+
+  constructor(connIndex: number, host: SlotHost) {
+    this.connIndex = connIndex;
+    this.#host = host;
+  }
+
+  start(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'running';
+    void this.#attempt();
+  }
+
+  /** Unregisters and lets running requests finish; `ended` follows. Idempotent. */
+  drain(): void {
+    if (!this.#stop()) return;
+    this.#current?.drain();
+    for (const connection of this.#leaving.keys()) connection.retire();
+    this.#endIfEmpty();
+  }
+
+  /** `ended` follows before this returns. Idempotent. */
+  destroy(): void {
+    this.#stop();
+    this.#current?.destroy();
+    for (const connection of [...this.#leaving.keys()]) connection.destroy();
+    this.#endIfEmpty();
+  }
+
+  #stop(): boolean {
+    if (this.#state === 'stopping' || this.#state === 'ended') return false;
+    this.#state = 'stopping';
+    this.#retryTimer?.cancel();
+    return true;
+  }
+
+  async #attempt(): Promise<void> {
+    const address = await this.#host.address(this.connIndex);
+    if (this.#state !== 'running') return;
+    if (!address.ok) return this.#retry(address.fault);
+    this.#connect(address.value);
+  }
+
+  #connect(address: EdgeAddress): void {
+    const { clock } = this.#host;
+    let registeredAtMs: number | null = null;
+    const forgetFailures = (): void => {
+      const heldMs = registeredAtMs === null ? 0 : clock.monotonic() - registeredAtMs;
+      if (heldMs >= connectionBackoff.healthyAfterMs) this.#attempts = 0;
+    };
+    const connection = this.#host.open(address, this.#attempts, this.connIndex, {
+      registered: (details) => {
+        registeredAtMs = clock.monotonic();
+        for (const old of this.#leaving.keys()) old.retire();
+        this.#host.registered(this.connIndex, details.location, address);
+      },
+      leaving: (cause) => {
+        forgetFailures();
+        this.#current = null;
+        this.#leaving.set(
+          connection,
+          clock.after(this.#host.graceMs, () => connection.destroy()),
+        );
+        this.#retry(cause);
+      },
+      configurationRefused: (cause) => this.#host.configurationRefused(this.connIndex, cause),
+      ended: (cause) => {
+        if (this.#current === connection) {
+          this.#current = null;
+          forgetFailures();
+          if (this.#state === 'running') this.#failed(cause);
+        } else {
+          this.#leaving.get(connection)?.cancel();
+          this.#leaving.delete(connection);
+        }
+        this.#endIfEmpty();
+      },
+    });
+    this.#current = connection;
+  }
+
+  #failed(cause: Fault): void {
+    if (goesElsewhere(cause.code)) this.#host.rotate(this.connIndex, cause.code !== 'edge-duplicate');
+    this.#retry(cause);
+  }
+
+  #retry(cause: Fault): void {
+    const { clock, random } = this.#host;
+    const backoffMs = backoffDelayMs(connectionBackoff, this.#attempts, random());
+    const delayMs = Math.max(backoffMs, cause.retryAfterMs ?? 0);
+    this.#attempts++;
+    this.#retryTimer = clock.after(delayMs, () => void this.#attempt());
+    this.#host.lost(this.connIndex, cause, Math.round(delayMs));
+  }
+
+  #endIfEmpty(): void {
+    if (this.#state !== 'stopping' || this.#current !== null || this.#leaving.size > 0) return;
+    this.#state = 'ended';
+    this.#host.ended(this);
+  }
+}
+
+/** Whether the failure speaks against the address (protocol page section 3, "Rotation"). */
+function goesElsewhere(code: FaultCode): boolean {
+  return code === 'edge-dial' || code === 'edge-tls' || code === 'edge-timeout' || code === 'edge-duplicate';
+}

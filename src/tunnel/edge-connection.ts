@@ -1,0 +1,269 @@
+import type { TLSSocket } from 'node:tls';
+import { type Fault, fault, unreachable } from '../fault.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import { ControlStream, type RegisteredDetails } from './control-stream.ts';
+import type { EdgeAddress } from './edge-addresses.ts';
+import { type Dial, dialEdge } from './edge-dial.ts';
+import {
+  type EdgeSession,
+  type EdgeSessionEvents,
+  type EdgeStream,
+  http2Error,
+  type RequestHead,
+  type SessionEnd,
+  type StreamHandler,
+} from './edge-session.ts';
+import { refuseConfiguration, refuseStream, refuseTcp } from './refused-streams.ts';
+import { streamKind } from './stream-kind.ts';
+import type { Registration } from './wire/registration.ts';
+
+/** How long the edge may take to open the control stream, milliseconds. cloudflared waits for ever. */
+export const controlStreamTimeoutMs = 10_000;
+
+/**
+ * A dead peer is noticed within the sum of these, milliseconds: PING is sent so often, and an answer has so
+ * long to come. (cloudflared sends none and waits for TCP keep-alive, about two minutes.)
+ */
+export const pingIntervalMs = 5000;
+export const pingTimeoutMs = 4500;
+
+/** How often a draining connection looks whether its last stream is done, milliseconds. */
+const drainCheckMs = 100;
+
+export interface EdgeConnectionOptions {
+  readonly address: EdgeAddress;
+  readonly ca: string | null;
+  readonly clock: Clock;
+  /** Everything but the local address, which is known after the dial. */
+  readonly registration: Omit<Registration, 'originLocalIp'>;
+  /** Answers ordinary requests. */
+  open(stream: EdgeStream, head: RequestHead): StreamHandler;
+  /** Makes the HTTP/2 server session on the dialled socket, which then owns the socket. */
+  createSession(socket: TLSSocket, events: EdgeSessionEvents): EdgeSession;
+  /** The JSON that an edge may show of a locally managed tunnel; null: this connection does not send it. */
+  localConfiguration(): string | null;
+}
+
+export interface EdgeConnectionEvents {
+  registered(details: RegisteredDetails): void;
+  /**
+   * The edge will open no more streams here (GOAWAY, or the control stream is gone), but running requests go
+   * on: a replacement is due, then `retire`. At most once, after `registered`.
+   */
+  leaving(cause: Fault): void;
+  configurationRefused(fault: Fault): void;
+  /** Exactly once, and last. */
+  ended(cause: Fault): void;
+}
+
+type Phase = 'dialling' | 'opening' | 'registering' | 'registered' | 'draining' | 'ended';
+
+/**
+ * One HA connection to the edge, once: dial, session, control stream, registration, requests, end. It owns its
+ * socket, session, timers and control stream and is never reused.
+ */
+export class EdgeConnection {
+  readonly #options: EdgeConnectionOptions;
+  readonly #events: EdgeConnectionEvents;
+  #phase: Phase = 'dialling';
+  readonly #dial: Dial;
+  #session: EdgeSession | null = null;
+  #control: ControlStream | null = null;
+  /** While the edge's half is open. */
+  #openControlStream: EdgeStream | null = null;
+  #localIp: Uint8Array = Buffer.alloc(0);
+  #left = false;
+  /** The wait for the control stream, later the check of a drain. */
+  #timer: Timer | null = null;
+  #pingTimer: Timer | null = null;
+  /** Why we ended the session ourselves; else what the session says is the cause. */
+  #cause: Fault | null = null;
+
+  constructor(options: EdgeConnectionOptions, events: EdgeConnectionEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#dial = dialEdge(options.address, options.ca, options.clock, {
+      connected: (socket) => this.#dialled(socket),
+      failed: (cause) => this.#end(cause),
+    });
+  }
+
+  /**
+   * Unregisters, lets running requests finish, then ends; the edge may close earlier. A connection that is not
+   * registered ends at once. Unbounded: the owner calls `destroy` after the grace period. Idempotent.
+   */
+  drain(): void {
+    if (this.#phase === 'draining') return;
+    if (this.#phase !== 'registered') return this.destroy();
+    this.#phase = 'draining';
+    this.#control?.unregister(() => this.#closeWhenIdle());
+  }
+
+  /** As `drain`, for a connection that the edge is leaving: there is nothing to unregister from. */
+  retire(): void {
+    if (this.#phase === 'draining') return;
+    if (this.#phase !== 'registered') return this.destroy();
+    this.#phase = 'draining';
+    this.#control?.destroy();
+    this.#closeWhenIdle();
+  }
+
+  /** Ends now; `ended` follows before this returns. Idempotent. */
+  destroy(): void {
+    this.#fail(fault('stopped', 'the connection was ended by its owner'));
+  }
+
+  #dialled(socket: TLSSocket): void {
+    this.#localIp = ipv6Bytes(socket.localAddress ?? '');
+    this.#phase = 'opening';
+    this.#timer = this.#options.clock.after(controlStreamTimeoutMs, () =>
+      this.#fail(fault('edge-timeout', `no control stream within ${controlStreamTimeoutMs} ms`)),
+    );
+    const session = this.#options.createSession(socket, {
+      stream: (stream, head) => this.#opened(stream, head),
+      goaway: (code) => this.#leave(fault('edge-lost', `the edge is going away (GOAWAY ${code})`)),
+      ended: (end) => this.#end(this.#cause ?? lossOf(end)),
+    });
+    if (this.#hasEnded()) return;
+    this.#session = session;
+    this.#ping();
+  }
+
+  #hasEnded(): boolean {
+    return this.#phase === 'ended';
+  }
+
+  #opened(stream: EdgeStream, head: RequestHead): StreamHandler {
+    const kind = streamKind(head.headers);
+    switch (kind) {
+      case 'http':
+      case 'websocket':
+        return this.#options.open(stream, head);
+      case 'control':
+        return this.#openControl(stream);
+      case 'configuration':
+        return refuseConfiguration(stream, head);
+      case 'tcp':
+        return refuseTcp(stream, head);
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #openControl(stream: EdgeStream): StreamHandler {
+    if (this.#phase !== 'opening') return refuseStream(stream);
+    this.#timer?.cancel();
+    this.#phase = 'registering';
+    this.#openControlStream = stream;
+    const registration = { ...this.#options.registration, originLocalIp: this.#localIp };
+    const control = new ControlStream(stream, registration, this.#options.clock, {
+      registered: (details) => this.#registered(details),
+      lost: (cause) => this.#leave(cause),
+      configurationRefused: (cause) => this.#events.configurationRefused(cause),
+    });
+    this.#control = control;
+    return {
+      data: (chunk) => control.data(chunk),
+      drain: () => control.drain(),
+      end: () => {
+        this.#openControlStream = null;
+        control.end();
+      },
+      reset: (code) => {
+        this.#openControlStream = null;
+        control.reset(code);
+      },
+    };
+  }
+
+  #registered(details: RegisteredDetails): void {
+    if (this.#phase !== 'registering') return;
+    this.#phase = 'registered';
+    this.#events.registered(details);
+    const config = details.remotelyManaged ? null : this.#options.localConfiguration();
+    if (config !== null) this.#control?.updateLocalConfiguration(Buffer.from(config));
+  }
+
+  #leave(cause: Fault): void {
+    if (this.#phase === 'opening' || this.#phase === 'registering') return this.#fail(cause);
+    if (this.#left || this.#phase !== 'registered') return;
+    this.#left = true;
+    this.#events.leaving(cause);
+  }
+
+  #ping(): void {
+    const { clock } = this.#options;
+    this.#pingTimer = clock.after(pingIntervalMs, () => {
+      this.#pingTimer = clock.after(pingTimeoutMs, () =>
+        this.#fail(fault('edge-timeout', `the edge did not answer a PING within ${pingTimeoutMs} ms`)),
+      );
+      this.#session?.ping(() => {
+        if (this.#phase === 'ended') return;
+        this.#pingTimer?.cancel();
+        this.#ping();
+      });
+    });
+  }
+
+  /** The control stream, if the edge keeps its half open, is not waited for. */
+  #closeWhenIdle(): void {
+    if (this.#phase !== 'draining' || this.#session === null) return;
+    if (this.#session.openStreams > (this.#openControlStream === null ? 0 : 1)) {
+      this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
+      return;
+    }
+    this.#cause = fault('stopped', 'the connection was drained');
+    this.#openControlStream?.reset(http2Error.noError);
+    this.#session.close();
+  }
+
+  /** The session's own `ended` closes the case; before there is one we do. */
+  #fail(cause: Fault): void {
+    if (this.#phase === 'ended') return;
+    this.#cause ??= cause;
+    if (this.#session === null) this.#end(cause);
+    else this.#session.destroy();
+  }
+
+  #end(cause: Fault): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    this.#dial.destroy();
+    this.#timer?.cancel();
+    this.#pingTimer?.cancel();
+    this.#control?.destroy();
+    this.#events.ended(cause);
+  }
+}
+
+function lossOf(end: SessionEnd): Fault {
+  switch (end.by) {
+    case 'peer':
+      return fault('edge-lost', 'the edge closed the connection');
+    case 'own':
+      return fault('stopped', 'the connection was closed');
+    case 'error':
+      return fault('edge-lost', `the connection broke: ${end.message}`);
+    default:
+      return unreachable(end);
+  }
+}
+
+/** 16 bytes, IPv4 mapped into IPv6 (protocol page section 7.1); empty for what is no address. */
+export function ipv6Bytes(address: string): Uint8Array {
+  const v4 = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(address);
+  if (v4 !== null) return Buffer.from([...mappedPrefix, ...v4.slice(1).map(Number)]);
+  const [text = ''] = address.split('%');
+  const [head = '', tail] = text.split('::');
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
+  const before = groups(head);
+  const after = tail === undefined ? [] : groups(tail);
+  const missing = 8 - before.length - after.length;
+  const all =
+    tail === undefined ? before : [...before, ...Array<number>(Math.max(0, missing)).fill(0), ...after];
+  if (all.length !== 8 || all.some((group) => !(group >= 0 && group <= 0xffff))) return Buffer.alloc(0);
+  return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]));
+}
+
+const mappedPrefix = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];

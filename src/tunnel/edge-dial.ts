@@ -1,0 +1,128 @@
+import { X509Certificate } from 'node:crypto';
+import {
+  connect,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
+import { type Fault, fault } from '../fault.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import { cloudflareRoots } from './cloudflare-roots.ts';
+import type { EdgeAddress } from './edge-addresses.ts';
+
+/** Name in SNI and in the edge's certificate, whatever address is dialled (protocol page section 4). */
+export const edgeServerName = 'h2.cftunnel.com';
+
+/** Bound of the TCP connect, and again of the TLS handshake, milliseconds. */
+export const dialStepTimeoutMs = 15_000;
+
+/** Idle time before TCP keep-alive probes, milliseconds. */
+const keepAliveMs = 15_000;
+
+export interface DialEvents {
+  /** The handshake is done and the edge's name verified. The listener owns the socket from here on. */
+  connected(socket: TLSSocket): void;
+  /** `edge-dial`, `edge-tls` or `edge-timeout`; the socket is gone. */
+  failed(fault: Fault): void;
+}
+
+/** Ends the attempt without a further event. Idempotent; a socket that was handed over is left alone. */
+export interface Dial {
+  destroy(): void;
+}
+
+/**
+ * TCP and TLS to one edge address, no ALPN. `ca` is a PEM bundle that replaces all roots; null means the public
+ * roots and Cloudflare's. Exactly one event follows unless destroyed.
+ */
+export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, events: DialEvents): Dial {
+  const context = secureContext(ca);
+  if (context === null) {
+    const timer = clock.after(0, () =>
+      events.failed(fault('edge-tls', 'the edge CA bundle is not readable PEM')),
+    );
+    return { destroy: () => timer.cancel() };
+  }
+  const socket = connect({
+    host: address.ip,
+    port: address.port,
+    servername: edgeServerName,
+    secureContext: context,
+  });
+  const place = `${address.ip}:${address.port}`;
+  let step: 'TCP connect' | 'TLS handshake' = 'TCP connect';
+  let timer: Timer = clock.after(dialStepTimeoutMs, onTimeout);
+
+  socket.once('connect', onConnect);
+  socket.once('secureConnect', onSecure);
+  socket.once('error', onError);
+  socket.once('close', onClose);
+  return { destroy: giveUp };
+
+  function onConnect(): void {
+    step = 'TLS handshake';
+    timer.cancel();
+    timer = clock.after(dialStepTimeoutMs, onTimeout);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, keepAliveMs);
+  }
+
+  function onSecure(): void {
+    release();
+    events.connected(socket);
+  }
+
+  function onTimeout(): void {
+    giveUp();
+    events.failed(fault('edge-timeout', `${place}: no ${step} within ${dialStepTimeoutMs} ms`));
+  }
+
+  function onError(error: Error): void {
+    giveUp();
+    const code = step === 'TCP connect' ? 'edge-dial' : 'edge-tls';
+    events.failed(fault(code, `${place}: ${step} failed: ${error.message}`));
+  }
+
+  function onClose(): void {
+    onError(new Error('closed by the other side'));
+  }
+
+  function release(): void {
+    timer.cancel();
+    socket.off('connect', onConnect);
+    socket.off('secureConnect', onSecure);
+    socket.off('error', onError);
+    socket.off('close', onClose);
+  }
+
+  function giveUp(): void {
+    if (socket.listenerCount('secureConnect', onSecure) === 0) return;
+    release();
+    // A late error of a destroyed socket has no one to hear it.
+    socket.on('error', () => {});
+    socket.destroy();
+  }
+}
+
+/** Parsing all roots costs milliseconds, and every connection of the process has the same: the last is kept. */
+let lastContext: { readonly ca: string | null; readonly context: SecureContext } | null = null;
+
+function secureContext(ca: string | null): SecureContext | null {
+  if (lastContext === null || lastContext.ca !== ca) {
+    const roots = ca === null ? [...getCACertificates('default'), ...cloudflareRoots] : certificatesOf(ca);
+    if (roots === null) return null;
+    lastContext = { ca, context: createSecureContext({ ca: roots, minVersion: 'TLSv1.2' }) };
+  }
+  return lastContext.context;
+}
+
+/** OpenSSL skips what it cannot read, and then trusts nobody without saying why. */
+function certificatesOf(bundle: string): string[] | null {
+  const blocks = bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  try {
+    return blocks?.map((block) => new X509Certificate(block).toString()) ?? null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,76 @@
+import { failed, ok, type Result } from '../fault.ts';
+import type { Clock } from '../time/clock.ts';
+import { type EdgeAddress, EdgeAddresses } from './edge-addresses.ts';
+import { discoverEdge } from './edge-discovery.ts';
+import type { EdgeResolver } from './edge-resolver.ts';
+import type { EdgeSettings } from './link.ts';
+
+/** Addresses older than this are looked up again before the next dial after a failure, milliseconds. */
+export const rediscoverAfterMs = 60_000;
+
+/**
+ * The edge addresses of one connector: looked up when first needed, and again when a connection fails after
+ * they have aged, because a long-lived connector outlives any list of addresses.
+ */
+export class EdgeDirectory {
+  readonly #settings: EdgeSettings;
+  readonly #deps: {
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly resolver: EdgeResolver;
+  };
+  #addresses: EdgeAddresses | null = null;
+  #discoveredAtMs = 0;
+  #discovery: Promise<Result<EdgeAddresses>> | null = null;
+  readonly #held = new Map<number, EdgeAddress>();
+
+  constructor(
+    settings: EdgeSettings,
+    deps: { readonly clock: Clock; readonly random: () => number; readonly resolver: EdgeResolver },
+  ) {
+    this.#settings = settings;
+    this.#deps = deps;
+  }
+
+  /** The address that the connection is to dial. Fails with `edge-discovery`. */
+  async addressOf(connIndex: number): Promise<Result<EdgeAddress>> {
+    const found = this.#addresses === null ? await this.#discoverOnce() : ok(this.#addresses);
+    if (!found.ok) return found;
+    const address = found.value.take(connIndex, this.#deps.clock.monotonic());
+    if (address === null) {
+      return failed('edge-discovery', `the edge has ${found.value.size} addresses, and others use them`);
+    }
+    this.#held.set(connIndex, address);
+    return ok(address);
+  }
+
+  /** How many addresses are known now; 0 before the first answer. */
+  get size(): number {
+    return this.#addresses?.size ?? 0;
+  }
+
+  /** A connection failed: other addresses are tried next, where there are any. */
+  rotate(connIndex: number, unreachable: boolean): void {
+    const nowMs = this.#deps.clock.monotonic();
+    this.#addresses?.rotate(connIndex, nowMs, unreachable);
+    if (nowMs - this.#discoveredAtMs >= rediscoverAfterMs) this.#addresses = null;
+  }
+
+  /** One lookup at a time, whoever asks. */
+  #discoverOnce(): Promise<Result<EdgeAddresses>> {
+    this.#discovery ??= this.#discover().finally(() => {
+      this.#discovery = null;
+    });
+    return this.#discovery;
+  }
+
+  async #discover(): Promise<Result<EdgeAddresses>> {
+    const regions = await discoverEdge(this.#settings, this.#deps);
+    if (!regions.ok) return regions;
+    const addresses = new EdgeAddresses(regions.value, this.#deps.random);
+    for (const [connIndex, address] of this.#held) addresses.keep(connIndex, address);
+    this.#addresses = addresses;
+    this.#discoveredAtMs = this.#deps.clock.monotonic();
+    return ok(addresses);
+  }
+}
