@@ -68,7 +68,7 @@ export interface KubeClient {
   open(request: KubeRequest, signal: AbortSignal): Promise<Result<Readable>>;
   /** UID of our namespace: the owner identity of this install unless another one is set. */
   readNamespaceUid(signal: AbortSignal): Promise<Result<string>>;
-  /** Closes idle connections. Running requests end by their own signals. Idempotent. */
+  /** Closes all connections: the last thing, after everybody who uses the client has stopped. Idempotent. */
   close(): void;
 }
 

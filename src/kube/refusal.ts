@@ -3,6 +3,8 @@ import { type Fault, type FaultCode, fault } from '../fault.ts';
 
 /** The message of a Status is the server's own sentence; longer ones are cut. */
 const maxMessageLength = 300;
+/** Nobody waits longer because of one header. */
+const maxRetryAfterMs = 300_000;
 
 const statusShape = z.object({ message: z.string() });
 
@@ -41,6 +43,6 @@ function statusMessage(body: string): string {
 
 /** The API server gives whole seconds (RFC 9110, section 10.2.3); dates are not sent and not understood. */
 function retryAfterMs(header: string | string[] | undefined): number | undefined {
-  const seconds = typeof header === 'string' && /^\d{1,5}$/.test(header) ? Number(header) : undefined;
-  return seconds === undefined ? undefined : seconds * 1000;
+  if (typeof header !== 'string' || !/^\d{1,9}$/.test(header)) return undefined;
+  return Math.min(Number(header) * 1000, maxRetryAfterMs);
 }

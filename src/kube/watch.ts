@@ -191,7 +191,14 @@ export function startWatch(options: WatchOptions): Watch {
     const level = peaceful.has(reason) ? 'debug' : reason === 'bug' ? 'error' : 'warn';
     const relist = resumeAt === null;
     log[level](
-      { kind: resource, reason, code: fault?.code, detail: fault?.message, relist, delayMs },
+      {
+        kind: resource,
+        reason,
+        code: fault?.code,
+        detail: fault?.message,
+        relist,
+        delayMs: Math.round(delayMs),
+      },
       'watch restarts',
     );
   }

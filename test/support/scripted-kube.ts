@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -101,14 +102,19 @@ export class ScriptedKube {
     });
   }
 
-  static async start(): Promise<ScriptedKube> {
-    const server = createServer().listen(0, '127.0.0.1');
+  /** With a certificate and its key it speaks TLS. */
+  static async start(tls?: { readonly cert: string; readonly key: string }): Promise<ScriptedKube> {
+    const server = (tls === undefined ? createServer() : createTlsServer(tls)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new ScriptedKube(server, await mkdtemp(join(tmpdir(), 'scripted-kube-')));
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** A kubeconfig for this server; `context` adds to its context, `user` to its user. */

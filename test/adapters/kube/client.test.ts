@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Surroundings } from '../../../src/kube/access.ts';
-import { connectKube } from '../../../src/kube/client.ts';
+import { connectKube, type KubeClient } from '../../../src/kube/client.ts';
+import { createAuthority } from '../../../src/sandbox/certificates.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { ScriptedKube } from '../../support/scripted-kube.ts';
 
@@ -122,6 +123,55 @@ describe('kube client', () => {
     expect(await uid).to.deep.equal({ ok: true, value: 'u-1' });
   });
 
+  describe('as the service account of a pod', () => {
+    const authority = createAuthority('cluster');
+    let secure: ScriptedKube;
+    beforeEach(async () => {
+      secure = await ScriptedKube.start(authority.issue({ ipAddresses: ['127.0.0.1'] }));
+      await writeFile(join(dir, 'token'), 'first\n');
+      await writeFile(join(dir, 'ca.crt'), authority.cert);
+    });
+    afterEach(() => secure.close());
+
+    async function inPod(): Promise<KubeClient> {
+      const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(secure.port) };
+      const pod = { env, serviceAccountDir: dir, home: dir };
+      const connected = await connectKube({ kubeconfig: null, namespace: 'web' }, clock, pod);
+      if (!connected.ok) throw new Error(connected.fault.message);
+      return connected.value;
+    }
+
+    it('asks over TLS, with the token as it is now', async () => {
+      const client = await inPod();
+      for (const token of ['first', 'rotated']) {
+        await writeFile(join(dir, 'token'), token);
+        const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+        const call = await secure.next('GET /services');
+        expect(call.headers.authorization).to.equal(`Bearer ${token}`);
+        call.json(200, {});
+        await answer;
+      }
+      client.close();
+    });
+
+    it('trusts nobody but the CA of its cluster', async () => {
+      const client = await inPod();
+      await writeFile(join(dir, 'ca.crt'), createAuthority('another').cert);
+      const answer = await client.call({ method: 'GET', resource: 'services' }, signal);
+      expect(answer).to.have.nested.property('fault.code', 'kube-unreachable');
+      expect(secure.waiting).to.deep.equal([]);
+      client.close();
+    });
+
+    it('says so when its token is gone', async () => {
+      const client = await inPod();
+      await rm(join(dir, 'token'));
+      const answer = await client.call({ method: 'GET', resource: 'services' }, signal);
+      expect(answer).to.have.nested.property('fault.code', 'kube-forbidden');
+      client.close();
+    });
+  });
+
   describe('names what the server refuses', () => {
     for (const [status, code] of [
       [401, 'kube-forbidden'],
@@ -193,6 +243,13 @@ describe('kube client', () => {
     await kube.next('GET /services');
     abort.abort();
     expect(await answer).to.have.nested.property('fault.code', 'stopped');
+  });
+
+  it('lets nobody make it wait for more than five minutes', async () => {
+    const client = await kube.client(clock);
+    const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+    (await kube.next('GET /services')).refuse(429, 'later', { 'retry-after': '999999' });
+    expect(await answer).to.have.nested.property('fault.retryAfterMs', 300_000);
   });
 
   it('uses a connection again', async () => {
