@@ -162,7 +162,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
 
   return {
     namespace,
-    server: access.server.href,
+    server: access.server.origin + basePath,
     call,
     open: (request, signal) => attempt(request, signal, handOver),
     async readNamespaceUid(signal) {

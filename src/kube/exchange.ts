@@ -4,7 +4,9 @@ import { FaultError, fault } from '../fault.ts';
 
 /**
  * Sends one request and resolves with the head of its answer. The abort of `signal` ends the request and, later,
- * the answer's stream, both with the signal's reason.
+ * the answer's stream, both with the signal's reason. On a kept connection that the server closed in the same
+ * moment the request is sent again (RFC 9112, section 9.3.1), so it must be one that may come twice: all of ours
+ * may, because a second create is told that the object is there.
  */
 export function send(
   options: RequestOptions & { readonly protocol: string },
@@ -21,8 +23,12 @@ export function send(
     };
     signal.addEventListener('abort', abort, { once: true });
     request.once('close', () => signal.removeEventListener('abort', abort));
-    // Stays for the whole life: what happens after the head is told by the answer's stream as well.
-    request.on('error', reject);
+    // Stays for the whole life: what happens after the head is told by the answer's stream.
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      const closedMeanwhile = request.reusedSocket && response === undefined && error.code === 'ECONNRESET';
+      if (closedMeanwhile && !signal.aborted) resolve(send(options, body, signal));
+      else reject(error);
+    });
     request.once('response', (head) => {
       response = head;
       resolve(head);

@@ -32,7 +32,7 @@ describe('kube client', () => {
       const kubeconfig = await kube.kubeconfig({ namespace: 'web' });
       const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
       expect(connected.ok && connected.value.namespace).to.equal('web');
-      expect(connected.ok && connected.value.server).to.equal(`${kube.url}/`);
+      expect(connected.ok && connected.value.server).to.equal(kube.url);
     });
 
     it('with the namespace that was asked for before all others', async () => {
@@ -54,7 +54,7 @@ describe('kube client', () => {
       const pod = { env, serviceAccountDir: dir, home: dir };
       const connected = await connectKube({ kubeconfig: null, namespace: null }, clock, pod);
       expect(connected.ok && connected.value.namespace).to.equal('own');
-      expect(connected.ok && connected.value.server).to.equal('https://[fd00::1]/');
+      expect(connected.ok && connected.value.server).to.equal('https://[fd00::1]');
     });
 
     it('merging several kubeconfigs, the first context wins', async () => {
@@ -65,7 +65,7 @@ describe('kube client', () => {
       );
       const kubeconfig = `${await kube.kubeconfig()}:${other}`;
       const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
-      expect(connected.ok && connected.value.server).to.equal(`${kube.url}/`);
+      expect(connected.ok && connected.value.server).to.equal(kube.url);
     });
   });
 
@@ -250,6 +250,25 @@ describe('kube client', () => {
     const answer = client.call({ method: 'GET', resource: 'services' }, signal);
     (await kube.next('GET /services')).refuse(429, 'later', { 'retry-after': '999999' });
     expect(await answer).to.have.nested.property('fault.retryAfterMs', 300_000);
+  });
+
+  it('asks again where the server closed an idle connection just as we used it', async () => {
+    const client = await kube.client(clock);
+    const first = client.call({ method: 'GET', resource: 'services' }, signal);
+    (await kube.next('GET /services')).json(200, {});
+    await first;
+    const second = client.call({ method: 'POST', resource: 'events', body: {} }, signal);
+    (await kube.next('POST /events')).cut();
+    (await kube.next('POST /events')).json(201, { kind: 'Event' });
+    expect(await second).to.deep.equal({ ok: true, value: { kind: 'Event' } });
+  });
+
+  it('does not ask again where a new connection breaks', async () => {
+    const client = await kube.client(clock);
+    const answer = client.call({ method: 'GET', resource: 'services' }, signal);
+    (await kube.next('GET /services')).cut();
+    expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+    expect(kube.waiting).to.deep.equal([]);
   });
 
   it('uses a connection again', async () => {
