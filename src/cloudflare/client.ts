@@ -9,6 +9,7 @@ import { type Clock, sleep, type Timer } from '../time/clock.ts';
 import { type ApiFailure, type ApiResult, describeFailure, failureOf } from './api-failure.ts';
 import { CallBudget } from './budget.ts';
 import type { Credentials } from './credentials.ts';
+import { fetchEnvelope } from './envelope-fetch.ts';
 
 /** What is more urgent starts first: what ends exposure, then what creates, then what only tidies up. */
 export const priorities = { close: 2, create: 1, tend: 0 } as const;
@@ -221,6 +222,7 @@ function sdkFor(credentials: Credentials, apiUrl: string | null) {
     maxRetries: 0,
     timeout: callTimeoutMs * 2,
     logLevel: 'off',
+    fetch: fetchEnvelope,
     defaultHeaders: { 'User-Agent': 'cloudflare-warp-ingress' },
   });
 }
