@@ -1,3 +1,4 @@
+import type { CredentialSource } from './cloudflare/credentials.ts';
 import {
   addressTexts,
   apiUrl,
@@ -56,12 +57,6 @@ export interface ControllerConfig {
   readonly ingressDefaults: IngressSettings;
   readonly log: LogSettings;
 }
-
-/** With what the controller talks to Cloudflare. `token` is a secret. */
-export type CredentialSource =
-  | { readonly from: 'origincert'; readonly path: string }
-  | { readonly from: 'token-file'; readonly path: string; readonly accountId: string }
-  | { readonly from: 'token'; readonly token: string; readonly accountId: string };
 
 const maxTunnelsPerThread = 1_000;
 const maxThreads = 1_000;

@@ -1,0 +1,132 @@
+import type { Metric } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Histogram from 'prom-client/lib/histogram.js';
+import Registry from 'prom-client/lib/registry.js';
+import type { Telemetry } from '../actors/ports.ts';
+import type { CallHooks } from '../cloudflare/client.ts';
+import type { KernelProbe } from '../kernel/probe.ts';
+import type { WatchTelemetry } from '../kube/watch.ts';
+import type { TunnelCounts } from '../tunnel/link.ts';
+import { HostRecords, type Sample, type TunnelRow } from './host-records.ts';
+
+/** All that the process counts, each part as the one who counts it knows it. Nothing here ever throws. */
+export interface Metrics {
+  readonly telemetry: Telemetry;
+  readonly kernel: KernelProbe;
+  readonly watch: WatchTelemetry;
+  readonly cloudflare: CallHooks;
+  /** Requests of one tunnel since the last time; unknown hosts are dropped. */
+  tunnelCounted(host: string, counts: TunnelCounts): void;
+  /** Tunnels on one worker thread; null when the thread has ended. */
+  threadTunnels(thread: string, tunnels: number | null): void;
+  leads(isLeader: boolean): void;
+  /** For the status page. */
+  tunnels(): readonly TunnelRow[];
+  readonly contentType: string;
+  /** In Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+const prefix = 'warp_ingress_';
+const readySeconds = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
+
+/** A registry of its own: two controllers in one process (tests) do not count into each other. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const hosts = new HostRecords();
+  const threads = new Map<string, number>();
+
+  const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name: prefix + name, help, labelNames, registers });
+  const gauge = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name: prefix + name, help, labelNames, registers });
+  /** Read when it is asked for, from what is kept anyway. */
+  const collected = (
+    name: string,
+    help: string,
+    type: 'counter' | 'gauge' | 'histogram',
+    samples: (name: string) => readonly Sample[],
+  ): void => {
+    const full = prefix + name;
+    const metric = {
+      name: full,
+      help,
+      type,
+      get: async () => ({ name: full, help, type, values: samples(full) }),
+    };
+    // A registry asks its metrics for no more than this, but its type names prom-client's own classes.
+    registry.registerMetric(metric as unknown as Metric);
+  };
+
+  collected('tunnels', 'Tunnels by state.', 'gauge', () => hosts.stateSamples());
+  collected('tunnel_connections', 'Registered connections to the edge.', 'gauge', () =>
+    hosts.connectionSamples(),
+  );
+  collected('tunnel_restarts_total', 'Restarts of tunnels.', 'counter', () => hosts.restartSamples());
+  collected('requests_total', 'Requests by class of the answer; none: no answer was sent.', 'counter', () =>
+    hosts.requestSamples(),
+  );
+  collected('request_duration_seconds', 'From request to the end of the answer.', 'histogram', (name) =>
+    hosts.durationSamples(name),
+  );
+  collected('origin_errors_total', 'Requests that failed at the origin.', 'counter', () =>
+    hosts.originErrorSamples(),
+  );
+  collected('threads', 'Worker threads.', 'gauge', () => [{ labels: {}, value: threads.size }]);
+  collected('thread_tunnels', 'Tunnels on a worker thread.', 'gauge', () =>
+    Array.from(threads, ([thread, value]) => ({ labels: { thread }, value })),
+  );
+
+  const mailboxDepth = gauge('actor_mailbox_depth', 'Messages that wait, by kind of actor.', ['actor']);
+  const actorRestarts = counter('actor_restarts_total', 'Restarts of actors.', ['actor']);
+  const actorKills = counter('actor_kills_total', 'Actors that did not stop in time.', ['actor']);
+  const deadLetters = counter('dead_letters_total', 'Messages to actors that had ended.');
+  const watchEvents = counter('watch_events_total', 'Events of the watches.', ['kind', 'type']);
+  const watchRestarts = counter('watch_restarts_total', 'Watches that ended and began again.', [
+    'kind',
+    'reason',
+  ]);
+  const timeToReady = new Histogram({
+    name: `${prefix}time_to_ready_seconds`,
+    help: 'From a host that is wanted to its first registered connection.',
+    buckets: readySeconds,
+    registers,
+  });
+  const cloudflareCalls = counter('cloudflare_calls_total', "Calls to Cloudflare's API.", ['op', 'code']);
+  const budget = gauge('cloudflare_budget_remaining', 'Calls that may be made now.');
+  const leader = gauge('leader', '1 while this process leads.');
+
+  return {
+    telemetry: {
+      tunnelState: (ingress, host, state) => hosts.state(ingress, host, state),
+      tunnelConnections: (host, registered) => hosts.connections(host, registered),
+      tunnelRestarted: (host, reason) => hosts.restarted(host, reason),
+      timeToReady: (seconds) => timeToReady.observe(seconds),
+    },
+    kernel: {
+      deadLetter: () => deadLetters.inc(),
+      restarted: (_path, actor) => actorRestarts.inc({ actor }),
+      killed: (_path, actor) => actorKills.inc({ actor }),
+      mailboxDepth: (actor, delta) => mailboxDepth.inc({ actor }, delta),
+    },
+    watch: {
+      events: (kind, type) => watchEvents.inc({ kind, type }),
+      restarts: (kind, reason) => watchRestarts.inc({ kind, reason }),
+    },
+    cloudflare: {
+      called: (op, code) => cloudflareCalls.inc({ op, code }),
+      budgetRemaining: (calls) => budget.set(calls),
+    },
+    tunnelCounted: (host, counts) => hosts.counted(host, counts),
+    threadTunnels(thread, tunnels) {
+      if (tunnels === null) threads.delete(thread);
+      else threads.set(thread, tunnels);
+    },
+    leads: (isLeader) => leader.set(isLeader ? 1 : 0),
+    tunnels: () => hosts.rows(),
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+  };
+}
