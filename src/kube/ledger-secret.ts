@@ -5,8 +5,8 @@ import { failed, ok, type Result } from '../fault.ts';
 import { parseMeta } from './parse-meta.ts';
 
 /*
- * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel also
- * `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
+ * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel
+ * also `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
  * as a whole or not at all. No owner reference: the ledger outlives the Ingress.
  */
 
