@@ -39,8 +39,8 @@ export function describeFailure(thrown: unknown, op: string, secret: string): Ap
   const codes = errors.map((error) => Number(error?.code)).filter(Number.isInteger);
   const text = clean(errors.map(textOf).filter(Boolean).join('; ') || 'no reason given', secret);
   const code = faultCodeOf(op, status, codes, text);
-  const retryAfterMs =
-    status === 429 ? (retryAfterOf(thrown.headers?.get('retry-after')) ?? defaultRetryAfterMs) : undefined;
+  const wishedMs = retryAfterOf(thrown.headers?.get('retry-after'));
+  const retryAfterMs = wishedMs ?? (status === 429 ? defaultRetryAfterMs : undefined);
   const seen = `HTTP ${status}${codes.length > 0 ? `, code ${codes.join(', ')}` : ''}: ${text}`;
   return { ok: false, fault: fault(code, `${prefixes[code](op)} (${seen})`, retryAfterMs), status, codes };
 }

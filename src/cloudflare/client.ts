@@ -66,7 +66,9 @@ export class ApiClient {
     for (let attempt = 0; ; attempt++) {
       const result = await this.#inTurn(call, signal);
       if (result.ok || !call.repeatable || attempt >= maxRetries) return result;
-      if (result.fault.code !== 'cloudflare-unreachable') return result;
+      // A wish to wait is longer than our delays: the caller's matter.
+      if (result.fault.code !== 'cloudflare-unreachable' || result.fault.retryAfterMs !== undefined)
+        return result;
       const delayMs = backoffDelayMs(retryBackoff, attempt, this.#options.random());
       const slept = await sleep(this.#options.clock, delayMs, signal).then(
         () => true,

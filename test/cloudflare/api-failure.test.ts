@@ -54,9 +54,13 @@ describe('what a failed call means', () => {
     );
   });
 
-  it('carries the wish of Retry-After', () => {
-    const thrown = refused(429, 971, 'slow down', { 'retry-after': '120' });
-    expect(describeFailure(thrown, 'dns.list', secret).fault.retryAfterMs).to.equal(120_000);
+  it('carries the wish of Retry-After, and a wait of its own for a 429 without', () => {
+    for (const status of [429, 503]) {
+      const thrown = refused(status, 971, 'slow down', { 'retry-after': '120' });
+      expect(describeFailure(thrown, 'dns.list', secret).fault.retryAfterMs).to.equal(120_000);
+    }
+    expect(describeFailure(refused(429, 971), 'dns.list', secret).fault.retryAfterMs).to.equal(60_000);
+    expect(describeFailure(refused(503, 0), 'dns.list', secret).fault.retryAfterMs).to.equal(undefined);
   });
 
   it('throws a bug on', () => {

@@ -107,4 +107,31 @@ describe('answers that are not what Cloudflare says they are', () => {
     );
     expect(calls, 'one look, no deletion').to.equal(1);
   });
+
+  it('that hold records of other names neither are conflicts nor are removed', async () => {
+    const tunnelId = '11111111-1111-4111-8111-111111111111';
+    const records = [
+      { id: 'r1', type: 'A', name: 'other.example.com', content: '192.0.2.1' },
+      {
+        id: 'r2',
+        type: 'CNAME',
+        name: 'two.example.com',
+        content: `${tunnelId}.cfargotunnel.com`,
+        proxied: true,
+      },
+    ];
+    const writes: string[] = [];
+    await answering((incoming, response) => {
+      if (incoming.method !== 'GET') writes.push(`${incoming.method} ${incoming.url?.split('?')[0]}`);
+      const zones = incoming.url?.startsWith('/zones?');
+      const list = zones ? [{ id: 'zone', name: 'example.com' }] : records;
+      const result = incoming.method === 'POST' ? { id: `w${writes.length}`, type: 'X', name: 'x' } : list;
+      response.writeHead(200, json).end(JSON.stringify({ success: true, errors: [], messages: [], result }));
+    });
+    const wish = { host: request.host, tunnelId, identity: 'me', known: null };
+    const published = await cloudflare.ensureDns(wish, running());
+    expect(published).to.deep.equal({ ok: true, value: { zoneId: 'zone', cnameId: 'w1', txtId: 'w2' } });
+    expect(codeOf(await cloudflare.removeDns(wish, running()))).to.equal('ok');
+    expect(writes).to.deep.equal(['POST /zones/zone/dns_records', 'POST /zones/zone/dns_records']);
+  });
 });
