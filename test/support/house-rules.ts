@@ -40,6 +40,7 @@ const everythingButSandbox = [
   'src/log.ts',
   'src/ops.ts',
   'src/ops/',
+  'src/running.ts',
 ];
 
 const rooms: readonly Room[] = [

@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { asksForHelp, type Environment } from './config/option-table.ts';
+import { describeSandboxOptions, readSandboxConfig } from './config/sandbox.ts';
+import { describeControllerOptions, readControllerConfig } from './config.ts';
+import { FaultError, fault, ok, type Result } from './fault.ts';
+import { createLog, type Logger, type LogSettings } from './log.ts';
+import { type Running, runUntilEnd } from './running.ts';
+
+/** The process: one command, its settings, its signals, its exit code. */
+
+interface Command {
+  readonly summary: string;
+  describeOptions(): string;
+  /** Loads no more than this command needs, and that only once its settings are good. */
+  prepare(argv: readonly string[], env: Environment, isTerminal: boolean): Result<Prepared>;
+}
+
+interface Prepared {
+  readonly log: LogSettings;
+  start(log: Logger): Promise<Running>;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  controller: {
+    summary: 'the ingress controller, in a cluster or against a kubeconfig',
+    describeOptions: describeControllerOptions,
+    prepare: (argv, env, isTerminal) =>
+      prepared(readControllerConfig(argv, env, isTerminal), async (config, log) => {
+        // @ts-expect-error lands with the composition
+        const { runController } = await import('./controller.ts');
+        return runController(config, log);
+      }),
+  },
+  sandbox: {
+    summary: 'the whole world on this machine, and the controller in it',
+    describeOptions: describeSandboxOptions,
+    prepare: (argv, env, isTerminal) =>
+      prepared(readSandboxConfig(argv, env, isTerminal), async (config, log) => {
+        // @ts-expect-error lands with the sandbox's composition
+        const { runSandbox } = await import('./sandbox/main.ts').catch(sandboxIsLeftOut);
+        return runSandbox(config, log);
+      }),
+  },
+};
+
+const usage = `Usage: warp-ingress COMMAND [FLAGS]
+
+Commands:
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}\n`)
+  .join('')}
+  warp-ingress COMMAND --help   the flags of a command
+  warp-ingress --version        the version
+`;
+
+const oldestNode = 24;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main([name, ...argv]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h') return print(usage);
+  if (name === '--version') return print(`${version()}\n`);
+  if (Number.parseInt(process.versions.node, 10) < oldestNode) {
+    return refuse(
+      `this is Node.js ${process.versions.node}: expected ${oldestNode} or newer, as npm start brings it`,
+    );
+  }
+  if (name === undefined) return refuse('no command: expected one of the following', usage);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    return refuse(`unknown command ${JSON.stringify(name)}: expected ${Object.keys(commands).join(' or ')}`);
+  }
+  if (asksForHelp(argv)) {
+    return print(`warp-ingress ${name}: ${command.summary}\n\nFlags:\n${command.describeOptions()}`);
+  }
+  const ready = command.prepare(argv, process.env, process.stdout.isTTY === true);
+  if (!ready.ok) return refuse(ready.fault.message);
+  const log = openLog(ready.value.log);
+  return runUntilEnd(() => ready.value.start(log), process, log);
+}
+
+function prepared<C extends { readonly log: LogSettings }>(
+  config: Result<C>,
+  start: (config: C, log: Logger) => Promise<Running>,
+): Result<Prepared> {
+  if (!config.ok) return config;
+  return ok({ log: config.value.log, start: (log) => start(config.value, log) });
+}
+
+/** The image is built without the sandbox. */
+function sandboxIsLeftOut(error: NodeJS.ErrnoException): never {
+  const isLeftOut = error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes('sandbox/main.js');
+  throw isLeftOut ? new FaultError(fault('config-invalid', 'this build has no sandbox')) : error;
+}
+
+/** The image is also built without the prettifier: on a terminal in a pod there are plain lines. */
+function openLog(settings: LogSettings): Logger {
+  try {
+    return createLog(settings);
+  } catch {
+    return createLog({ ...settings, format: 'json' });
+  }
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return String(version);
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function refuse(message: string, more = ''): number {
+  process.stderr.write(`warp-ingress: ${message}\n${more}`);
+  return 2;
+}

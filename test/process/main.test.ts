@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+
+interface Ended {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the program itself, with no variables but the given ones. */
+function warpIngress(argv: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...argv], { env, timeout: 15_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : (error.code ?? 'killed'), stdout, stderr });
+    });
+  });
+}
+
+describe('warp-ingress', () => {
+  it('--help names the commands, --version the version', async () => {
+    const [help, version] = await Promise.all([warpIngress(['--help']), warpIngress(['--version'])]);
+    expect(help).to.include({ code: 0, stderr: '' });
+    expect(help.stdout).to.contain('controller').and.contain('sandbox');
+    expect(version.code).to.equal(0);
+    expect(version.stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('COMMAND --help describes its flags, whatever else is said', async () => {
+    const { code, stdout } = await warpIngress(['controller', '--nonsense', '--help']);
+    expect(code).to.equal(0);
+    expect(stdout).to.contain('--ingress-class NAME').and.contain('WARP_INGRESS_CLASS');
+  });
+
+  const refused: [string[], Record<string, string>, string][] = [
+    [['serve'], {}, 'warp-ingress: unknown command "serve": expected controller or sandbox\n'],
+    [['toString'], {}, 'warp-ingress: unknown command "toString": expected controller or sandbox\n'],
+    [['controller', '--nope'], {}, 'warp-ingress: unknown flag --nope: --help lists those that there are\n'],
+    [
+      ['controller'],
+      { WARP_DNS: 'maybe' },
+      'warp-ingress: WARP_DNS: got "maybe", expected one of managed, off\n',
+    ],
+    [['sandbox', '--only', 'x'], {}, 'warp-ingress: --only: got "x", expected "world"\n'],
+  ];
+  for (const [argv, env, line] of refused) {
+    it(`${argv.join(' ')} ${JSON.stringify(env)} exits 2 with one line`, async () => {
+      expect(await warpIngress(argv, env)).to.deep.equal({ code: 2, stdout: '', stderr: line });
+    });
+  }
+
+  it('without a command exits 2 and shows what there is', async () => {
+    const { code, stderr } = await warpIngress([]);
+    expect(code).to.equal(2);
+    expect(stderr).to.contain('no command').and.contain('Usage: warp-ingress COMMAND');
+  });
+});
