@@ -179,7 +179,8 @@ class IngressActor {
         state.rules = rules;
         this.#compile(state);
       } else {
-        state.intent = next.keepOthers || state.released ? { kind: 'kept' } : { kind: 'unwanted' };
+        const stays = next.keepOthers || state.released || next.kept.includes(state.host);
+        state.intent = { kind: stays ? 'kept' : 'unwanted' };
       }
       if (state.intent.kind !== 'unwanted') admitCleared(state);
       if (changed) this.#retryNow(state);

@@ -49,6 +49,8 @@ export interface Assignment {
   readonly released: readonly string[];
   /** The object cannot be read: hosts that are not listed stay as they are. */
   readonly keepOthers: boolean;
+  /** Hosts that stay as they are although they are not to be served now. */
+  readonly kept: readonly string[];
   readonly settings: IngressSettings | null;
   /** By Service name, for every Service that the hosts mention. */
   readonly backends: ReadonlyMap<string, BackendView>;

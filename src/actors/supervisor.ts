@@ -6,6 +6,9 @@ import { type IngressWorld, ingressActor } from './ingress.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import { World } from './world.ts';
 
+/** Beyond the tunnels' own time to stop. */
+const stopSlackMs = 20_000;
+
 export interface SupervisorWorld extends IngressWorld {
   /** The caches are filled and the first actors are there. */
   readonly synced: () => void;
@@ -15,7 +18,7 @@ export interface SupervisorWorld extends IngressWorld {
  * Owns one ingress actor per Ingress that is ours, and one for each that is gone but still has something in the
  * ledger. Keeps the world, decides who has which host, and routes every event to whom it concerns.
  */
-export function supervisorActor(world: SupervisorWorld): ActorFactory<SupervisorMessage> {
+function supervisorActor(world: SupervisorWorld): ActorFactory<SupervisorMessage> {
   return (context) => {
     const supervisor = new Supervisor(context, world);
     return {
@@ -26,8 +29,22 @@ export function supervisorActor(world: SupervisorWorld): ActorFactory<Supervisor
   };
 }
 
+/** The root: when it fails the world that it keeps is lost, so the process ends and is started anew. */
+export function supervisorSpec(world: SupervisorWorld): ChildSpec<SupervisorMessage> {
+  return {
+    kind: 'supervisor',
+    create: supervisorActor(world),
+    restart: 'temporary',
+    backoff: { baseMs: 1_000, capMs: 1_000, healthyAfterMs: 0 },
+    intensity: { maxRestarts: 0, windowMs: 1_000, whenExceeded: 'escalate' },
+    // Beyond its ingress actors' own time to stop.
+    stopWithinMs: world.graceMs + 2 * stopSlackMs,
+    keyOf: supervisorKey,
+  };
+}
+
 /** Newest wins: of several waiting messages about one object only the last is worth reading. */
-export function supervisorKey(message: SupervisorMessage): string | undefined {
+function supervisorKey(message: SupervisorMessage): string | undefined {
   switch (message.type) {
     case 'ingress.present':
       return `ingress ${message.spec.key}`;
@@ -188,6 +205,7 @@ class Supervisor {
       hosts,
       released: [...held].filter((host) => !isMine(host) && this.#world.ownerOf(host) !== null),
       keepOthers: known?.newest.refused ?? false,
+      kept: spec?.unservable ?? [],
       settings: spec?.settings ?? null,
       backends: new Map(services.map((service) => [service, this.#world.backend(service)])),
       ledger: [...held].flatMap((host) => this.#world.ledger(host) ?? []),
@@ -256,9 +274,6 @@ class Supervisor {
     return new Set([...this.#world.ingressKeys(), ...this.#heldBy.keys()]);
   }
 }
-
-/** Beyond the tunnels' own time to stop. */
-const stopSlackMs = 20_000;
 
 /** `hold`: an Ingress whose actor fails again and again is slow to come back, and nobody else notices. */
 function ingressSpec(create: ActorFactory<IngressMessage>, graceMs: number): ChildSpec<IngressMessage> {

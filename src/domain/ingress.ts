@@ -12,6 +12,11 @@ export interface IngressSpec {
   readonly createdAtMs: number;
   /** One entry per host, so one per tunnel. Hosts are lower case, unique, in the order of the rules. */
   readonly hosts: readonly HostRules[];
+  /**
+   * Hosts that are named but have nothing left to serve (no `http`, no readable path): what exists of them
+   * stays as it is, because an edit that cannot be read must not delete a record.
+   */
+  readonly unservable: readonly string[];
   readonly settings: IngressSettings;
   /** What the object's status says now; what we write is compared with it. */
   readonly publishedHostnames: readonly string[];

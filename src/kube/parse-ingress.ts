@@ -76,6 +76,7 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
       uid: meta.uid,
       createdAtMs: meta.createdAtMs,
       hosts: rules.hosts,
+      unservable: rules.unservable,
       settings: annotations.settings,
       publishedHostnames: publishedOf(status),
       problems: bounded(problems),

@@ -28,6 +28,8 @@ const pathShape = z.object({
 
 export interface ParsedRules {
   readonly hosts: readonly HostRules[];
+  /** Named, but without a path that can be served. */
+  readonly unservable: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -38,6 +40,7 @@ export interface ParsedRules {
 export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules {
   const problems: Problem[] = [];
   const hosts = new Map<string, PathRule[]>();
+  const named = new Set<string>();
   const report = (where: string, message: string): void => void problems.push({ where, message });
 
   if (defaultBackend != null) {
@@ -61,6 +64,7 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       report(`${where}.host`, `${quoted(host)}: expected a name like app.example.com or *.example.com`);
       continue;
     }
+    named.add(host);
     if (parsed.data.http == null) {
       report(`${where}.http`, `${host} has no http section: expected http.paths with a backend`);
       continue;
@@ -82,7 +86,8 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
     }
     merged.push(...paths.slice(0, maxPathsPerHost - merged.length));
   }
-  return { hosts: [...hosts].map(([host, paths]) => ({ host, paths })), problems };
+  const unservable = [...named].filter((host) => !hosts.has(host)).slice(0, maxHosts);
+  return { hosts: [...hosts].map(([host, paths]) => ({ host, paths })), unservable, problems };
 }
 
 function parsePath(

@@ -369,6 +369,24 @@ describe('an Ingress that cannot be acted on', () => {
     await next.stop();
   });
 
+  it('keeps a host whose paths cannot be read while its other hosts change', async () => {
+    await house.tell(service(), slice(), present(ingress('web', [host, 'b.example.com'])), synced);
+    await house.tell(present(ingress('web', ['c.example.com'], { unservable: [host], problems })));
+    expect(house.runner.hosts()).to.deep.equal([host, 'c.example.com']);
+    expect([...house.cloudflare.records.keys()].sort()).to.deep.equal([host, 'c.example.com']);
+  });
+
+  it('with a host that never could be served makes nothing for it', async () => {
+    await house.tell(
+      service(),
+      slice(),
+      present(ingress('web', ['c.example.com'], { unservable: [host] })),
+      synced,
+    );
+    expect(house.runner.hosts()).to.deep.equal(['c.example.com']);
+    expect([...house.ledger.entries.keys()]).to.deep.equal(['c.example.com']);
+  });
+
   it('disturbs nobody else', async () => {
     const bad = ingress('bad', [], { refused: true, problems });
     await house.tell(service(), slice(), present(bad), present(ingress('web', [host])), synced);

@@ -41,6 +41,7 @@ describe('claims', () => {
     uid,
     createdAtMs,
     hosts: [],
+    unservable: [],
     settings: {
       mode: 'worker',
       replicas: 1,

@@ -57,6 +57,7 @@ describe('parseIngress', () => {
       settings: plainSettings,
       publishedHostnames: ['t.cfargotunnel.com'],
       problems: [],
+      unservable: [],
       refused: false,
     });
   });

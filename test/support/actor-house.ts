@@ -9,7 +9,7 @@ import type {
   TunnelRunRequest,
   TunnelState,
 } from '../../src/actors/ports.ts';
-import { type SupervisorWorld, supervisorActor, supervisorKey } from '../../src/actors/supervisor.ts';
+import { type SupervisorWorld, supervisorSpec } from '../../src/actors/supervisor.ts';
 import type { BackendPort, IngressSpec } from '../../src/domain/ingress.ts';
 import { defaultOriginSettings } from '../../src/domain/ingress.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
@@ -57,15 +57,7 @@ export class ActorHouse {
     };
     const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
     const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
-    this.#root = system.spawnRoot<SupervisorMessage>({
-      kind: 'supervisor',
-      create: supervisorActor(world),
-      restart: 'temporary',
-      backoff: { baseMs: 1, capMs: 1, healthyAfterMs: 1 },
-      intensity: { maxRestarts: 0, windowMs: 1, whenExceeded: 'escalate' },
-      stopWithinMs: 120_000,
-      keyOf: supervisorKey,
-    });
+    this.#root = system.spawnRoot<SupervisorMessage>(supervisorSpec(world));
   }
 
   /** Tells the supervisor and lets everything follow that needs no time to pass. */
@@ -278,6 +270,7 @@ export function ingress(key: string, hosts: readonly string[], over: Partial<Ing
     uid: `uid-${key}`,
     createdAtMs: 1,
     hosts: hosts.map((host) => ({ host, paths: [rule()] })),
+    unservable: [],
     settings: {
       mode: 'worker',
       replicas: 1,
