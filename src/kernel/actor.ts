@@ -19,7 +19,7 @@ export interface ActorRef<M> {
  */
 export interface Actor<M> {
   receive(message: M): void | Promise<void>;
-  /** A child ended for good (it will not be restarted). */
+  /** A child ended for good (it will not be restarted). Heard before messages that wait, also that child's. */
   childEnded?(name: string, ending: Ending): void;
   /** A child failed and will be started again after `delayMs`. */
   childFailed?(name: string, fault: Fault, delayMs: number): void;
