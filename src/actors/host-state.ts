@@ -30,6 +30,8 @@ export interface HostState {
 }
 
 export interface RunningTunnel {
+  /** The life of the tunnel actor that facts must come from, 0 for none: what an older one told comes late. */
+  life: number;
   readonly tunnelId: string;
   readonly haConnections: number;
   registered: number;

@@ -13,6 +13,7 @@ import {
   isSettling,
   isUp,
   newHostState,
+  type RunningTunnel,
   shouldRun,
   tunnelStateOf,
 } from './host-state.ts';
@@ -80,6 +81,7 @@ class IngressActor {
   readonly #forgotten = new Map<string, string>();
   readonly #notes: ReturnType<typeof ingressNotes>;
   readonly #status: StatusPublisher;
+  #lives = 0;
 
   constructor(
     context: ActorContext<IngressMessage>,
@@ -126,7 +128,7 @@ class IngressActor {
         this.#status.due();
         break;
       case 'tunnel.connections':
-        this.#connections(message.host, message.registered);
+        this.#connections(message);
         break;
       default:
         return unreachable(message);
@@ -137,6 +139,7 @@ class IngressActor {
   tunnelFailed(host: string, fault: Fault): void {
     const state = this.#hosts.get(host);
     if (state?.tunnel == null) return;
+    state.tunnel.life = 0;
     state.tunnel.registered = 0;
     state.tunnel.fault = fault;
     this.#world.telemetry.tunnelRestarted(host, fault.code);
@@ -256,13 +259,23 @@ class IngressActor {
     const haConnections = this.#assignment.settings?.haConnections ?? 4;
     const identity = state.ledger?.tunnel;
     if (identity == null) return;
-    state.tunnel = { tunnelId: identity.id, haConnections, registered: 0, stopping: false, fault: null };
-    const create = tunnelActor({
-      request: () => ({ host, tunnel: identity, haConnections, routes: state.compiled!.routes }),
-      runner: this.#world.runner,
-      log: this.#world.log,
-      hearConnections: (registered) =>
-        this.#context.self.tell({ type: 'tunnel.connections', host, registered }),
+    const tunnel: RunningTunnel = {
+      life: 0,
+      tunnelId: identity.id,
+      haConnections,
+      registered: 0,
+      stopping: false,
+      fault: null,
+    };
+    state.tunnel = tunnel;
+    const create = tunnelActor(this.#world, () => {
+      const life = ++this.#lives;
+      tunnel.life = life;
+      return {
+        request: { host, tunnel: identity, haConnections, routes: state.compiled!.routes },
+        hearConnections: (registered) =>
+          this.#context.self.tell({ type: 'tunnel.connections', host, life, registered }),
+      };
     });
     this.#context.spawn(host, tunnelSpec(create, this.#world.graceMs));
     this.#world.log.info({ host, tunnel: identity.id }, 'tunnel opening');
@@ -335,9 +348,10 @@ class IngressActor {
     if (state !== undefined) state.retry = null;
   }
 
-  #connections(host: string, registered: number): void {
+  #connections(message: Extract<IngressMessage, { type: 'tunnel.connections' }>): void {
+    const { host, life, registered } = message;
     const state = this.#hosts.get(host);
-    if (state?.tunnel == null) return;
+    if (state?.tunnel?.life !== life) return;
     const before = state.tunnel.registered;
     state.tunnel.registered = registered;
     this.#world.telemetry.tunnelConnections(host, registered);

@@ -84,7 +84,12 @@ export type IngressMessage =
     }
   | { readonly type: 'status.due' }
   | { readonly type: 'step.due'; readonly host: string }
-  | { readonly type: 'tunnel.connections'; readonly host: string; readonly registered: number };
+  | {
+      readonly type: 'tunnel.connections';
+      readonly host: string;
+      readonly life: number;
+      readonly registered: number;
+    };
 
 /** What is true after a step that succeeded. */
 export interface StepOutcome {

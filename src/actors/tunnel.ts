@@ -8,19 +8,17 @@ import type { ActorLog, TunnelRunner, TunnelRunRequest } from './ports.ts';
  * Holds one run of a runner. It lives exactly while the tunnel should be up; when the run ends by itself the
  * actor fails with the run's fault, and its supervision starts a new one with backoff.
  */
-export function tunnelActor(options: {
-  /** Read at every start, so that a restarted tunnel begins with the routes of now. */
-  readonly request: () => TunnelRunRequest;
-  readonly runner: TunnelRunner;
-  readonly log: ActorLog;
-  readonly hearConnections: (registered: number) => void;
-}): ActorFactory<TunnelMessage> {
+export function tunnelActor(
+  world: { readonly runner: TunnelRunner; readonly log: ActorLog },
+  /** Asked at every start, so that a restarted tunnel begins with the routes of now. */
+  begin: () => TunnelLife,
+): ActorFactory<TunnelMessage> {
   return (context) => {
-    const request = options.request();
+    const { request, hearConnections } = begin();
     const { host } = request;
     let ended = false;
     let whenEnded = (): void => {};
-    const run = options.runner.start(request, (fact) => {
+    const run = world.runner.start(request, (fact) => {
       if (fact.type === 'ended') {
         ended = true;
         whenEnded();
@@ -53,9 +51,9 @@ export function tunnelActor(options: {
     function receiveFact(fact: Extract<TunnelMessage, { type: 'fact' }>['fact']): void {
       switch (fact.type) {
         case 'connections':
-          return options.hearConnections(fact.registered);
+          return hearConnections(fact.registered);
         case 'lost':
-          options.log.warn(
+          world.log.warn(
             { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
             'edge connection lost',
           );
@@ -69,6 +67,12 @@ export function tunnelActor(options: {
       }
     }
   };
+}
+
+export interface TunnelLife {
+  readonly request: TunnelRunRequest;
+  /** How many of the tunnel's connections are registered now. */
+  readonly hearConnections: (registered: number) => void;
 }
 
 /** A tunnel is tried again for ever; its own failures never reach the Ingress' other hosts. */
