@@ -5,11 +5,13 @@ import { mediaTypeOf, parseBody, readBody, requireObject } from './http/body.ts'
 import type { Exchange } from './http/exchange.ts';
 import { listQuery } from './http/options.ts';
 import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
+import { openApi } from './openapi.ts';
 import type { Registry } from './registry/registry.ts';
 import { isReview, review } from './reviews.ts';
 import { refuse } from './status.ts';
 import type { Store } from './store/store.ts';
 import { list } from './verbs/list.ts';
+import { patch } from './verbs/patch.ts';
 import { remove, removeCollection } from './verbs/remove.ts';
 import type { Watches } from './verbs/watch.ts';
 import { create, replace, subresourceOf, type Written } from './verbs/write.ts';
@@ -47,6 +49,8 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
   if (['/healthz', '/readyz', '/livez'].includes(exchange.path))
     return exchange.send(200, 'text/plain', 'ok');
   if (exchange.path === '/version') return exchange.answer(200, serverVersion);
+  const described = openApi(exchange.path);
+  if (described !== null) return exchange.answer(200, described);
   const found = discover(segments, request.headers.accept);
   if (found === null) return exchange.send(404, 'text/plain; charset=utf-8', '404 page not found\n');
   exchange.answer(200, found.body, 'json', found.contentType);
@@ -100,6 +104,9 @@ async function handleResource(exchange: Exchange, path: ResourcePath, surface: S
     case 'update':
       if (collection) throw refuse.methodNotAllowed();
       return answer(await replace(exchange, path, registry));
+    case 'patch':
+      if (collection) throw refuse.methodNotAllowed();
+      return answer(await patch(exchange, path, registry));
     case 'delete':
       if (path.subresource !== '') throw refuse.methodNotAllowed();
       return exchange.answer(200, await remove(exchange, path, registry), presentation.encoding);

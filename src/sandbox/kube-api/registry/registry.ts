@@ -8,7 +8,7 @@ import { refuse } from '../status.ts';
 import type { Store } from '../store/store.ts';
 import { ClusterIps } from './cluster-ips.ts';
 import { type Deletion, markDeleted, type Preconditions } from './deletion.ts';
-import { born, checkMetadata, differsInSpec, succeeded } from './metadata.ts';
+import { born, checkMetadata, differsInSpec, succeeded, timestamp } from './metadata.ts';
 
 /** Which object, in the words of the request. `namespace` is empty for kinds that have none. */
 export interface Target {
@@ -66,7 +66,8 @@ export class Registry {
     let created = born(definition, object, namespace, this.nowMs);
     if (definition.hasStatus) delete created.status;
     definition.setDefaults(created);
-    if (options.writer !== null) created = track(definition, null, created, options.writer);
+    if (options.writer !== null)
+      created = track(definition, null, created, options.writer, timestamp(this.nowMs));
     this.#finish(definition, created, null);
     const { name } = created.metadata;
     if (this.#store.get(definition.storage, namespace, name) !== null) {
@@ -100,7 +101,8 @@ export class Registry {
       else candidate.status = clone(old.status);
     }
     definition.setDefaults(candidate);
-    if (options.writer !== null) candidate = track(definition, old, candidate, options.writer);
+    if (options.writer !== null)
+      candidate = track(definition, old, candidate, options.writer, timestamp(this.nowMs));
     this.#finish(definition, candidate, old);
     if (definition.countsGenerations && differsInSpec(candidate, old)) {
       candidate.metadata.generation = (old.metadata.generation ?? 0) + 1;

@@ -35,6 +35,8 @@ export interface ResourceDefinition {
   readonly storage: string;
   /** Name of the generated model that describes it. */
   readonly model: string;
+  /** The model of the stored form, where that is another. */
+  readonly storedModel: string;
   /** Status is written through its subresource only. */
   readonly hasStatus: boolean;
   /** `metadata.generation` counts changes of anything but metadata and status. */
@@ -81,6 +83,7 @@ export function define(
     categories: [],
     namespaced: true,
     storage: group === '' ? given.plural : `${given.plural}.${group}`,
+    storedModel: given.model,
     hasStatus: false,
     countsGenerations: false,
     returnsDeleted: false,

@@ -61,6 +61,7 @@ export const groupEvents = define({
   ...common,
   group: 'events.k8s.io',
   model: 'EventsV1Event',
+  storedModel: 'CoreV1Event',
   validate: (event, old) => [...checkLegacy(event), ...(old === null ? checkStrict(event) : [])],
   toStored,
   fromStored,
