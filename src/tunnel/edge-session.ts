@@ -9,7 +9,8 @@
 
 export interface EdgeSession {
   /**
-   * Lets running streams finish, refuses new ones (GOAWAY NO_ERROR), then ends the socket. Idempotent.
+   * Lets running streams finish, refuses new ones (GOAWAY NO_ERROR), then ends the socket. Takes as long as the
+   * streams take: the caller has a grace period and then calls `destroy`. Idempotent.
    */
   close(): void;
   /** Ends the socket now; every open stream's handler gets `reset`. Idempotent. */
@@ -25,6 +26,8 @@ export interface EdgeSessionEvents {
   /** Returns the handler of the new stream; it is called for this stream only. */
   stream(stream: EdgeStream, head: RequestHead): StreamHandler;
   goaway(code: number): void;
+  /** A handler threw, which is a bug: its stream was reset (INTERNAL_ERROR), the session goes on. */
+  handlerThrew?(thrown: unknown): void;
   ended(cause: SessionEnd): void;
 }
 
@@ -79,18 +82,4 @@ export interface StreamHandler {
   drain(): void;
 }
 
-export const http2Error = {
-  noError: 0,
-  protocolError: 1,
-  internalError: 2,
-  flowControlError: 3,
-  settingsTimeout: 4,
-  streamClosed: 5,
-  frameSizeError: 6,
-  refusedStream: 7,
-  cancel: 8,
-  compressionError: 9,
-  connectError: 10,
-  enhanceYourCalm: 11,
-  inadequateSecurity: 12,
-} as const;
+export { http2Error } from './wire/http2-errors.ts';

@@ -1,0 +1,252 @@
+import type { Socket } from 'node:net';
+import { type Clock, systemClock, type Timer } from '../time/clock.ts';
+import type { EdgeSession, EdgeSessionEvents, SessionEnd } from './edge-session.ts';
+import { Output } from './http2-output.ts';
+import { Peer } from './http2-peer.ts';
+import { Sender } from './http2-sender.ts';
+import { StreamTable } from './http2-stream-table.ts';
+import { defaultWindowBytes } from './wire/flow-window.ts';
+import { Http2ConnectionError, http2Error } from './wire/http2-errors.ts';
+import { FrameParser } from './wire/http2-frame-parser.ts';
+import { goawayFrame, pingFrame, setting, settingsFrame, windowUpdateFrame } from './wire/http2-frames.ts';
+import { defaultHttp2Limits, type Http2Limits } from './wire/http2-limits.ts';
+
+export interface EdgeSessionOptions {
+  readonly clock?: Clock;
+  readonly limits?: Partial<Http2Limits>;
+}
+
+/**
+ * Speaks HTTP/2 as the server on `socket`, which is connected and from now on owned by the session. Sends its
+ * SETTINGS at once. Nothing is thrown out of a socket callback: what the peer breaks ends the session with
+ * GOAWAY, what a handler breaks ends its stream.
+ */
+export function createEdgeSession(
+  socket: Socket,
+  events: EdgeSessionEvents,
+  options: EdgeSessionOptions = {},
+): EdgeSession {
+  const limits = { ...defaultHttp2Limits, ...options.limits };
+  return new Session(socket, events, limits, options.clock ?? systemClock);
+}
+
+/** Pings of ours without an answer; beyond that the oldest is forgotten. */
+const maxOpenPings = 16;
+
+interface OpenPing {
+  readonly sentMs: number;
+  readonly answered: (roundTripMs: number) => void;
+}
+
+/** Life and death of one connection; what its frames mean is `Peer`'s, its streams are `StreamTable`'s. */
+class Session implements EdgeSession {
+  readonly #socket: Socket;
+  readonly #events: EdgeSessionEvents;
+  readonly #limits: Http2Limits;
+  readonly #clock: Clock;
+  readonly #output: Output;
+  readonly #streams: StreamTable;
+  readonly #peer: Peer;
+  readonly #parser: FrameParser;
+  readonly #pings = new Map<number, OpenPing>();
+  #pingNumber = 0;
+
+  /** The handshake's next step is due; null when it is done. */
+  #handshake: Timer | null = null;
+  #handshakeDone = false;
+  /** A header block was begun and must be completed. */
+  #headerBlock: Timer | null = null;
+  #lingering: Timer | null = null;
+
+  /** `closing`: GOAWAY was sent, streams run out. `ending`: nothing is read or framed any more. */
+  #phase: 'open' | 'closing' | 'ending' | 'ended' = 'open';
+  #cause: SessionEnd | null = null;
+
+  constructor(socket: Socket, events: EdgeSessionEvents, limits: Http2Limits, clock: Clock) {
+    this.#socket = socket;
+    this.#events = events;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#output = new Output(socket, limits.outputHighWaterBytes, () => sender.pump());
+    const sender = new Sender(this.#output, limits, () => this.#peer.dataSent());
+    this.#streams = new StreamTable(sender, this.#output, limits, events, () => this.#lastStreamGone());
+    this.#peer = new Peer(this.#streams, this.#output, limits, () => clock.monotonic(), {
+      preface: () => this.#await(limits.firstSettingsMs, http2Error.settingsTimeout, 'no SETTINGS in time'),
+      settings: () => this.#settingsCame(),
+      settingsAck: () => this.#handshakeEnds(),
+      pong: (number) => this.#pong(number),
+      goaway: (code) => this.#guarded(() => events.goaway(code)),
+    });
+    this.#parser = new FrameParser(this.#peer, limits);
+
+    // `noDelay` in the options of `tls.connect` does nothing; answers would wait for delayed ACKs.
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    // While we end ourselves, what is written may still go out.
+    socket.on('end', () => this.#phase !== 'ending' && this.#lost({ by: 'peer' }));
+    socket.on('error', (error) => this.#lost({ by: 'error', message: error.message }));
+    socket.on('close', () => this.#closed());
+    this.#output.frame(ownSettings(limits));
+    this.#output.frame(windowUpdateFrame(0, limits.connectionWindowBytes - defaultWindowBytes));
+    this.#output.flush();
+    this.#await(limits.prefaceMs, http2Error.protocolError, 'no client preface in time');
+    if (socket.destroyed) queueMicrotask(() => this.#closed());
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  close(): void {
+    if (this.#phase !== 'open') return;
+    this.#phase = 'closing';
+    this.#cause ??= { by: 'own' };
+    this.#peer.refuseNewStreams();
+    this.#output.frame(goawayFrame(this.#peer.lastStreamId, http2Error.noError, ''));
+    if (this.#streams.size === 0) this.#finish();
+  }
+
+  destroy(): void {
+    this.#lost({ by: 'own' });
+  }
+
+  ping(answered: (roundTripMs: number) => void): void {
+    if (this.#over) return;
+    this.#pingNumber = (this.#pingNumber + 1) >>> 0;
+    this.#pings.delete(this.#pingNumber - maxOpenPings);
+    this.#pings.set(this.#pingNumber, { sentMs: this.#clock.monotonic(), answered });
+    const payload = Buffer.alloc(8);
+    payload.writeUInt32BE(this.#pingNumber, 4);
+    this.#output.frame(pingFrame(false, payload));
+  }
+
+  /** Nothing is read or framed any more. */
+  get #over(): boolean {
+    return this.#phase === 'ending' || this.#phase === 'ended';
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#over) return;
+    try {
+      this.#parser.push(chunk);
+    } catch (thrown) {
+      if (thrown instanceof Http2ConnectionError) return this.#fail(thrown.code, thrown.message);
+      this.#streams.report(thrown);
+      return this.#fail(http2Error.internalError, 'internal error');
+    }
+    if (this.#parser.inHeaderBlock !== (this.#headerBlock !== null)) this.#watchHeaderBlock();
+    if (this.#output.unsentBytes > this.#limits.maxUnsentBytes) {
+      this.#fail(http2Error.enhanceYourCalm, 'answers are not read');
+    }
+  }
+
+  #watchHeaderBlock(): void {
+    this.#headerBlock?.cancel();
+    this.#headerBlock = null;
+    if (this.#over || !this.#parser.inHeaderBlock) return;
+    this.#headerBlock = this.#clock.after(this.#limits.headerBlockMs, () => {
+      this.#fail(http2Error.enhanceYourCalm, 'a header block was not completed in time');
+    });
+  }
+
+  #await(ms: number, code: number, missing: string): void {
+    if (this.#handshakeDone) return;
+    this.#handshake?.cancel();
+    this.#handshake = this.#clock.after(ms, () => this.#fail(code, missing));
+  }
+
+  #settingsCame(): void {
+    this.#await(this.#limits.settingsAckMs, http2Error.settingsTimeout, 'SETTINGS were not acknowledged');
+  }
+
+  #handshakeEnds(): void {
+    this.#handshakeDone = true;
+    this.#handshake?.cancel();
+    this.#handshake = null;
+  }
+
+  #pong(number: number): void {
+    const ping = this.#pings.get(number);
+    if (ping === undefined) return;
+    this.#pings.delete(number);
+    this.#guarded(() => ping.answered(this.#clock.monotonic() - ping.sentMs));
+  }
+
+  #lastStreamGone(): void {
+    if (this.#phase === 'closing') this.#finish();
+  }
+
+  /** The peer broke a rule of the connection: GOAWAY says which, and that is the end. */
+  #fail(code: number, message: string): void {
+    if (this.#over) return;
+    this.#cause = { by: 'error', message };
+    this.#output.frame(goawayFrame(this.#peer.lastStreamId, code, message));
+    this.#finish();
+    this.#linger();
+    this.#streams.abandon(code);
+  }
+
+  /** Sends what is framed and ends our side. */
+  #finish(): void {
+    this.#silence();
+    this.#output.flush();
+    this.#output.close();
+    this.#socket.end(() => this.#linger());
+  }
+
+  /** The peer has a moment to end its side. */
+  #linger(): void {
+    if (this.#lingering !== null || this.#phase === 'ended') return;
+    this.#lingering = this.#clock.after(this.#limits.lingerMs, () => this.#socket.destroy());
+  }
+
+  /** The connection is gone, or is to be gone now. */
+  #lost(cause: SessionEnd): void {
+    this.#cause ??= cause;
+    if (this.#phase === 'ended') return;
+    this.#silence();
+    this.#output.close();
+    this.#socket.destroy();
+    this.#streams.abandon(http2Error.cancel);
+  }
+
+  #silence(): void {
+    this.#phase = 'ending';
+    this.#parser.stop();
+    this.#handshakeEnds();
+    this.#headerBlock?.cancel();
+    this.#headerBlock = null;
+    this.#pings.clear();
+  }
+
+  #closed(): void {
+    if (this.#phase === 'ended') return;
+    this.#silence();
+    this.#output.close();
+    this.#streams.abandon(http2Error.cancel);
+    this.#phase = 'ended';
+    this.#lingering?.cancel();
+    const cause = this.#cause ?? { by: 'peer' };
+    this.#guarded(() => this.#events.ended(cause));
+  }
+
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      this.#streams.report(thrown);
+    }
+  }
+}
+
+/** In cloudflared's order and with its values, save the number of streams (protocol page, section 5). */
+function ownSettings(limits: Http2Limits): Buffer {
+  return settingsFrame([
+    [setting.maxFrameSize, limits.maxFrameBytes],
+    [setting.maxConcurrentStreams, limits.maxConcurrentStreams],
+    [setting.maxHeaderListSize, limits.maxHeaderListBytes],
+    [setting.headerTableSize, limits.headerTableBytes],
+    [setting.initialWindowSize, limits.streamWindowBytes],
+    [setting.noRfc7540Priorities, 1],
+  ]);
+}

@@ -1,0 +1,32 @@
+/**
+ * Buffers into which sessions gather what they send. A slab is held only from the first byte of a turn until the
+ * socket has taken it, so an idle connection holds none, and all sessions of a thread share the few that are
+ * kept.
+ */
+
+export const slabBytes = 64 * 1024;
+
+/** At most 1 MiB of free slabs is kept per thread; more are left to the garbage collector. */
+const maxFreeSlabs = 16;
+
+export interface Slab {
+  readonly buffer: Buffer;
+  /** Bytes written into it so far. */
+  used: number;
+  /** Writes to the socket that still need it. */
+  inFlight: number;
+}
+
+const free: Slab[] = [];
+
+export function takeSlab(): Slab {
+  return free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, inFlight: 0 };
+}
+
+/** The caller has no further use for any byte of it, and nor has any socket. */
+export function giveBackSlab(slab: Slab): void {
+  if (free.length >= maxFreeSlabs) return;
+  slab.used = 0;
+  slab.inFlight = 0;
+  free.push(slab);
+}

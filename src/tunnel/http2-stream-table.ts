@@ -1,0 +1,208 @@
+import type { EdgeSessionEvents, RequestHead } from './edge-session.ts';
+import type { Output } from './http2-output.ts';
+import type { Sender, SendingHalf } from './http2-sender.ts';
+import { Http2Stream, type StreamHost } from './http2-stream.ts';
+import { ReceiveWindow } from './wire/flow-window.ts';
+import { http2Error } from './wire/http2-errors.ts';
+import { resetFrame, windowUpdateFrame } from './wire/http2-frames.ts';
+import type { Http2Limits } from './wire/http2-limits.ts';
+
+/** Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. */
+const maxRememberedResets = 1000;
+
+/**
+ * The open streams of one session and the receive windows. The rule for windows: what was handed to a handler
+ * is given back to the connection at once, and to its stream unless the handler has paused it. So a paused
+ * stream holds back nobody else, and can be sent one stream window at most. Over all streams, paused handlers
+ * are given `maxHeldBytes` at most; from there on the connection's window waits for them.
+ */
+export class StreamTable implements StreamHost {
+  readonly sender: Sender;
+  readonly #output: Output;
+  readonly #limits: Http2Limits;
+  readonly #events: EdgeSessionEvents;
+  /** The last stream is gone. */
+  readonly #emptied: () => void;
+  readonly #streams = new Map<number, Http2Stream>();
+  readonly #resets = new Set<number>();
+  readonly #window: ReceiveWindow;
+  #headBytes = 0;
+  #heldBytes = 0;
+
+  constructor(
+    sender: Sender,
+    output: Output,
+    limits: Http2Limits,
+    events: EdgeSessionEvents,
+    emptied: () => void,
+  ) {
+    this.sender = sender;
+    this.#output = output;
+    this.#limits = limits;
+    this.#events = events;
+    this.#emptied = emptied;
+    this.#window = new ReceiveWindow(limits.connectionWindowBytes);
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  get(id: number): Http2Stream | undefined {
+    return this.#streams.get(id);
+  }
+
+  *sendingHalves(): Iterable<SendingHalf> {
+    for (const stream of this.#streams.values()) yield stream.sending;
+  }
+
+  /** Whether one more stream with a head of that size fits in. */
+  hasRoom(headBytes: number): boolean {
+    const { maxConcurrentStreams, maxOpenHeaderBytes } = this.#limits;
+    return this.#streams.size < maxConcurrentStreams && this.#headBytes + headBytes <= maxOpenHeaderBytes;
+  }
+
+  open(id: number, ended: boolean, headBytes: number, contentLength: number): Http2Stream {
+    const window = ended ? null : new ReceiveWindow(this.#limits.streamWindowBytes);
+    const stream = new Http2Stream(id, this, window, headBytes, contentLength);
+    this.#streams.set(id, stream);
+    this.#headBytes += headBytes;
+    return stream;
+  }
+
+  /** Hands a stream to whoever serves it. */
+  begin(stream: Http2Stream, head: RequestHead): void {
+    try {
+      const handler = this.#events.stream(stream, head);
+      if (!stream.closed) stream.handler = handler;
+    } catch (thrown) {
+      this.handlerThrew(stream, thrown);
+    }
+  }
+
+  /** RST_STREAM for a stream that is not, or not any more, in the table. */
+  refuse(id: number, code: number): void {
+    this.#output.frame(resetFrame(id, code));
+    this.#remember(id);
+  }
+
+  /** Whether we reset this stream lately. */
+  wasReset(id: number): boolean {
+    return this.#resets.has(id);
+  }
+
+  /** The peer reset it. */
+  resetByPeer(stream: Http2Stream, code: number): void {
+    this.#remove(stream);
+    stream.tellReset(code);
+  }
+
+  /** The peer broke a rule of this stream. */
+  fault(stream: Http2Stream, code: number): void {
+    this.resetStream(stream, code);
+    stream.tellReset(code);
+  }
+
+  resetStream(stream: Http2Stream, code: number): void {
+    if (stream.closed) return;
+    this.#output.frame(resetFrame(stream.id, code));
+    this.#remember(stream.id);
+    this.#remove(stream);
+  }
+
+  streamFinished(stream: Http2Stream): void {
+    if (!stream.closed) this.#remove(stream);
+  }
+
+  handlerThrew(stream: Http2Stream, thrown: unknown): void {
+    this.resetStream(stream, http2Error.internalError);
+    this.report(thrown);
+  }
+
+  /** A bug in a callback. Reporting it must not become another one. */
+  report(thrown: unknown): void {
+    try {
+      this.#events.handlerThrew?.(thrown);
+    } catch {
+      // Whoever hears of bugs has one: there is nobody left to tell.
+    }
+  }
+
+  /** Every stream is gone; their handlers hear `code`. */
+  abandon(code: number): void {
+    for (const stream of [...this.#streams.values()]) {
+      // A handler may end other streams while it is told.
+      if (stream.closed) continue;
+      this.#remove(stream);
+      stream.tellReset(code);
+    }
+  }
+
+  /** False when the peer sent more than the connection's window. */
+  receive(bytes: number): boolean {
+    return this.#window.receive(bytes);
+  }
+
+  /** Bytes of the connection's window that need no more room here. */
+  consumed(bytes: number): void {
+    this.#window.consume(bytes);
+    this.#announceConnection();
+  }
+
+  /** Body bytes that were given to the stream's handler, or padding. */
+  taken(stream: Http2Stream, bytes: number): void {
+    if (stream.closed) return;
+    if (stream.paused) {
+      stream.heldBytes += bytes;
+      this.#heldBytes += bytes;
+    } else {
+      stream.receiving!.consume(bytes);
+      this.#announceStream(stream);
+    }
+  }
+
+  streamResumed(stream: Http2Stream): void {
+    const bytes = stream.heldBytes;
+    if (bytes === 0) return;
+    this.#release(stream);
+    stream.receiving!.consume(bytes);
+    this.#announceStream(stream);
+  }
+
+  #announceStream(stream: Http2Stream): void {
+    if (stream.requestEnded) return;
+    const increment = stream.receiving!.takeIncrement();
+    if (increment > 0) this.#output.frame(windowUpdateFrame(stream.id, increment));
+  }
+
+  #announceConnection(): void {
+    if (this.#heldBytes > this.#limits.maxHeldBytes) return;
+    const increment = this.#window.takeIncrement();
+    if (increment > 0) this.#output.frame(windowUpdateFrame(0, increment));
+  }
+
+  #release(stream: Http2Stream): void {
+    if (stream.heldBytes === 0) return;
+    this.#heldBytes -= stream.heldBytes;
+    stream.heldBytes = 0;
+    this.#announceConnection();
+  }
+
+  #remove(stream: Http2Stream): void {
+    stream.closed = true;
+    this.#streams.delete(stream.id);
+    this.#headBytes -= stream.headBytes;
+    this.sender.drop(stream.sending);
+    this.#release(stream);
+    if (this.#streams.size === 0) this.#emptied();
+  }
+
+  #remember(id: number): void {
+    this.#resets.add(id);
+    if (this.#resets.size <= maxRememberedResets) return;
+    for (const oldest of this.#resets) {
+      this.#resets.delete(oldest);
+      return;
+    }
+  }
+}

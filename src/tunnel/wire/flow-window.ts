@@ -1,0 +1,48 @@
+/** Flow control (RFC 9113, sections 5.2 and 6.9). */
+
+/** No window may be larger (section 6.9.1). */
+export const maxWindowBytes = 2 ** 31 - 1;
+
+/** The default of both sides until SETTINGS or WINDOW_UPDATE say otherwise (section 6.9.2). */
+export const defaultWindowBytes = 65_535;
+
+/**
+ * What the peer may still send us. Received bytes are taken from it at once; consumed ones are given back in
+ * batches of half a window, so that a WINDOW_UPDATE is rare and the peer never runs dry while we keep up.
+ */
+export class ReceiveWindow {
+  readonly #batchBytes: number;
+  #available: number;
+  #unannounced = 0;
+
+  constructor(bytes: number) {
+    this.#available = bytes;
+    this.#batchBytes = Math.max(1, bytes >>> 1);
+  }
+
+  /** Consumed bytes that the peer was not told of. */
+  get unannounced(): number {
+    return this.#unannounced;
+  }
+
+  /** False when the peer sent more than it may. */
+  receive(bytes: number): boolean {
+    if (bytes > this.#available) return false;
+    this.#available -= bytes;
+    return true;
+  }
+
+  /** These bytes need no more room here. */
+  consume(bytes: number): void {
+    this.#unannounced += bytes;
+  }
+
+  /** The increment to announce now; 0 while it is not worth a frame. The caller sends what it took. */
+  takeIncrement(): number {
+    if (this.#unannounced < this.#batchBytes) return 0;
+    const increment = this.#unannounced;
+    this.#unannounced = 0;
+    this.#available += increment;
+    return increment;
+  }
+}

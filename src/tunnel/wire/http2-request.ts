@@ -1,0 +1,227 @@
+import type { HeaderField } from './hpack-static.ts';
+
+/**
+ * From a decoded header list to a request (RFC 9113, sections 8.2 and 8.3), as strict as the connector's
+ * counterpart in cloudflared is (protocol page, section 5.1) and stricter where HTTP/1.1 could be smuggled.
+ */
+export type RequestReading = ReadRequest | RequestAnswer | MalformedRequest;
+
+export interface ReadRequest {
+  readonly kind: 'request';
+  readonly method: string;
+  readonly path: string;
+  readonly scheme: string;
+  /** `:authority`, or `host` where there is none; empty if neither is given. */
+  readonly authority: string;
+  /** name, value, …; without `host`, whose place `authority` has. */
+  readonly headers: readonly string[];
+  readonly ended: boolean;
+  /** The announced length of the body, -1 if none was. */
+  readonly contentLength: number;
+}
+
+/** To be answered at this layer, plainly and without any `cf-cloudflared-*` header. */
+export interface RequestAnswer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly text: string;
+}
+
+/** RST_STREAM PROTOCOL_ERROR. */
+export interface MalformedRequest {
+  readonly kind: 'malformed';
+  readonly why: string;
+}
+
+const nameKind = {
+  unseen: 0,
+  regular: 1,
+  method: 2,
+  path: 3,
+  scheme: 4,
+  authority: 5,
+  host: 6,
+  contentLength: 7,
+  te: 8,
+  connection: 9,
+  malformed: 10,
+} as const;
+
+const valueKind = { unseen: 0, sound: 1, malformed: 2 } as const;
+
+const special: ReadonlyMap<string, number> = new Map([
+  [':method', nameKind.method],
+  [':path', nameKind.path],
+  [':scheme', nameKind.scheme],
+  [':authority', nameKind.authority],
+  ['host', nameKind.host],
+  ['content-length', nameKind.contentLength],
+  ['te', nameKind.te],
+  ['connection', nameKind.connection],
+  ['keep-alive', nameKind.connection],
+  ['proxy-connection', nameKind.connection],
+  ['transfer-encoding', nameKind.connection],
+  ['upgrade', nameKind.connection],
+]);
+
+const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** Control characters, but not TAB (RFC 9113, section 8.2.1, and RFC 9110, section 5.5). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const controlPattern = /[\x00-\x08\x0a-\x1f\x7f]/;
+const brokenEscapePattern = /%(?![0-9A-Fa-f]{2})/;
+/** Not in any host and port, and dangerous in a Host line. */
+const badAuthorityPattern = /[\s@/\\?#]/;
+const lengthPattern = /^\d{1,15}$/;
+
+export function readRequest(fields: readonly HeaderField[] | null, ended: boolean): RequestReading {
+  if (fields === null) return { kind: 'answer', status: 431, text: 'Request header fields too large' };
+  let method: string | undefined;
+  let path: string | undefined;
+  let scheme: string | undefined;
+  let authority: string | undefined;
+  let host: string | undefined;
+  let contentLength = -1;
+  let answer: RequestAnswer | undefined;
+  const headers: string[] = [];
+  let regular = false;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
+    const { name, value } = field;
+    const kind = kindOf(field);
+    if (!hasSoundValue(field)) return malformed(`the value of ${quote(name)} has forbidden characters`);
+    if (kind === nameKind.regular) {
+      regular = true;
+      headers.push(name, value);
+      continue;
+    }
+    if (kind >= nameKind.method && kind <= nameKind.authority && regular) {
+      return malformed(`${name} stands after a regular field`);
+    }
+    switch (kind) {
+      case nameKind.method:
+        if (method !== undefined) return malformed('two :method');
+        method = value;
+        break;
+      case nameKind.path:
+        if (path !== undefined) return malformed('two :path');
+        path = value;
+        break;
+      case nameKind.scheme:
+        if (scheme !== undefined) return malformed('two :scheme');
+        scheme = value;
+        break;
+      case nameKind.authority:
+        if (authority !== undefined) return malformed('two :authority');
+        authority = value;
+        break;
+      case nameKind.host:
+        regular = true;
+        if (host !== undefined && host !== value) return malformed('two different host fields');
+        host = value;
+        break;
+      case nameKind.contentLength: {
+        regular = true;
+        const bytes = lengthPattern.test(value) ? Number(value) : -1;
+        if (bytes < 0) return malformed('content-length is not a number');
+        if (contentLength >= 0 && contentLength !== bytes)
+          return malformed('two different content-length fields');
+        if (contentLength < 0) headers.push(name, value);
+        contentLength = bytes;
+        break;
+      }
+      case nameKind.te:
+        regular = true;
+        if (value.toLowerCase() === 'trailers') headers.push(name, value);
+        else answer ??= badRequest('request header "TE" may only be "trailers" in HTTP/2');
+        break;
+      case nameKind.connection:
+        regular = true;
+        answer ??= badRequest(`request header "${name}" is not valid in HTTP/2`);
+        break;
+      default:
+        return malformed(`${quote(name)} is not a field name`);
+    }
+  }
+  if (method === undefined) return malformed('no :method');
+  if (!tokenPattern.test(method)) return malformed(':method is not a token');
+  if (method === 'CONNECT') {
+    // Its form differs (section 8.5) and no route of ours can mean it.
+    return { kind: 'answer', status: 501, text: 'CONNECT is not supported' };
+  }
+  if (scheme !== 'https' && scheme !== 'http') return malformed(':scheme is neither http nor https');
+  if (path === undefined) return malformed('no :path');
+  if (path.charCodeAt(0) !== 0x2f && path !== '*') return malformed(':path is neither * nor begins with /');
+  if (hasBrokenEscape(path)) return malformed(':path has a broken percent escape');
+  const name = authority === undefined || authority === '' ? (host ?? '') : authority;
+  if (badAuthorityPattern.test(name)) return malformed(':authority is not a host');
+  if (ended && contentLength > 0) return malformed('content-length without a body');
+  if (answer !== undefined) return answer;
+  return { kind: 'request', method, path, scheme, authority: name, headers, ended, contentLength };
+}
+
+/** Trailers (section 8.1) as name, value, …; null when they are malformed. */
+export function readTrailers(fields: readonly HeaderField[] | null): readonly string[] | null {
+  if (fields === null) return null;
+  const trailers: string[] = [];
+  for (const field of fields) {
+    const kind = kindOf(field);
+    if (!hasSoundValue(field)) return null;
+    if (kind >= nameKind.method && kind <= nameKind.authority) return null;
+    if (kind === nameKind.malformed) return null;
+    // What frames a message or concerns a connection means nothing here (RFC 9110, section 6.5.1).
+    if (kind === nameKind.regular) trailers.push(field.name, field.value);
+  }
+  return trailers;
+}
+
+/** True for a name and value that may be sent in HTTP/2. */
+export function isSendable(name: string, value: string): boolean {
+  return namePattern.test(name) && !controlPattern.test(value);
+}
+
+function kindOf(field: HeaderField): number {
+  if (field.nameKind === nameKind.unseen) {
+    field.nameKind =
+      special.get(field.name) ?? (namePattern.test(field.name) ? nameKind.regular : nameKind.malformed);
+  }
+  return field.nameKind;
+}
+
+function hasSoundValue(field: HeaderField): boolean {
+  if (field.valueKind === valueKind.unseen) {
+    field.valueKind = isSoundValue(field.value) ? valueKind.sound : valueKind.malformed;
+  }
+  return field.valueKind === valueKind.sound;
+}
+
+function isSoundValue(value: string): boolean {
+  return (
+    !controlPattern.test(value) &&
+    !isBlank(value.charCodeAt(0)) &&
+    !isBlank(value.charCodeAt(value.length - 1))
+  );
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+function hasBrokenEscape(path: string): boolean {
+  if (!path.includes('%')) return false;
+  const query = path.indexOf('?');
+  return brokenEscapePattern.test(query < 0 ? path : path.slice(0, query));
+}
+
+function badRequest(text: string): RequestAnswer {
+  return { kind: 'answer', status: 400, text };
+}
+
+function malformed(why: string): MalformedRequest {
+  return { kind: 'malformed', why };
+}
+
+/** A name from the peer, made safe for a log line. */
+function quote(name: string): string {
+  return JSON.stringify(name.slice(0, 64));
+}
