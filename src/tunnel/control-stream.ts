@@ -1,7 +1,8 @@
 import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Clock, Timer } from '../time/clock.ts';
-import { type EdgeStream, http2Error, type StreamHandler } from './edge-session.ts';
+import type { EdgeStream, StreamHandler } from './edge-session.ts';
 import { Reframer } from './wire/capnp-framing.ts';
+import { http2Error } from './wire/http2-errors.ts';
 import {
   decodeBootstrapResults,
   decodeRegistrationResult,

@@ -4,17 +4,17 @@ import type { Clock, Timer } from '../time/clock.ts';
 import { ControlStream, type RegisteredDetails } from './control-stream.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
 import { type Dial, dialEdge } from './edge-dial.ts';
-import {
-  type EdgeSession,
-  type EdgeSessionEvents,
-  type EdgeStream,
-  http2Error,
-  type RequestHead,
-  type SessionEnd,
-  type StreamHandler,
+import type {
+  EdgeSession,
+  EdgeSessionEvents,
+  EdgeStream,
+  RequestHead,
+  SessionEnd,
+  StreamHandler,
 } from './edge-session.ts';
 import { refuseConfiguration, refuseStream, refuseTcp } from './refused-streams.ts';
 import { streamKind } from './stream-kind.ts';
+import { http2Error } from './wire/http2-errors.ts';
 import type { Registration } from './wire/registration.ts';
 
 /** How long the edge may take to open the control stream, milliseconds. cloudflared waits for ever. */

@@ -61,7 +61,7 @@ export interface EdgeStream {
   /** Ends the response, with trailers (name, value, …) if there are any. */
   end(trailers?: readonly string[]): void;
   /**
-   * RST_STREAM with an HTTP/2 error code (RFC 9113, section 7); the handler hears nothing more. Idempotent.
+   * RST_STREAM with an HTTP/2 error code (`wire/http2-errors`); the handler hears nothing more. Idempotent.
    * What was queued is thrown away, save with `noError` after `end`: then the response is sent whole first, and
    * the reset asks the peer to stop a request body that nobody reads (RFC 9113, section 8.1).
    */
@@ -81,5 +81,3 @@ export interface StreamHandler {
   /** After a `write` that returned false: there is room again. */
   drain(): void;
 }
-
-export { http2Error } from './wire/http2-errors.ts';

@@ -1,4 +1,5 @@
-import { type EdgeStream, http2Error, type RequestHead, type StreamHandler } from './edge-session.ts';
+import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
+import { http2Error } from './wire/http2-errors.ts';
 
 /**
  * Answers to the kinds of streams that this connector does not carry. Bodies are read and thrown away, so that
