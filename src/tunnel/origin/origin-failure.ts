@@ -1,0 +1,41 @@
+import type { OriginErrorReason } from '../link.ts';
+
+/** Why an origin could not be reached or did not answer: counted by reason, logged with its message. */
+export interface OriginFailure {
+  readonly reason: OriginErrorReason;
+  /** One sentence or the system's code; holds nothing of request or response. */
+  readonly message: string;
+}
+
+const reasons: Readonly<Record<string, OriginErrorReason>> = {
+  ECONNREFUSED: 'refused',
+  ETIMEDOUT: 'timeout',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  EAI_NONAME: 'dns',
+  ECONNRESET: 'reset',
+  ECONNABORTED: 'reset',
+  EPIPE: 'reset',
+  EMFILE: 'limit',
+  ENFILE: 'limit',
+  ENOBUFS: 'limit',
+  EADDRNOTAVAIL: 'limit',
+};
+
+/** The failure in a socket's error: by its code alone, never by its text. */
+export function failureOf(error: Error): OriginFailure {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const known = reasons[code];
+  if (known !== undefined) return { reason: known, message: code };
+  // OpenSSL's and Node's own codes for handshakes and certificates; there are some forty.
+  const tls =
+    /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_OSSL_|EPROTO|HOSTNAME_)/.test(code);
+  return { reason: tls ? 'tls' : 'other', message: code === '' ? error.message : code };
+}
+
+export const closedEarly: OriginFailure = {
+  reason: 'reset',
+  message: 'the origin closed the connection before its response was complete',
+};

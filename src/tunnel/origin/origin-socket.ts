@@ -1,0 +1,82 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Origin, OriginAddress } from '../../domain/routes.ts';
+import type { Clock } from '../../time/clock.ts';
+import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
+
+/** Period of TCP keep-alive towards origins: cloudflared's `tcpKeepAlive`. */
+const tcpKeepAliveMs = 30_000;
+
+/** What a socket takes before it asks for a pause: a few reads of the edge's socket, as they come in one turn. */
+const buffers = { writableHighWaterMark: 256 * 1024 };
+
+/** A connection on its way. */
+export interface Dial {
+  /** Gives up: nothing is called any more and the socket is gone. Idempotent, harmless once connected. */
+  cancel(): void;
+}
+
+/**
+ * Opens a connection for HTTP/1.1 to an origin: TCP, and TLS for `https`. `connectTimeoutMs` covers both. Exactly
+ * one callback comes, later and not at once; with `connected` the socket belongs to the callee, who must take
+ * over its `error` event at once. `serverName` is the SNI and the name that the certificate must be good for.
+ */
+export function dialOrigin(
+  origin: Origin,
+  address: OriginAddress,
+  serverName: string,
+  clock: Clock,
+  connected: (socket: Socket) => void,
+  failed: (failure: OriginFailure) => void,
+): Dial {
+  const tls = origin.settings.protocol === 'https';
+  const socket = tls
+    ? connectTls({
+        host: address.host,
+        port: address.port,
+        ...buffers,
+        ALPNProtocols: ['http/1.1'],
+        rejectUnauthorized: origin.settings.verifyTls,
+        // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
+        // the address that is dialled.
+        ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
+        ...(origin.ca === null ? {} : { ca: origin.ca }),
+      })
+    : connectTcp({ host: address.host, port: address.port, ...buffers });
+
+  let over = false;
+  const settle = (): void => {
+    over = true;
+    timer.cancel();
+    socket.removeAllListeners();
+  };
+  const giveUp = (): void => {
+    settle();
+    // A socket that is destroyed while it connects may still say so.
+    socket.on('error', () => {});
+    socket.destroy();
+  };
+  const timer = clock.after(origin.settings.connectTimeoutMs, () => {
+    giveUp();
+    failed({ reason: 'timeout', message: `no connection within ${origin.settings.connectTimeoutMs} ms` });
+  });
+  socket.on('error', (error) => {
+    giveUp();
+    failed(failureOf(error));
+  });
+  socket.once('close', () => {
+    giveUp();
+    failed(closedEarly);
+  });
+  socket.once(tls ? 'secureConnect' : 'connect', () => {
+    settle();
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, tcpKeepAliveMs);
+    connected(socket);
+  });
+  return {
+    cancel() {
+      if (!over) giveUp();
+    },
+  };
+}

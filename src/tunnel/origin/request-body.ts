@@ -1,0 +1,112 @@
+import type { Http1Connection } from './http1-connection.ts';
+import { type BodyFraming, type RequestPlan, trailerText } from './http1-request.ts';
+
+/** What becomes of the stream after a piece of its body. `broken`: not as long as announced, the peer's fault. */
+export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
+
+/** A body of unknown length for an origin that takes no chunks is collected up to this, to know its length. */
+export const maxCollectedBytes = 16 * 1024 * 1024;
+
+/** Methods whose requests mostly have no body, also where the stream was left open (page, section 8.1). */
+const bodylessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PROPFIND', 'SEARCH', 'TRACE']);
+
+/**
+ * A request's body on its way to the origin: how it is framed, what waits for the connection (no more than one
+ * window of the stream, which is paused meanwhile), and that exactly the announced length goes out. After a
+ * WebSocket's 101 the same with no framing at all.
+ */
+export class RequestBody {
+  /** Null as long as it has to be found out: by the first byte, or by the whole body. */
+  framing: BodyFraming | null;
+  /** Nothing follows: the stream has ended, or all of the announced length has come. */
+  complete: boolean;
+  readonly #plan: RequestPlan;
+  readonly #collects: boolean;
+  #missingBytes: number;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #lastChunk = '';
+  #connection: Http1Connection | null = null;
+
+  constructor(plan: RequestPlan, ended: boolean, chunkedAllowed: boolean) {
+    const bodyless = bodylessMethods.has(plan.method);
+    this.#plan = plan;
+    this.#collects = !chunkedAllowed;
+    this.#missingBytes = plan.contentLength < 0 ? Number.POSITIVE_INFINITY : plan.contentLength;
+    this.complete = ended || (plan.contentLength === 0 && !plan.websocket);
+    if (plan.websocket) this.framing = 'none';
+    else if (plan.contentLength >= 0) this.framing = { length: plan.contentLength };
+    // A method that has a body says that there is none (RFC 9110, section 8.6).
+    else if (ended) this.framing = bodyless ? 'none' : { length: 0 };
+    else this.framing = bodyless || !chunkedAllowed ? null : 'chunked';
+  }
+
+  /** The framing is open because the first byte has not come: time may decide it, with `assumeChunked`. */
+  get awaitsFirstByte(): boolean {
+    return this.framing === null && !this.#collects;
+  }
+
+  assumeChunked(): void {
+    this.framing ??= 'chunked';
+  }
+
+  /** Whether the head is all of the request. */
+  get empty(): boolean {
+    return (
+      this.complete && (this.framing === 'none' || this.#plan.contentLength <= 0) && this.#queue.length === 0
+    );
+  }
+
+  data(chunk: Buffer): BodyStep {
+    if (chunk.length === 0) return 'go-on';
+    this.#missingBytes -= chunk.length;
+    if (this.#missingBytes < 0) return 'broken';
+    if (this.#missingBytes === 0) this.complete = true;
+    if (this.#connection !== null) return this.#write(this.#connection, chunk) ? 'go-on' : 'pause';
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    if (this.framing === null && this.#collects) {
+      return this.#queuedBytes > maxCollectedBytes ? 'too-large' : 'go-on';
+    }
+    this.framing ??= 'chunked';
+    return 'pause';
+  }
+
+  end(trailers: readonly string[]): BodyStep {
+    if (this.complete) return 'go-on';
+    if (this.#missingBytes > 0 && this.#missingBytes < Number.POSITIVE_INFINITY) return 'broken';
+    this.complete = true;
+    if (this.framing === null) {
+      const none = this.#queuedBytes === 0 && bodylessMethods.has(this.#plan.method);
+      this.framing = none ? 'none' : { length: this.#queuedBytes };
+    } else if (this.framing === 'chunked') this.#lastChunk = `0\r\n${trailerText(this.#plan, trailers)}`;
+    if (this.#connection !== null) this.#finish(this.#connection);
+    return 'go-on';
+  }
+
+  /** The head was sent on `connection`: what has waited goes out. False: it took it and asks for a pause. */
+  attach(connection: Http1Connection): boolean {
+    this.#connection = connection;
+    let room = true;
+    for (const chunk of this.#queue) room = this.#write(connection, chunk);
+    this.#queue = [];
+    if (this.complete) this.#finish(connection);
+    return room;
+  }
+
+  #write(connection: Http1Connection, chunk: Buffer): boolean {
+    if (this.framing !== 'chunked') {
+      const room = connection.write(chunk);
+      if (this.complete) connection.requestDone();
+      return room;
+    }
+    connection.write(`${chunk.length.toString(16)}\r\n`);
+    connection.write(chunk);
+    return connection.write('\r\n');
+  }
+
+  #finish(connection: Http1Connection): void {
+    if (this.#lastChunk !== '') connection.write(this.#lastChunk);
+    connection.requestDone();
+  }
+}

@@ -1,0 +1,228 @@
+import type { Clock, Timer } from '../time/clock.ts';
+import { type EdgeStream, http2Error, type StreamHandler } from './edge-session.ts';
+import type { Exchange, Http1Connection } from './origin/http1-connection.ts';
+import type { ResponseHead } from './origin/http1-head.ts';
+import { type RequestPlan, requestHeadText, withoutPort } from './origin/http1-request.ts';
+import type { OriginFailure } from './origin/origin-failure.ts';
+import type { OriginGroup } from './origin/origin-group.ts';
+import type { Dial } from './origin/origin-socket.ts';
+import { type BodyStep, RequestBody } from './origin/request-body.ts';
+import { edgeTrailers, respondFromOrigin, respondOurselves, stopRequest } from './proxy-answer.ts';
+
+/** How long the first byte of a GET with an open stream is waited for (protocol page, section 8.1). */
+const firstByteWaitMs = 200;
+
+/** May be sent again when nothing shows that the origin saw it (RFC 9110, section 9.2.2). */
+const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** What an exchange needs of the proxy around it. */
+export interface ExchangeOwner {
+  readonly clock: Clock;
+  /** The exchange is over; called exactly once. `status` is 0 when the edge got no answer. */
+  over(status: number, startedMs: number): void;
+  originFailed(failure: OriginFailure): void;
+}
+
+/**
+ * One request of the edge and its way to an origin and back, a WebSocket included. Streams both ways; what one
+ * side cannot take stops the reading on the other. Owns its dial and, while it lasts, its connection.
+ */
+export class HttpExchange implements StreamHandler, Exchange {
+  readonly #owner: ExchangeOwner;
+  readonly #stream: EdgeStream;
+  readonly #plan: RequestPlan;
+  readonly #origin: OriginGroup;
+  readonly #startedMs: number;
+  readonly #body: RequestBody;
+  readonly #serverName: string;
+  #firstByte: Timer | null = null;
+  #dial: Dial | null = null;
+  #connection: Http1Connection | null = null;
+  #retried = false;
+  /** Status of the head that was sent, or 0. */
+  #status = 0;
+  /** END_STREAM was sent with the head. */
+  #bodyless = false;
+  #upgraded = false;
+  #over = false;
+
+  constructor(
+    owner: ExchangeOwner,
+    stream: EdgeStream,
+    plan: RequestPlan,
+    ended: boolean,
+    origin: OriginGroup,
+  ) {
+    this.#owner = owner;
+    this.#stream = stream;
+    this.#plan = plan;
+    this.#origin = origin;
+    this.#startedMs = owner.clock.monotonic();
+    const { protocol, serverName, chunkedEncoding } = origin.settings;
+    this.#body = new RequestBody(plan, ended, chunkedEncoding);
+    this.#serverName = protocol === 'https' ? (serverName ?? withoutPort(plan.host)) : '';
+  }
+
+  /** Called once, after the stream knows its handler. */
+  start(): void {
+    if (this.#body.framing !== null) return this.#reachOrigin();
+    if (!this.#body.awaitsFirstByte) return;
+    this.#firstByte = this.#owner.clock.after(firstByteWaitMs, () => {
+      this.#body.assumeChunked();
+      this.#reachOrigin();
+    });
+  }
+
+  // From the edge.
+
+  data(chunk: Buffer): void {
+    if (this.#over) return;
+    const undecided = this.#body.framing === null;
+    this.#follow(this.#body.data(chunk), undecided);
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.#over) return;
+    const undecided = this.#body.framing === null;
+    this.#follow(this.#body.end(trailers), undecided);
+    // Half-close is not preserved (page, section 9.1): the end of one direction is the end of both.
+    if (this.#upgraded && !this.#over) {
+      this.#letGo()?.end();
+      this.#stream.end();
+      this.#finish();
+    }
+  }
+
+  reset(): void {
+    if (this.#over) return;
+    this.#letGo()?.destroy();
+    this.#finish();
+  }
+
+  drain(): void {
+    this.#connection?.resume();
+  }
+
+  // From the origin.
+
+  responseHead(head: ResponseHead): void {
+    this.#status = head.status;
+    this.#bodyless = head.bodyless;
+    respondFromOrigin(this.#stream, head);
+    if (head.status !== 101 || this.#connection === null) return;
+    this.#upgraded = true;
+    if (this.#body.attach(this.#connection)) this.#stream.resume();
+    if (this.#body.complete) this.end([]);
+  }
+
+  responseBody(chunk: Buffer): void {
+    if (!this.#stream.write(chunk)) this.#connection?.pause();
+  }
+
+  responseEnd(trailers: readonly string[]): void {
+    this.#connection = null;
+    if (!this.#bodyless) this.#stream.end(edgeTrailers(trailers));
+    if (!this.#body.complete) stopRequest(this.#stream);
+    this.#finish();
+  }
+
+  failed(failure: OriginFailure): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (this.#upgraded) return this.responseEnd([]);
+    if (connection !== null && this.#mayRetry(connection)) {
+      this.#retried = true;
+      return this.#dialOrigin();
+    }
+    this.#owner.originFailed(failure);
+    if (this.#status !== 0) this.#stream.reset(http2Error.internalError);
+    else this.#answer(failure.reason === 'timeout' ? 504 : 502);
+    this.#finish();
+  }
+
+  requestDrained(): void {
+    this.#stream.resume();
+  }
+
+  #follow(step: BodyStep, wasUndecided: boolean): void {
+    switch (step) {
+      case 'broken':
+        this.#letGo()?.destroy();
+        this.#stream.reset(http2Error.protocolError);
+        return this.#finish();
+      case 'too-large':
+        this.#answer(413);
+        return this.#finish();
+      case 'pause':
+        this.#stream.pause();
+        break;
+      case 'go-on':
+        break;
+    }
+    if (wasUndecided && this.#body.framing !== null) this.#reachOrigin();
+  }
+
+  #reachOrigin(): void {
+    this.#firstByte?.cancel();
+    // An upgrade takes a connection for good, so it gets one of its own.
+    const idle = this.#plan.websocket ? null : this.#origin.take(this.#serverName);
+    if (idle === null) this.#dialOrigin();
+    else this.#send(idle);
+  }
+
+  #dialOrigin(): void {
+    this.#dial = this.#origin.dial(
+      this.#serverName,
+      (connection) => {
+        this.#dial = null;
+        this.#send(connection);
+      },
+      (failure) => {
+        this.#dial = null;
+        this.failed(failure);
+      },
+    );
+  }
+
+  #send(connection: Http1Connection): void {
+    this.#connection = connection;
+    const { method, websocket } = this.#plan;
+    const head = requestHeadText(this.#plan, this.#body.framing ?? 'none');
+    const headOnly = this.#body.empty || websocket;
+    connection.start(this, method, head, headOnly, websocket);
+    if (!headOnly && this.#body.attach(connection)) this.#stream.resume();
+  }
+
+  /** A kept connection that the origin closed just when we used it; nothing came back, nothing else was sent. */
+  #mayRetry(connection: Http1Connection): boolean {
+    return (
+      !this.#retried &&
+      connection.exchanges > 0 &&
+      !connection.answered &&
+      this.#body.empty &&
+      idempotentMethods.has(this.#plan.method)
+    );
+  }
+
+  #answer(status: number): void {
+    this.#status = status;
+    respondOurselves(this.#stream, status);
+    if (!this.#body.complete) stopRequest(this.#stream);
+  }
+
+  /** Cuts the exchange off from its origin; the connection, if there is one, is the caller's to end. */
+  #letGo(): Http1Connection | null {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#dial?.cancel();
+    this.#dial = null;
+    return connection;
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#firstByte?.cancel();
+    this.#owner.over(this.#status, this.#startedMs);
+  }
+}

@@ -1,0 +1,165 @@
+import { hostMatches, matchRoute, type Route, type RouteTable } from '../domain/routes.ts';
+import type { Logger } from '../log.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Counts } from './counts.ts';
+import { type EdgeStream, http2Error, type RequestHead, type StreamHandler } from './edge-session.ts';
+import { planRequest, withoutPort } from './origin/http1-request.ts';
+import type { OriginFailure } from './origin/origin-failure.ts';
+import { Origins } from './origin/origins.ts';
+import { answered, respondByRule, respondOurselves, stopRequest } from './proxy-answer.ts';
+import { type ExchangeOwner, HttpExchange } from './proxy-http.ts';
+
+/**
+ * The way of one tunnel's requests to their origins. Serves any number of edge sessions. Owns the connections to
+ * the origins; a session owns its streams.
+ */
+export interface TunnelProxy {
+  /** Takes a new stream: a request, or a WebSocket. It is answered and counted exactly once. */
+  open(stream: EdgeStream, head: RequestHead): StreamHandler;
+  /** New requests go by the new table; running ones finish on the old. */
+  updateRoutes(routes: RouteTable): void;
+  readonly openRequests: number;
+  /** Cuts every origin connection; running requests fail. Idempotent. */
+  destroy(): void;
+}
+
+export interface ProxyOptions {
+  readonly routes: RouteTable;
+  readonly connectorId: string;
+  readonly clock: Clock;
+  readonly counts: Counts;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
+}
+
+/** Requests of one tunnel at the same time, WebSockets included; further ones are answered 503. */
+export const maxOpenRequests = 10_000;
+/** Failures of origins are logged at most this often, with the number of those in between. */
+const failureLogEveryMs = 1_000;
+
+export function createProxy(options: ProxyOptions): TunnelProxy {
+  return new RoutingProxy(options);
+}
+
+class RoutingProxy implements TunnelProxy, ExchangeOwner {
+  readonly clock: Clock;
+  readonly #connectorId: string;
+  readonly #counts: Counts;
+  readonly #log: ProxyOptions['log'];
+  readonly #origins: Origins;
+  #routes: RouteTable;
+  /** The authority that matched last: nearly always the next one, too. */
+  #knownAuthority = '';
+  #openRequests = 0;
+  #failureLoggedMs = Number.NEGATIVE_INFINITY;
+  #failuresUnlogged = 0;
+  #destroyed = false;
+
+  constructor(options: ProxyOptions) {
+    this.clock = options.clock;
+    this.#connectorId = options.connectorId;
+    this.#counts = options.counts;
+    this.#log = options.log;
+    this.#origins = new Origins(options.clock);
+    this.#routes = options.routes;
+    this.#origins.update(options.routes);
+  }
+
+  get openRequests(): number {
+    return this.#openRequests;
+  }
+
+  updateRoutes(routes: RouteTable): void {
+    if (this.#destroyed) return;
+    this.#routes = routes;
+    this.#knownAuthority = '';
+    this.#origins.update(routes);
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#origins.destroy({ reason: 'other', message: 'the tunnel was ended' });
+  }
+
+  open(stream: EdgeStream, head: RequestHead): StreamHandler {
+    if (this.#destroyed || this.#openRequests >= maxOpenRequests) {
+      this.originFailed({
+        reason: 'limit',
+        message: `more than ${maxOpenRequests} requests, or the tunnel has ended`,
+      });
+      return this.#answer(stream, head, 503, respondOurselves);
+    }
+    const route = this.#routeOf(head);
+    if (route === null) return this.#answer(stream, head, 404, respondByRule);
+    if (route.target.kind === 'status') return this.#answer(stream, head, route.target.status, respondByRule);
+
+    const { settings } = route.target.origin;
+    const plan = planRequest(head, { connectorId: this.#connectorId, hostHeader: settings.hostHeader });
+    if ('refused' in plan) {
+      this.#log.debug({ refused: plan.refused }, 'request refused');
+      stream.reset(http2Error.protocolError);
+      this.#counts.request(0, 0);
+      return answered;
+    }
+    const origin = this.#origins.of(route);
+    if (origin === null || plan.privateTcp || settings.protocol === 'h2c' || settings.protocol === 'tcp') {
+      const what = plan.privateTcp ? 'private-network TCP' : settings.protocol;
+      this.originFailed({ reason: 'other', message: `${what} is not served` });
+      return this.#answer(stream, head, 502, respondOurselves);
+    }
+    const exchange = new HttpExchange(this, stream, plan, head.ended, origin);
+    this.#openRequests += 1;
+    exchange.start();
+    return exchange;
+  }
+
+  over(status: number, startedMs: number): void {
+    this.#openRequests -= 1;
+    this.#counts.request(codeClass(status), (this.clock.monotonic() - startedMs) / 1_000);
+  }
+
+  originFailed(failure: OriginFailure): void {
+    this.#counts.originError(failure.reason);
+    const nowMs = this.clock.monotonic();
+    this.#failuresUnlogged += 1;
+    if (nowMs - this.#failureLoggedMs < failureLogEveryMs) return;
+    const { reason, message } = failure;
+    const fields = { host: this.#routes.host, reason, message, failures: this.#failuresUnlogged };
+    this.#log.warn(fields, 'origin failed');
+    this.#failureLoggedMs = nowMs;
+    this.#failuresUnlogged = 0;
+  }
+
+  #routeOf(head: RequestHead): Route | null {
+    const authority = authorityOf(head);
+    if (authority !== this.#knownAuthority) {
+      if (!hostMatches(this.#routes.host, withoutPort(authority).toLowerCase())) return null;
+      this.#knownAuthority = authority;
+    }
+    const query = head.path.indexOf('?');
+    return matchRoute(this.#routes, query < 0 ? head.path : head.path.slice(0, query));
+  }
+
+  #answer(
+    stream: EdgeStream,
+    head: RequestHead,
+    status: number,
+    respond: (stream: EdgeStream, status: number) => void,
+  ): StreamHandler {
+    respond(stream, status);
+    if (!head.ended) stopRequest(stream);
+    this.#counts.request(codeClass(status), 0);
+    return answered;
+  }
+}
+
+/** A missing `:authority` is replaced by a host header (protocol page, section 5.1). */
+function authorityOf(head: RequestHead): string {
+  if (head.authority !== '') return head.authority;
+  for (let i = 0; i + 1 < head.headers.length; i += 2)
+    if (head.headers[i] === 'host') return head.headers[i + 1]!;
+  return '';
+}
+
+function codeClass(status: number): number {
+  return Math.min(5, Math.floor(status / 100));
+}
