@@ -1,6 +1,7 @@
-import { type EdgeStream, http2Error, type StreamHandler } from './edge-session.ts';
+import type { EdgeStream, StreamHandler } from './edge-session.ts';
 import { fieldName } from './origin/header-field.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
+import { http2Error } from './wire/http2-errors.ts';
 import { encodeResponseHeaders } from './wire/response-headers.ts';
 
 /**

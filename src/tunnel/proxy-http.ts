@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../time/clock.ts';
-import { type EdgeStream, http2Error, type StreamHandler } from './edge-session.ts';
+import type { EdgeStream, StreamHandler } from './edge-session.ts';
 import type { Exchange, Http1Connection } from './origin/http1-connection.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { type RequestPlan, requestHeadText, withoutPort } from './origin/http1-request.ts';
@@ -8,6 +8,7 @@ import type { OriginGroup } from './origin/origin-group.ts';
 import type { Dial } from './origin/origin-socket.ts';
 import { type BodyStep, RequestBody } from './origin/request-body.ts';
 import { edgeTrailers, respondFromOrigin, respondOurselves, stopRequest } from './proxy-answer.ts';
+import { http2Error } from './wire/http2-errors.ts';
 
 /** How long the first byte of a GET with an open stream is waited for (protocol page, section 8.1). */
 const firstByteWaitMs = 200;

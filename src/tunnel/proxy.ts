@@ -2,12 +2,13 @@ import { hostMatches, matchRoute, type Route, type RouteTable } from '../domain/
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Counts } from './counts.ts';
-import { type EdgeStream, http2Error, type RequestHead, type StreamHandler } from './edge-session.ts';
+import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
 import { planRequest, withoutPort } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import { Origins } from './origin/origins.ts';
 import { answered, respondByRule, respondOurselves, stopRequest } from './proxy-answer.ts';
 import { type ExchangeOwner, HttpExchange } from './proxy-http.ts';
+import { http2Error } from './wire/http2-errors.ts';
 
 /**
  * The way of one tunnel's requests to their origins. Serves any number of edge sessions. Owns the connections to

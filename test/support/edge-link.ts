@@ -1,8 +1,8 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { EdgeSession } from '../../src/tunnel/edge-session.ts';
+import { createEdgeSession } from '../../src/tunnel/http2-session.ts';
 import type { TunnelProxy } from '../../src/tunnel/proxy.ts';
-import { standInSession } from './stand-in-session.ts';
 
 /** A proxy's one edge connection over real sockets, and the edge's end of it. */
 export interface EdgeLink {
@@ -20,7 +20,7 @@ export async function linkToEdge(proxy: TunnelProxy): Promise<EdgeLink> {
   server.close();
   ours.setNoDelay(true);
   theirs.setNoDelay(true);
-  const session = standInSession(ours, {
+  const session = createEdgeSession(ours, {
     stream: (stream, head) => proxy.open(stream, head),
     goaway: () => {},
     ended: () => {},
