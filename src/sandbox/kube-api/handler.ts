@@ -8,7 +8,7 @@ import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
 import { openApi } from './openapi.ts';
 import type { Registry } from './registry/registry.ts';
 import { isReview, review } from './reviews.ts';
-import { refuse } from './status.ts';
+import { refuse, StatusError } from './status.ts';
 import type { Store } from './store/store.ts';
 import { list } from './verbs/list.ts';
 import { patch } from './verbs/patch.ts';
@@ -52,7 +52,13 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
   const described = openApi(exchange.path);
   if (described !== null) return exchange.answer(200, described);
   const found = discover(segments, request.headers.accept);
-  if (found === null) return exchange.send(404, 'text/plain; charset=utf-8', '404 page not found\n');
+  if (found === null) {
+    const group = segments[0] === 'api' ? segments.slice(0, 2) : segments.slice(0, 3);
+    if (segments.length > group.length && discover(group, undefined) !== null) {
+      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+    }
+    return exchange.send(404, 'text/plain; charset=utf-8', '404 page not found\n');
+  }
   exchange.answer(200, found.body, 'json', found.contentType);
 }
 
@@ -82,6 +88,7 @@ async function handleResource(exchange: Exchange, path: ResourcePath, surface: S
     exchange.answer(created ? 201 : 200, shown.one(object), presentation.encoding);
   const verb = verbOf(exchange, path);
   if (!path.definition.verbs.includes(verb)) throw refuse.methodNotAllowed();
+  if (path.definition.deprecation !== '') exchange.warn(path.definition.deprecation);
   const collection = path.name === '';
   const acrossNamespaces = path.definition.namespaced && path.namespace === '';
   switch (verb) {

@@ -104,7 +104,8 @@ export const refuse = {
     new StatusError(
       406,
       'NotAcceptable',
-      'only the following media types are accepted: application/json, application/yaml',
+      '406: Not Acceptable\n\nAvailable representations: application/json, application/yaml',
+      {},
     ),
   unsupportedMediaType: (accepted: readonly string[]) =>
     new StatusError(
@@ -117,7 +118,7 @@ export const refuse = {
   expired: (message: string, metadata?: JsonObject) =>
     new StatusError(410, 'Expired', message, undefined, metadata),
   tooLargeResourceVersion: (wanted: number, current: number) =>
-    new StatusError(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
+    new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
       causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
       retryAfterSeconds: 1,
     }),

@@ -32,7 +32,7 @@ export function applied(
   intent: JsonObject,
   application: Application,
 ): KubeObject {
-  const schema = structSchema(definition.storedModel);
+  const schema = structSchema(definition.model);
   const writer: Writer = {
     manager: application.manager,
     operation: 'Apply',

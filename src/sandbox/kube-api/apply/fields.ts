@@ -5,7 +5,7 @@ import { type FieldSet, isEmpty, leaf, node, nothing } from './field-set.ts';
 
 /** What the fields of objects are for ownership: which paths a value has, and which differ between two. */
 
-/** Structs that Go holds by value are always there, so nobody owns their being there. */
+/** What Go holds by value, or shows even if it is empty, is always there: nobody owns its being there. */
 const alwaysThere = new Set([
   'metadata',
   'spec',
@@ -13,10 +13,10 @@ const alwaysThere = new Set([
   'template',
   'strategy',
   'loadBalancer',
-  'resources',
   'podSelector',
   'source',
-  'involvedObject',
+  'deprecatedSource',
+  'containers',
 ]);
 
 /** Paths that no manager owns: identity and what the server writes. */
@@ -123,12 +123,19 @@ export function compare(
   name = '',
 ): Comparison {
   if (equal(before, after)) return same;
-  if (before === undefined) return { changed: added(after!, schema, name), removed: nothing };
-  if (after === undefined) return { changed: nothing, removed: added(before, schema, name) };
+  // Empty strings and nulls in structs are what Go shows for fields that were never set.
+  if (name !== '' && isUnset(before) && isUnset(after)) return same;
+  if (before === undefined || before === null)
+    return { changed: added(after ?? null, schema, name), removed: nothing };
+  if (after === undefined || after === null)
+    return { changed: nothing, removed: added(before, schema, name) };
   if (schema !== null && granular(schema) && isObject(before) && isObject(after)) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return together(
-      [...keys].map((key) => [`f:${key}`, compare(before[key], after[key], memberSchema(schema, key), key)]),
+      [...keys].map((key) => [
+        `f:${key}`,
+        compare(before[key], after[key], memberSchema(schema, key), schema.type === 'map' ? '' : key),
+      ]),
     );
   }
   if (schema?.type === 'list' && Array.isArray(before) && Array.isArray(after)) {
@@ -147,19 +154,30 @@ export function compare(
   return { changed: leaf, removed: nothing };
 }
 
+function isUnset(value: Json | undefined): boolean {
+  return value === undefined || value === null || value === '';
+}
+
 /** The paths of a value that was not there before, containers included. */
 function added(value: Json, schema: Schema | null, name: string): FieldSet {
   const below = fieldsOf(value, schema);
-  if (below.children.size === 0) return leaf;
+  const expected = name === '' || alwaysThere.has(name);
+  if (isUnset(value) && name !== '') return nothing;
+  if (below.children.size === 0) return expected && isEmptyObject(value) ? nothing : leaf;
   const children = [...below.children].map(([element]): [string, FieldSet] => {
     if (isObject(value) && element.startsWith('f:')) {
       const key = element.slice(2);
-      return [element, added(value[key] ?? null, memberSchema(schema!, key), key)];
+      const inMap = schema?.type === 'map';
+      return [element, inMap ? leaf : added(value[key] ?? null, memberSchema(schema!, key), key)];
     }
     const list = schema as ListSchema;
     return [element, added(itemsByElement(value as Json[], list)!.get(element)!, list.items, element)];
   });
-  return node(!(schema?.type === 'struct' && (name === '' || alwaysThere.has(name))), children);
+  return node(!expected, children);
+}
+
+function isEmptyObject(value: Json): boolean {
+  return isObject(value) && Object.keys(value).length === 0;
 }
 
 function together(parts: readonly (readonly [string, Comparison])[]): Comparison {

@@ -72,8 +72,8 @@ export function track(
   writer: Writer,
   time: string,
 ): KubeObject {
-  const before = old ?? { metadata: {} };
-  const { changed, removed } = compare(before, object, structSchema(definition.storedModel));
+  const before = old === null ? { metadata: {} } : definition.fromStored(old);
+  const { changed, removed } = compare(before, definition.fromStored(object), structSchema(definition.model));
   const gained = owned(changed);
   const shares = sharesOf(object.metadata.managedFields === undefined && old !== null ? old : object);
   const others = shares

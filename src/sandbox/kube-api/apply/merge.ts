@@ -27,7 +27,14 @@ function overlayList(live: readonly Json[], applied: readonly Json[], schema: Li
   if (old === null || wanted === null) return [...applied];
   const places = [...old.keys()];
   const others = places.filter((element) => !wanted.has(element));
-  return mergeOrder([...wanted.keys()], others, (element) => places.indexOf(element)).map((element) => {
+  const leading = [...wanted.keys()];
+  // A new item goes before the next one that is known, or to the end.
+  const place = (element: string): number => {
+    if (old.has(element)) return places.indexOf(element);
+    const next = leading.slice(leading.indexOf(element)).find((each) => old.has(each));
+    return next === undefined ? places.length : places.indexOf(next);
+  };
+  return mergeOrder(leading, others, place).map((element) => {
     const item = wanted.get(element);
     return item === undefined ? old.get(element)! : overlay(old.get(element), item, schema.items);
   });

@@ -34,7 +34,7 @@ export function parseJson(body: Buffer): Json {
   try {
     return JSON.parse(body.toString('utf8')) as Json;
   } catch (error) {
-    throw refuse.badRequest(`error decoding: ${(error as Error).message}`);
+    throw refuse.badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
   }
 }
 

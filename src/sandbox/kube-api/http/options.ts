@@ -17,11 +17,11 @@ export function writeQuery(query: URLSearchParams, userAgent: string | undefined
     ...query
       .getAll('dryRun')
       .filter((value) => value !== 'All' && value !== '')
-      .map((value) => wrong.unsupported('dryRun', value, ['All'])),
+      .map((value) => wrong.unsupported('dryRun', [value], ['All'])),
   ];
   const validation = query.get('fieldValidation') || 'Warn';
   if (validation !== 'Strict' && validation !== 'Warn' && validation !== 'Ignore') {
-    causes.push(wrong.unsupported('fieldValidation', validation, ['Ignore', 'Strict', 'Warn']));
+    causes.push(wrong.unsupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']));
   }
   if (causes.length > 0) throw refuse.invalid({ group: 'meta.k8s.io', kind }, '', causes);
   return {
@@ -116,9 +116,9 @@ function whole(query: URLSearchParams, name: string): number | null {
   if (text === '') return null;
   if (/^\d{1,15}$/.test(text)) return Number(text);
   if (name === 'resourceVersion') {
-    throw refuse.invalid({ group: '', kind: 'ListOptions' }, '', [
-      wrong.invalid('resourceVersion', text, 'strconv.ParseUint: parsing: invalid syntax'),
-    ]);
+    throw refuse.badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   }
   throw refuse.badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }

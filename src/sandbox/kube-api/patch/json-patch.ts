@@ -7,7 +7,9 @@ const maxOperations = 10_000;
 /** RFC 6902. Answers a new value; the given one may be shared with it. */
 export function jsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch))
-    throw refuse.badRequest('error decoding patch: a JSON patch is an array of operations');
+    throw refuse.badRequest(
+      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+    );
   if (patch.length > maxOperations) {
     throw new StatusError(
       413,
@@ -30,27 +32,27 @@ function applyOperation(target: Json, operation: JsonObject): Json {
       return edit(target, path, operation, (parent, key) => insert(parent, key, operand(operation)));
     case 'replace':
       if (path.length === 0) return operand(operation);
-      read(target, path, operation);
+      read(target, path);
       return edit(target, path, operation, (parent, key) => {
         if (Array.isArray(parent)) parent[Number(key)] = operand(operation);
         else parent[key] = operand(operation);
       });
     case 'remove':
-      read(target, path, operation);
+      read(target, path);
       return edit(target, path, operation, take);
     case 'move': {
       const from = pointer(operation.from);
-      const moved = read(target, from, operation);
+      const moved = read(target, from);
       const without = edit(target, from, operation, take);
       return edit(without, path, operation, (parent, key) => insert(parent, key, moved));
     }
     case 'copy': {
-      const copied = clone(read(target, pointer(operation.from), operation));
+      const copied = clone(read(target, pointer(operation.from)));
       return edit(target, path, operation, (parent, key) => insert(parent, key, copied));
     }
     case 'test':
       if (equal(find(target, path) ?? null, operation.value ?? null)) return target;
-      throw rejected(`testing value ${String(operation.path)} failed`);
+      throw rejected();
     default:
       throw refuse.badRequest(`Unexpected kind: ${String(operation.op)}`);
   }
@@ -65,8 +67,8 @@ function edit(
   change: (parent: Container, key: string) => void,
 ): Json {
   if (path.length === 0) return operand(operation);
-  const parent = read(target, path.slice(0, -1), operation);
-  if (!isObject(parent) && !Array.isArray(parent)) throw missing(operation);
+  const parent = read(target, path.slice(0, -1));
+  if (!isObject(parent) && !Array.isArray(parent)) throw rejected();
   change(parent, path.at(-1)!);
   return target;
 }
@@ -77,8 +79,7 @@ function insert(parent: Container, key: string, value: Json): void {
     return;
   }
   const index = key === '-' ? parent.length : indexOf(key);
-  if (index > parent.length)
-    throw rejected(`Unable to access invalid index: ${key}: invalid index referenced`);
+  if (index > parent.length) throw rejected();
   parent.splice(index, 0, value);
 }
 
@@ -87,9 +88,9 @@ function take(parent: Container, key: string): void {
   else delete parent[key];
 }
 
-function read(target: Json, path: readonly string[], operation: JsonObject): Json {
+function read(target: Json, path: readonly string[]): Json {
   const found = find(target, path);
-  if (found === undefined) throw missing(operation);
+  if (found === undefined) throw rejected();
   return found;
 }
 
@@ -104,7 +105,7 @@ function find(target: Json, path: readonly string[]): Json | undefined {
 
 function indexOf(key: string): number {
   if (/^(0|[1-9]\d{0,8})$/.test(key)) return Number(key);
-  throw rejected(`Unable to access invalid index: ${key}`);
+  throw rejected();
 }
 
 /** RFC 6901. */
@@ -123,17 +124,12 @@ function operand(operation: JsonObject): Json {
   return clone(operation.value ?? null);
 }
 
-function missing(operation: JsonObject): StatusError {
-  return rejected(
-    `${String(operation.op)} operation does not apply: doc is missing path: "${String(operation.path)}": missing value`,
-  );
-}
-
-function rejected(why: string): StatusError {
+/** The real server says no more than this, whatever did not fit. */
+function rejected(): StatusError {
   return new StatusError(
     422,
     'Invalid',
-    `the server rejected our request due to an error in our request: ${why}`,
+    'the server rejected our request due to an error in our request',
     {},
   );
 }

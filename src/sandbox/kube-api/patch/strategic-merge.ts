@@ -44,9 +44,10 @@ export function strategicMerge(target: JsonObject, patch: JsonObject, schema: Sc
       delete result[name];
     } else if (patch[`$deleteFromPrimitiveList/${name}`] === undefined) {
       const merged = mergeValue(current, value, member);
-      const order = patch[`$setElementOrder/${name}`];
+      const order = patch[`$setElementOrder/${name}`] ?? value;
+      const merges = member?.type === 'list' && member.merge.patchKey !== undefined;
       result[name] =
-        Array.isArray(order) && Array.isArray(merged)
+        merges && Array.isArray(order) && Array.isArray(merged)
           ? inOrder(merged, Array.isArray(current) ? current : [], order, patchKeyOf(member))
           : merged;
     }

@@ -59,7 +59,7 @@ export function markDeleted(
       ...(finalizers.length > 0 && { finalizers }),
       ...(old.metadata.generation !== undefined && { generation: old.metadata.generation + 1 }),
       deletionTimestamp: timestamp(nowMs + grace * 1000),
-      deletionGracePeriodSeconds: grace,
+      ...(definition !== namespaces && { deletionGracePeriodSeconds: grace }),
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { equal, type JsonObject, type KubeObject, listAt, objectAt, objectsAt, textAt } from '../json.ts';
 import type { ResourceDefinition } from '../resources/definition.ts';
 import { checkName, checkQualifiedName } from '../resources/names.ts';
-import { type Cause, refuse, wrong } from '../status.ts';
+import { type Cause, StatusError, wrong } from '../status.ts';
 
 /** Letters that cannot form words. */
 const suffixLetters = 'bcdfghjklmnpqrstvwxz2456789';
@@ -25,7 +25,8 @@ export function born(
 ): KubeObject {
   const given = objectAt(object, 'metadata');
   if (textAt(given, 'resourceVersion') !== '') {
-    throw refuse.badRequest('resourceVersion should not be set on objects to be created');
+    // The real server has no reason for this one, and a 500.
+    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
   }
   const generateName = textAt(given, 'generateName');
   const name =
@@ -84,7 +85,13 @@ export function checkMetadata(
   const { metadata } = object;
   const causes: Cause[] = [];
   if (metadata.name === '') causes.push(wrong.required('metadata.name', 'name or generateName is required'));
-  else if (old === null) causes.push(...checkObjectName(definition, metadata.name));
+  else if (old === null) {
+    const { generateName = '' } = metadata;
+    // A generated part follows, so the base may end with a hyphen.
+    const base = checkObjectName(definition, generateName.replace(/-$/, 'a'), 'metadata.generateName');
+    if (generateName !== '') causes.push(...base);
+    causes.push(...checkObjectName(definition, metadata.name, 'metadata.name'));
+  }
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
     causes.push(...checkQualifiedName(key, 'metadata.labels'));
     causes.push(...checkName('labelValue', value, 'metadata.labels'));
@@ -115,10 +122,10 @@ export function checkMetadata(
   return old === null ? causes : [...causes, ...checkChange(object, old)];
 }
 
-function checkObjectName(definition: ResourceDefinition, name: string): Cause[] {
-  if (definition.nameRule !== 'path-segment') return checkName(definition.nameRule, name, 'metadata.name');
+function checkObjectName(definition: ResourceDefinition, name: string, field: string): Cause[] {
+  if (definition.nameRule !== 'path-segment') return checkName(definition.nameRule, name, field);
   const bad = name === '.' || name === '..' || /[/%]/.test(name);
-  return bad ? [wrong.invalid('metadata.name', name, "may not contain '/' or '%'")] : [];
+  return bad ? [wrong.invalid(field, name, "may not contain '/' or '%'")] : [];
 }
 
 function checkChange(object: KubeObject, old: KubeObject): Cause[] {
@@ -135,7 +142,7 @@ function checkChange(object: KubeObject, old: KubeObject): Cause[] {
       causes.push(
         wrong.forbidden(
           'metadata.finalizers',
-          `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((each) => JSON.stringify(each)).join(', ')}}`,
         ),
       );
     }

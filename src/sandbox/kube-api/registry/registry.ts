@@ -117,7 +117,7 @@ export class Registry {
   delete(target: Target, deletion: Deletion): { readonly object: KubeObject; readonly gone: boolean } {
     const { definition } = target;
     const old = this.get(target);
-    this.#checkPreconditions(target, old, deletion.preconditions);
+    checkDeletion(target, old, deletion.preconditions);
     const marked = markDeleted(definition, old, deletion, this.nowMs);
     if (marked === null) {
       if (deletion.dryRun) return { object: old, gone: true };
@@ -182,4 +182,18 @@ function isReleased({ metadata }: KubeObject): boolean {
     listAt(metadata, 'finalizers').length === 0 &&
     !metadata.deletionGracePeriodSeconds
   );
+}
+
+/** Deletions say it in other words than updates, with the kind where those have the resource. */
+function checkDeletion({ definition, name }: Target, old: KubeObject, wanted: Preconditions): void {
+  const subject = { ...definition, group: '', plural: definition.kind };
+  const { uid, resourceVersion } = old.metadata;
+  if (wanted.uid && wanted.uid !== uid) {
+    const why = `the UID in the precondition (${wanted.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;
+    throw refuse.conflict(subject, name, why);
+  }
+  if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion) {
+    const why = `the ResourceVersion in the precondition (${wanted.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`;
+    throw refuse.conflict(subject, name, why);
+  }
 }

@@ -35,14 +35,14 @@ export interface ResourceDefinition {
   readonly storage: string;
   /** Name of the generated model that describes it. */
   readonly model: string;
-  /** The model of the stored form, where that is another. */
-  readonly storedModel: string;
   /** Status is written through its subresource only. */
   readonly hasStatus: boolean;
   /** `metadata.generation` counts changes of anything but metadata and status. */
   readonly countsGenerations: boolean;
   /** A deletion answers the object; otherwise a `Status`. */
   readonly returnsDeleted: boolean;
+  /** Told as a warning with every answer; empty for most. */
+  readonly deprecation: string;
   /** A PUT of an object that does not exist creates it. */
   readonly createsOnUpdate: boolean;
   /** A PUT must say which resourceVersion it replaces. */
@@ -53,7 +53,7 @@ export interface ResourceDefinition {
   /** Selectable fields besides `metadata.name` and `metadata.namespace`. */
   readonly fieldLabels: { readonly [label: string]: (object: KubeObject) => string };
   /** What the name must look like. */
-  readonly nameRule: 'subdomain' | 'label' | 'service' | 'path-segment';
+  readonly nameRule: 'subdomain' | 'label' | 'path-segment';
   /** Fills in what the client left out. Called on a private copy. */
   readonly setDefaults: (object: JsonObject) => void;
   /**
@@ -83,10 +83,10 @@ export function define(
     categories: [],
     namespaced: true,
     storage: group === '' ? given.plural : `${given.plural}.${group}`,
-    storedModel: given.model,
     hasStatus: false,
     countsGenerations: false,
     returnsDeleted: false,
+    deprecation: '',
     createsOnUpdate: false,
     requiresRevision: false,
     verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],

@@ -1,5 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import {
+  equal,
   type JsonObject,
   type KubeObject,
   listAt,
@@ -37,6 +38,7 @@ export const endpointSlices = define({
   setDefaults: (slice) => {
     setDefault(slice, 'endpoints', null);
     setDefault(slice, 'ports', null);
+    for (const endpoint of objectsAt(slice, 'endpoints')) setDefault(endpoint, 'conditions', {});
     for (const port of objectsAt(slice, 'ports')) {
       setDefault(port, 'name', '');
       setDefault(port, 'protocol', 'TCP');
@@ -45,7 +47,9 @@ export const endpointSlices = define({
   validate: (slice, old) => [
     ...checkAddressType(slice, old),
     ...checkPorts(objectsAt(slice, 'ports')),
-    ...checkEndpoints(objectsAt(slice, 'endpoints'), textAt(slice, 'addressType')),
+    ...(old !== null && equal(old.endpoints, slice.endpoints)
+      ? []
+      : checkEndpoints(objectsAt(slice, 'endpoints'), textAt(slice, 'addressType'))),
   ],
 });
 
@@ -55,6 +59,7 @@ export const endpoints = define({
   singular: 'endpoints',
   shortNames: ['ep'],
   model: 'V1Endpoints',
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   createsOnUpdate: true,
   columns: ['Name', 'Endpoints', 'Age'].map((name) => column(name)),
   row: (object, nowMs) => [

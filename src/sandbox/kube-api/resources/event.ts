@@ -61,7 +61,6 @@ export const groupEvents = define({
   ...common,
   group: 'events.k8s.io',
   model: 'EventsV1Event',
-  storedModel: 'CoreV1Event',
   validate: (event, old) => [...checkLegacy(event), ...(old === null ? checkStrict(event) : [])],
   toStored,
   fromStored,
@@ -91,9 +90,10 @@ function toStored(event: JsonObject): JsonObject {
 function fromStored(stored: KubeObject): KubeObject {
   const event: KubeObject = { ...stored, apiVersion: 'events.k8s.io/v1' };
   for (const [shown, kept] of renamed) {
-    if (event[kept] !== undefined) event[shown] = event[kept];
+    if (event[kept] !== undefined && event[kept] !== '') event[shown] = event[kept];
     delete event[kept];
   }
+  if (event.reportingInstance === '') delete event.reportingInstance;
   return event;
 }
 

@@ -158,7 +158,7 @@ function checkBackend(backend: JsonObject, field: string): Cause[] {
   const causes =
     name === ''
       ? [wrong.required(`${field}.service.name`)]
-      : checkName('service', name, `${field}.service.name`);
+      : checkName('label', name, `${field}.service.name`);
   if (portName !== '' && portNumber !== 0) {
     causes.push(wrong.invalid(field, '', 'cannot set both port name & port number'));
   } else if (portName !== '') {

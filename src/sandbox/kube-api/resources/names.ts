@@ -27,12 +27,6 @@ const rules = {
     says: "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
     examples: ['example.com', subdomain],
   },
-  service: {
-    pattern: /^[a-z]([-a-z0-9]*[a-z0-9])?$/,
-    maxLength: 63,
-    says: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-    examples: ['my-name', 'abc-123', '[a-z]([-a-z0-9]*[a-z0-9])?'],
-  },
   wildcard: {
     pattern: new RegExp(`^\\*\\.${subdomain}$`),
     maxLength: 253,

@@ -107,9 +107,10 @@ export function checkTemplate(spec: JsonObject): Cause[] {
   const labels = objectAt(spec, 'template', 'metadata', 'labels');
   const causes: Cause[] = [];
   if (spec.selector === undefined) causes.push(wrong.required('spec.selector'));
-  if (Object.entries(selector).some(([key, value]) => labels[key] !== value)) {
+  if (spec.selector === undefined || Object.entries(selector).some(([key, value]) => labels[key] !== value)) {
+    const shown = Object.keys(labels).length > 0 ? labels : null;
     causes.push(
-      wrong.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
+      wrong.invalid('spec.template.metadata.labels', shown, '`selector` does not match template `labels`'),
     );
   }
   return [...causes, ...checkPodSpec(objectAt(spec, 'template', 'spec'), 'spec.template.spec')];

@@ -1,4 +1,14 @@
-import { at, type KubeObject, listAt, numberAt, objectAt, objectsAt, setDefault, textAt } from '../json.ts';
+import {
+  at,
+  type JsonObject,
+  type KubeObject,
+  listAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  setDefault,
+  textAt,
+} from '../json.ts';
 import { wrong } from '../status.ts';
 import { ageOf } from '../view/duration.ts';
 import { column, define } from './definition.ts';
@@ -50,7 +60,12 @@ export const pods = define({
     setDefault(spec, 'enableServiceLinks', true);
   },
   prepare: (pod, old) => {
-    if (old === null) pod.status = { phase: 'Pending', qosClass: 'BestEffort' };
+    if (old !== null) return;
+    pod.status = { phase: 'Pending', qosClass: 'BestEffort' };
+    const spec = objectAt(pod, 'spec');
+    setDefault(spec, 'preemptionPolicy', 'PreemptLowerPriority');
+    setDefault(spec, 'priority', 0);
+    addTolerations(spec);
   },
   validate: (pod, old) => [
     ...checkPodSpec(objectAt(pod, 'spec'), 'spec'),
@@ -59,6 +74,16 @@ export const pods = define({
       : []),
   ],
 });
+
+/** As the real server admits pods: they outlive a short absence of their node. */
+function addTolerations(spec: JsonObject): void {
+  const tolerations = objectsAt(spec, 'tolerations');
+  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+    if (tolerations.some((toleration) => toleration.key === key)) continue;
+    tolerations.push({ effect: 'NoExecute', key, operator: 'Exists', tolerationSeconds: 300 });
+  }
+  spec.tolerations = tolerations;
+}
 
 /** The most telling word: why a container waits or ended, else the phase. */
 function statusOf(pod: KubeObject): string {

@@ -27,7 +27,7 @@ export const services = define({
   createsOnUpdate: true,
   hasStatus: true,
   returnsDeleted: true,
-  nameRule: 'service',
+  nameRule: 'label',
   columns: [
     ...['Name', 'Type', 'Cluster-IP', 'External-IP', 'Port(s)', 'Age'].map((name) => column(name)),
     column('Selector', 'wide'),
@@ -106,6 +106,7 @@ function prepare(service: KubeObject, old: KubeObject | null, { allocateClusterI
   const needsIp = spec.type !== 'ExternalName';
   const before = objectAt(old ?? {}, 'spec');
   if (!needsIp) {
+    delete spec.internalTrafficPolicy;
     if (spec.clusterIP === before.clusterIP) {
       for (const key of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[key];
     }
@@ -116,7 +117,7 @@ function prepare(service: KubeObject, old: KubeObject | null, { allocateClusterI
   if (wanted !== 'None' && wanted !== before.clusterIP && (wanted === '' || !textAt(before, 'clusterIP'))) {
     const given = allocateClusterIp(wanted, service.metadata.uid);
     if (given === null) {
-      const says = `failed to allocate IP ${wanted}: the provided IP is not in the valid range or is already allocated`;
+      const says = `failed to allocate IP ${wanted}: the provided network does not match the current range or the address is taken`;
       throw new StatusError(
         422,
         'Invalid',
@@ -197,7 +198,16 @@ function validate(service: KubeObject, old: KubeObject | null): Cause[] {
     causes.push(...checkPortNumberOrName(port.targetPort, `${field}.targetPort`));
     const pair = `${port.port}/${textAt(port, 'protocol')}`;
     if (pairs.has(pair)) {
-      causes.push(wrong.duplicate(field, { protocol: port.protocol ?? null, port: port.port ?? 0 }));
+      causes.push(
+        wrong.duplicate(field, {
+          Name: '',
+          Protocol: port.protocol ?? null,
+          AppProtocol: null,
+          Port: port.port ?? 0,
+          TargetPort: 0,
+          NodePort: 0,
+        }),
+      );
     }
     pairs.add(pair);
   }

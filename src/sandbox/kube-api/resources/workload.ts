@@ -23,8 +23,8 @@ export const deployments = define({
   row: (deployment, nowMs) => [
     deployment.metadata.name,
     `${statusNumber(deployment, 'readyReplicas')}/${numberAt(deployment, 'spec', 'replicas') ?? 0}`,
-    String(statusNumber(deployment, 'updatedReplicas')),
-    String(statusNumber(deployment, 'availableReplicas')),
+    statusNumber(deployment, 'updatedReplicas'),
+    statusNumber(deployment, 'availableReplicas'),
     ageOf(deployment.metadata.creationTimestamp, nowMs),
     ...containerCells(objectAt(deployment, 'spec', 'template', 'spec')),
     labelSelectorText(objectAt(deployment, 'spec', 'selector')),

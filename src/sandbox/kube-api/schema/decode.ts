@@ -17,13 +17,16 @@ export class DecodeError extends Error {
 /** An object nested deeper than this is refused; no kind of the API comes near it. */
 const maxDepth = 64;
 
-export function decode(value: JsonObject, schema: StructSchema, kind: string): Decoded {
+/** `keepEmpty`: empty lists and maps stay, which a stored object never has. */
+export function decode(value: JsonObject, schema: StructSchema, kind: string, keepEmpty = false): Decoded {
   const unknown: string[] = [];
-  return { object: decodeStruct(value, schema, { unknown, owner: kind, path: '' }, 0), unknown };
+  const place = { unknown, keepEmpty, owner: kind, path: '' };
+  return { object: decodeStruct(value, schema, place, 0), unknown };
 }
 
 interface Place {
   readonly unknown: string[];
+  readonly keepEmpty: boolean;
   /** Name of the struct that holds the field. */
   readonly owner: string;
   /** Of the field, as `spec.rules[0].host`. */
@@ -41,8 +44,8 @@ function decodeStruct(value: JsonObject, schema: StructSchema, place: Place, dep
     if (field === undefined) {
       place.unknown.push(path);
     } else if (member !== null && member !== undefined) {
-      const read = decodeValue(member, field, { unknown: place.unknown, owner, path }, depth + 1);
-      if (!isEmptyCollection(read, field)) decoded[key] = read;
+      const read = decodeValue(member, field, { ...place, owner, path }, depth + 1);
+      if (place.keepEmpty || !isEmptyCollection(read, field)) decoded[key] = read;
     }
   }
   return decoded;
@@ -69,7 +72,7 @@ function decodeValue(value: Json, schema: Schema, place: Place, depth: number): 
           decoded[key] = decodeValue(
             member,
             schema.values,
-            { ...place, path: `${place.path}.${key}` },
+            schema.values.type === 'struct' ? { ...place, path: `${place.path}.${key}` } : place,
             depth + 1,
           );
         }
@@ -99,26 +102,28 @@ function decodeScalar(value: Json, schema: ScalarSchema, place: Place): Json {
     // Quantities are strings in the models, and numbers are read as well.
     (schema.type === 'string' &&
       typeof value === 'number' &&
-      /\.(limits|requests|capacity)\./.test(place.path));
+      /\.(limits|requests|capacity)$/.test(place.path));
   if (!accepted) throw mismatch(value, place, goType(schema));
-  if (schema.format === 'byte' && typeof value === 'string') checkBase64(value, place);
-  if (schema.format === 'date-time' && typeof value === 'string') return readTime(value);
+  if (schema.format === 'byte' && typeof value === 'string') checkBase64(value);
+  if (schema.format.startsWith('date-time') && typeof value === 'string')
+    return readTime(value, schema.format);
   return typeof value === 'number' && schema.type === 'string' ? String(value) : value;
 }
 
-function checkBase64(text: string, place: Place): void {
+function checkBase64(text: string): void {
   const compact = text.replace(/[\r\n]/g, '');
   const valid = compact.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(compact);
   if (valid) return;
   const position = compact.search(/[^A-Za-z0-9+/]/);
   const where = position < 0 ? compact.length - (compact.length % 4) : position;
-  throw new DecodeError(`illegal base64 data at input byte ${where} (${place.path})`);
+  throw new DecodeError(`illegal base64 data at input byte ${where}`);
 }
 
-function readTime(text: string): string {
+function readTime(text: string, format: string): string {
+  const layout = format === 'date-time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00';
   if (Number.isNaN(Date.parse(text)) || !/^\d{4}-\d\d-\d\dT/.test(text)) {
     throw new DecodeError(
-      `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`,
+      `parsing time ${JSON.stringify(text)} as "${layout}": cannot parse ${JSON.stringify(text)} as "2006"`,
     );
   }
   return text;

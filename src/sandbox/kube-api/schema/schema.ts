@@ -88,8 +88,9 @@ function parseType(type: string, format: string, path: string): Schema {
     case 'number':
       return { type: format.startsWith('int') ? 'integer' : 'number', format };
     case 'Date':
-    case 'V1MicroTime':
       return { type: 'string', format: 'date-time' };
+    case 'V1MicroTime':
+      return { type: 'string', format: 'date-time-micro' };
     case 'IntOrString':
       return { type: 'int-or-string', format: 'int-or-string' };
     case 'any':

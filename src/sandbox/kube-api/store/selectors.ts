@@ -75,7 +75,13 @@ function labelRequirement(term: string, whole: string): Requirement {
     check(labelKey, key, whole);
     return { key, matches: (value) => value === undefined };
   }
-  check(labelKey, term, whole);
+  const [first = '', second] = term.split(/\s+/);
+  if (second !== undefined) {
+    throw refuse.badRequest(
+      `unable to parse requirement: found '${second}', expected: in, notin, =, ==, !=, gt, lt`,
+    );
+  }
+  check(labelKey, first, whole);
   return { key: term, matches: (value) => value !== undefined };
 }
 

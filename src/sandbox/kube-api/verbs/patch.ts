@@ -8,8 +8,9 @@ import { jsonPatch } from '../patch/json-patch.ts';
 import { mergePatch } from '../patch/merge-patch.ts';
 import { strategicMerge } from '../patch/strategic-merge.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { ResourceDefinition } from '../resources/definition.ts';
 import { structSchema } from '../schema/schema.ts';
-import { refuse, wrong } from '../status.ts';
+import { refuse, StatusError, wrong } from '../status.ts';
 import { accept } from './accept.ts';
 import { checkNamespace, optionsOf, subresourceOf, type Written } from './write.ts';
 
@@ -24,7 +25,9 @@ const patchTypes = [
 export async function patch(exchange: Exchange, path: ResourcePath, registry: Registry): Promise<Written> {
   const { request } = exchange;
   const mediaType = mediaTypeOf(request);
-  if (!patchTypes.includes(mediaType)) throw refuse.unsupportedMediaType(patchTypes);
+  if (!patchTypes.includes(mediaType)) {
+    throw new StatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+  }
   const query = writeQuery(exchange.query, request.headers['user-agent'], 'PatchOptions');
   const body = await readBody(request);
   if (mediaType === applyType) return apply(exchange, path, registry, parseBody(body, mediaType), query);
@@ -39,7 +42,8 @@ export async function patch(exchange: Exchange, path: ResourcePath, registry: Re
     const patched = patchedBy(mediaType, shown, change, path);
     checkIdentity(path, patched);
     // A patch concerns what is there now; only a revision that it names itself is a precondition.
-    return accept(path.definition, patched, query.fieldValidation, exchange.warn);
+    const { definition } = path;
+    return definition.toStored(accept(definition, patched, query.fieldValidation, exchange.warn));
   });
   return { object, created: false };
 }
@@ -60,10 +64,10 @@ function patchedBy(
   }
 }
 
-function checkIdentity({ definition, name }: ResourcePath, patched: JsonObject): void {
+function checkIdentity({ name }: ResourcePath, patched: JsonObject): void {
   const named = textAt(objectAt(patched, 'metadata'), 'name');
   if (named !== name) {
-    throw refuse.invalid(definition, name, [wrong.invalid('metadata.name', named, 'field is immutable')]);
+    throw refuse.badRequest(`the name of the object (${named}) does not match the name on the URL (${name})`);
   }
 }
 
@@ -83,9 +87,11 @@ function apply(
   }
   const given = requireObject(body);
   if (textAt(given, 'apiVersion') === '' || textAt(given, 'kind') === '') {
-    throw refuse.badRequest('error decoding YAML: apiVersion and kind must be set in an applied object');
+    throw refuse.badRequest(
+      `invalid object type: ${textAt(given, 'apiVersion') || '/'}, Kind=${textAt(given, 'kind')}`,
+    );
   }
-  const intent = accept(definition, given, query.fieldValidation, exchange.warn);
+  const intent = accept(definition, given, query.fieldValidation, exchange.warn, true);
   checkNamespace(path, intent);
   const metadata = objectAt(intent, 'metadata');
   if (isObject(intent.metadata) && intent.metadata.managedFields !== undefined) {
@@ -106,11 +112,16 @@ function apply(
   const options = { dryRun: query.dryRun, writer: null };
   if (registry.find(path) === null) {
     if (textAt(metadata, 'uid') !== '' || path.subresource !== '') throw refuse.notFound(definition, name);
-    const created = applied(definition, null, intent, application);
+    const created = stored(definition, applied(definition, null, intent, application));
     return { object: registry.create(definition, namespace, created, options), created: true };
   }
   const object = registry.update(path, subresourceOf(path), options, (live) =>
-    clone(applied(definition, live, intent, application)),
+    stored(definition, applied(definition, definition.fromStored(live), intent, application)),
   );
   return { object, created: false };
+}
+
+/** A private copy without the empty lists and maps that the intent may have had. */
+function stored(definition: ResourceDefinition, object: KubeObject): JsonObject {
+  return definition.toStored(clone(accept(definition, object, 'Ignore', () => {})));
 }

@@ -39,7 +39,7 @@ export async function replace(exchange: Exchange, path: ResourcePath, registry: 
     return { object: registry.create(definition, namespace, object, options), created: true };
   }
   if (definition.requiresRevision && textAt(object, 'metadata', 'resourceVersion') === '') {
-    throw refuse.invalid(definition, name, [
+    throw refuse.invalid({ group: definition.group, kind: definition.plural }, name, [
       {
         reason: 'FieldValueInvalid',
         message: 'Invalid value: 0: must be specified for an update',
@@ -73,7 +73,7 @@ async function objectOf(exchange: Exchange, path: ResourcePath, query: WriteQuer
   const value = requireObject(parseBody(body, mediaTypeOf(exchange.request)));
   const object = accept(path.definition, value, query.fieldValidation, exchange.warn);
   checkNamespace(path, object);
-  return object;
+  return path.definition.toStored(object);
 }
 
 /** A body may leave its namespace out, not contradict the URL. */
