@@ -2,6 +2,7 @@ import { prefers } from './http/negotiate.ts';
 import type { JsonObject } from './json.ts';
 import { apiVersionOf, type ResourceDefinition } from './resources/definition.ts';
 import { resourceTable } from './resources/table.ts';
+import { reviews } from './reviews.ts';
 
 /** The release whose behaviour the server has. */
 export const serverVersion = {
@@ -19,13 +20,6 @@ export const serverVersion = {
   compiler: '',
   platform: 'linux/amd64',
 };
-
-/** Kinds that are asked and never stored. */
-const reviews = [
-  { group: 'authorization.k8s.io', plural: 'selfsubjectaccessreviews', kind: 'SelfSubjectAccessReview' },
-  { group: 'authorization.k8s.io', plural: 'selfsubjectrulesreviews', kind: 'SelfSubjectRulesReview' },
-  { group: 'authentication.k8s.io', plural: 'selfsubjectreviews', kind: 'SelfSubjectReview' },
-] as const;
 
 const aggregated = { g: 'apidiscovery.k8s.io', as: 'APIGroupDiscoveryList' };
 const aggregatedVersions = ['v2', 'v2beta1'];

@@ -7,7 +7,7 @@ import { listQuery } from './http/options.ts';
 import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
 import { openApi } from './openapi.ts';
 import type { Registry } from './registry/registry.ts';
-import { isReview, review } from './reviews.ts';
+import { answerTo, findReview } from './reviews.ts';
 import { refuse, StatusError } from './status.ts';
 import type { Store } from './store/store.ts';
 import { list } from './verbs/list.ts';
@@ -40,10 +40,11 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
   if (outcome === 'hang') return;
   if (outcome === 'cut') return void exchange.response.destroy();
   if (path !== null) return handleResource(exchange, path, surface);
-  if (isReview(segments)) {
+  const review = findReview(segments);
+  if (review !== null) {
     if (method !== 'POST') throw refuse.methodNotAllowed();
-    const question = requireObject(parseBody(await readBody(request), mediaTypeOf(request)));
-    return exchange.answer(201, review(segments, question)!);
+    const body = parseBody(await readBody(request), mediaTypeOf(request), `V1${review.kind}`);
+    return exchange.answer(201, answerTo(review, requireObject(body)));
   }
   if (method !== 'GET' && method !== 'HEAD') throw refuse.methodNotAllowed();
   if (['/healthz', '/readyz', '/livez'].includes(exchange.path))

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { load } from 'js-yaml';
 import { isObject, type Json, type JsonObject } from '../json.ts';
+import { DecodeError } from '../schema/decode.ts';
+import { readProtobuf } from '../schema/protobuf.ts';
 import { refuse } from '../status.ts';
 
 /** As the real server limits request bodies. */
@@ -22,12 +24,22 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
-/** The body of a create or update: JSON, or YAML where the client says so. */
-export function parseBody(body: Buffer, mediaType: string): Json {
+const protobuf = 'application/vnd.kubernetes.protobuf';
+
+/** A body in the encoding that the client says; `model` is what it should be an object of. */
+export function parseBody(body: Buffer, mediaType: string, model: string): Json {
   if (mediaType === '' || mediaType === 'application/json' || mediaType === '*/*') return parseJson(body);
   if (mediaType === 'application/yaml' || mediaType === 'application/apply-patch+yaml')
     return parseYaml(body);
-  throw refuse.unsupportedMediaType(['application/json', 'application/yaml']);
+  if (mediaType === protobuf) {
+    try {
+      return readProtobuf(body, model);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw refuse.badRequest(error.message);
+    }
+  }
+  throw refuse.unsupportedMediaType(['application/json', 'application/yaml', protobuf]);
 }
 
 export function parseJson(body: Buffer): Json {

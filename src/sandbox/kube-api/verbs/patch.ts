@@ -30,7 +30,8 @@ export async function patch(exchange: Exchange, path: ResourcePath, registry: Re
   }
   const query = writeQuery(exchange.query, request.headers['user-agent'], 'PatchOptions');
   const body = await readBody(request);
-  if (mediaType === applyType) return apply(exchange, path, registry, parseBody(body, mediaType), query);
+  if (mediaType === applyType)
+    return apply(exchange, path, registry, parseBody(body, mediaType, path.definition.model), query);
   if (exchange.query.has('force')) {
     throw refuse.invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [
       wrong.forbidden('force', 'may not be specified for non-apply patch'),

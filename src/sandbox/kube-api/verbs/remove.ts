@@ -53,7 +53,8 @@ export async function removeCollection(
 /** From the body, `DeleteOptions`, and from the query where the body does not say. */
 async function deletionOf({ request, query }: Exchange): Promise<Deletion> {
   const body = await readBody(request);
-  const given = body.length === 0 ? {} : requireObject(parseBody(body, mediaTypeOf(request)));
+  const given =
+    body.length === 0 ? {} : requireObject(parseBody(body, mediaTypeOf(request), 'V1DeleteOptions'));
   const orphan = given.orphanDependents ?? query.get('orphanDependents') ?? undefined;
   const asked = textAt(given, 'propagationPolicy') || query.get('propagationPolicy') || '';
   const propagation = asked || (orphan === true || orphan === 'true' ? 'Orphan' : 'Background');

@@ -70,7 +70,7 @@ export function optionsOf(path: ResourcePath, query: WriteQuery): WriteOptions {
 
 async function objectOf(exchange: Exchange, path: ResourcePath, query: WriteQuery): Promise<JsonObject> {
   const body = await readBody(exchange.request);
-  const value = requireObject(parseBody(body, mediaTypeOf(exchange.request)));
+  const value = requireObject(parseBody(body, mediaTypeOf(exchange.request), path.definition.model));
   const object = accept(path.definition, value, query.fieldValidation, exchange.warn);
   checkNamespace(path, object);
   return path.definition.toStored(object);
