@@ -80,6 +80,11 @@ export class ConnectorConnection {
     return this.#state;
   }
 
+  /** True from the moment on at which streams end because the connection does. */
+  get isLost(): boolean {
+    return this.#session.destroyed;
+  }
+
   /** Null until it is registered. Holds a secret. */
   get registration(): Registration | null {
     return this.#registration;

@@ -180,7 +180,7 @@ export class Exchange {
     const nothingSent = !this.#hasBody || !request.readableDidRead;
     const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     const isSafe = safeMethods.has(request.method ?? '') && this.#eyeball.upgrade === null;
-    const isConnectionLost = [...this.#tried].at(-1)?.state === 'closed';
+    const isConnectionLost = [...this.#tried].at(-1)?.isLost;
     if (nothingSent && (isRefused || (isSafe && isConnectionLost))) this.start();
     else this.#refuse(502, 502);
   }
