@@ -39,7 +39,11 @@ export interface EdgeConnectionOptions {
   /** Answers ordinary requests. */
   open(stream: EdgeStream, head: RequestHead): StreamHandler;
   /** Makes the HTTP/2 server session on the dialled socket, which then owns the socket. */
-  createSession(socket: TLSSocket, events: EdgeSessionEvents): EdgeSession;
+  createSession(
+    socket: TLSSocket,
+    events: EdgeSessionEvents,
+    options: { readonly clock: Clock },
+  ): EdgeSession;
   /** The JSON that an edge may show of a locally managed tunnel; null: this connection does not send it. */
   localConfiguration(): string | null;
 }
@@ -69,15 +73,12 @@ export class EdgeConnection {
   readonly #dial: Dial;
   #session: EdgeSession | null = null;
   #control: ControlStream | null = null;
-  /** While the edge's half is open. */
-  #openControlStream: EdgeStream | null = null;
+  #controlStream: EdgeStream | null = null;
   #localIp: Uint8Array = Buffer.alloc(0);
   #left = false;
   /** The wait for the control stream, later the check of a drain. */
   #timer: Timer | null = null;
   #pingTimer: Timer | null = null;
-  /** Why we ended the session ourselves; else what the session says is the cause. */
-  #cause: Fault | null = null;
 
   constructor(options: EdgeConnectionOptions, events: EdgeConnectionEvents) {
     this.#options = options;
@@ -119,14 +120,14 @@ export class EdgeConnection {
     this.#timer = this.#options.clock.after(controlStreamTimeoutMs, () =>
       this.#fail(fault('edge-timeout', `no control stream within ${controlStreamTimeoutMs} ms`)),
     );
-    const session = this.#options.createSession(socket, {
+    const events: EdgeSessionEvents = {
       stream: (stream, head) => this.#opened(stream, head),
       goaway: (code) => this.#leave(fault('edge-lost', `the edge is going away (GOAWAY ${code})`)),
-      ended: (end) => this.#end(this.#cause ?? lossOf(end)),
-    });
+      ended: (end) => this.#end(lossOf(end)),
+    };
+    const session = this.#options.createSession(socket, events, { clock: this.#options.clock });
     if (this.#hasEnded()) return;
     this.#session = session;
-    this.#ping();
   }
 
   #hasEnded(): boolean {
@@ -154,31 +155,22 @@ export class EdgeConnection {
     if (this.#phase !== 'opening') return refuseStream(stream);
     this.#timer?.cancel();
     this.#phase = 'registering';
-    this.#openControlStream = stream;
+    this.#controlStream = stream;
     const registration = { ...this.#options.registration, originLocalIp: this.#localIp };
     const control = new ControlStream(stream, registration, this.#options.clock, {
       registered: (details) => this.#registered(details),
-      lost: (cause) => this.#leave(cause),
+      // A session that ends resets its streams first, and then tells why in the same turn: that counts more.
+      lost: (cause) => queueMicrotask(() => this.#leave(cause)),
       configurationRefused: (cause) => this.#events.configurationRefused(cause),
     });
     this.#control = control;
-    return {
-      data: (chunk) => control.data(chunk),
-      drain: () => control.drain(),
-      end: () => {
-        this.#openControlStream = null;
-        control.end();
-      },
-      reset: (code) => {
-        this.#openControlStream = null;
-        control.reset(code);
-      },
-    };
+    return control;
   }
 
   #registered(details: RegisteredDetails): void {
     if (this.#phase !== 'registering') return;
     this.#phase = 'registered';
+    this.#ping();
     this.#events.registered(details);
     const config = details.remotelyManaged ? null : this.#options.localConfiguration();
     if (config !== null) this.#control?.updateLocalConfiguration(Buffer.from(config));
@@ -205,24 +197,19 @@ export class EdgeConnection {
     });
   }
 
-  /** The control stream, if the edge keeps its half open, is not waited for. */
+  /** The control stream has done its work; whichever half of it is still open must not be waited for. */
   #closeWhenIdle(): void {
     if (this.#phase !== 'draining' || this.#session === null) return;
-    if (this.#session.openStreams > (this.#openControlStream === null ? 0 : 1)) {
-      this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
-      return;
-    }
-    this.#cause = fault('stopped', 'the connection was drained');
-    this.#openControlStream?.reset(http2Error.noError);
-    this.#session.close();
+    this.#controlStream?.reset(http2Error.noError);
+    this.#controlStream = null;
+    if (this.#session.openStreams === 0) return this.#session.close();
+    this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
   }
 
-  /** The session's own `ended` closes the case; before there is one we do. */
+  /** The case is closed first: what the session then tells its streams concerns only their handlers. */
   #fail(cause: Fault): void {
-    if (this.#phase === 'ended') return;
-    this.#cause ??= cause;
-    if (this.#session === null) this.#end(cause);
-    else this.#session.destroy();
+    this.#end(cause);
+    this.#session?.destroy();
   }
 
   #end(cause: Fault): void {

@@ -87,6 +87,7 @@ export class ScriptedEdge {
   }
 
   async close(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -98,6 +99,8 @@ export class ScriptedEdge {
 export class EdgePeer {
   registration: Registration | null = null;
   unregistered = false;
+  /** HTTP/2 is up. */
+  ready = false;
   configuration: unknown = null;
   readonly #session: ClientHttp2Session;
   readonly #socket: TLSSocket;
@@ -108,6 +111,7 @@ export class EdgePeer {
     this.#session = connect('https://edge.test', { createConnection: () => socket });
     this.#session.on('error', () => {});
     this.#session.on('connect', () => {
+      this.ready = true;
       if (script().controlStream !== false) this.#openControl(script);
     });
   }
@@ -154,9 +158,12 @@ export class EdgePeer {
     }
   }
 
-  /** Opens a request; `body` undefined ends it at once. */
+  /** Opens a request for `app.example.com`; `body` undefined ends it at once. */
   request(headers: OutgoingHttpHeaders, body?: string): EdgeResponse {
-    const stream = this.#session.request(headers, { endStream: body === undefined });
+    const stream = this.#session.request(
+      { ':authority': 'app.example.com', ...headers },
+      { endStream: body === undefined },
+    );
     if (body !== undefined) stream.end(body);
     return new EdgeResponse(stream);
   }
@@ -169,8 +176,9 @@ export class EdgePeer {
     this.#control?.close(2);
   }
 
-  goaway(code = 0): void {
-    this.#session.goaway(code);
+  /** GOAWAY; closes the connection once all its streams are done, the control stream included. */
+  goaway(): void {
+    this.#session.close();
   }
 
   /** Closes the connection without a word. */

@@ -1,0 +1,163 @@
+import type { RouteTable } from '../domain/routes.ts';
+import type { Logger } from '../log.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import { clientInfo } from './client-info.ts';
+import { ConnectionSlot, type SlotHost } from './connection-slot.ts';
+import { createCounts } from './counts.ts';
+import { EdgeConnection } from './edge-connection.ts';
+import { EdgeDirectory } from './edge-directory.ts';
+import type { EdgeResolver } from './edge-resolver.ts';
+import { createEdgeSession } from './http2-session.ts';
+import type { ConnectorSpec, TunnelCounts, TunnelEnding, TunnelFact } from './link.ts';
+import { localConfiguration } from './local-configuration.ts';
+import { createProxy } from './proxy.ts';
+
+/** Between the starts of the connections after the first, milliseconds (cloudflared: 1 s). */
+export const startSpacingMs = 100;
+
+export interface ConnectorDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly resolver: EdgeResolver;
+}
+
+/** One running connector. After `tunnel.ended` every method is a no-op. */
+export interface Connector {
+  /** For new requests; running ones finish on the old routes. */
+  updateRoutes(routes: RouteTable): void;
+  /**
+   * Unregisters everywhere, serves what is running for at most `graceMs`, then ends; with 0 it ends at once and
+   * unregisters nothing. A second call can only shorten the wait.
+   */
+  stop(graceMs: number): void;
+  /** Ends now: `tunnel.ended` follows before this returns. */
+  destroy(): void;
+  /** What was counted since the last call, at most once a second save with `last`; null when nothing was. */
+  takeCounts(last?: boolean): TunnelCounts | null;
+}
+
+/**
+ * Starts the spec's connections: the first must register before the others start; each is then tried for ever,
+ * on its own. Facts are told through `hear`; the last one is `tunnel.ended`, exactly once. The connector owns
+ * its connections, timers and proxy until then. It never gives up by itself.
+ */
+export function startConnector(
+  spec: ConnectorSpec,
+  deps: ConnectorDeps,
+  hear: (fact: TunnelFact) => void,
+): Connector {
+  const { run } = spec;
+  const { clock, random, log } = deps;
+  const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
+  const directory = new EdgeDirectory(spec.edge, deps);
+  const counts = createCounts(clock);
+  const proxy = createProxy({ routes: spec.routes, connectorId: spec.connectorId, clock, counts, log });
+  const timers = new Set<Timer>();
+  let routes = spec.routes;
+  let othersStarted = false;
+  let ended = false;
+
+  const host: SlotHost = {
+    clock,
+    random,
+    graceMs: spec.graceMs,
+    address: (connIndex) => directory.addressOf(connIndex),
+    rotate: (connIndex, unreachable) => directory.rotate(connIndex, unreachable),
+    open: (address, previousAttempts, connIndex, events) =>
+      new EdgeConnection(
+        {
+          address,
+          ca: spec.edge.ca,
+          clock,
+          registration: {
+            accountTag: spec.credentials.accountTag,
+            tunnelSecret: secret,
+            tunnelId: spec.credentials.tunnelId,
+            connIndex,
+            client: clientInfo(spec.connectorId),
+            replaceExisting: false,
+            compressionQuality: 0,
+            numPreviousAttempts: Math.min(255, previousAttempts),
+          },
+          createSession: createEdgeSession,
+          open: (stream, head) => proxy.open(stream, head),
+          localConfiguration: () => (connIndex === 0 ? localConfiguration(routes) : null),
+        },
+        events,
+      ),
+    registered: (connIndex, location, { ip, port }) => {
+      hear({ type: 'connection.registered', run, connIndex, location, edge: `${ip}:${port}` });
+      startOthers();
+    },
+    lost: (connIndex, fault, retryInMs) =>
+      hear({ type: 'connection.lost', run, connIndex, fault, retryInMs }),
+    configurationRefused: (connIndex, { code, message }) =>
+      log.warn({ host: spec.host, connIndex, code, detail: message }, 'local configuration not taken'),
+    ended: (slot) => {
+      open.delete(slot);
+      if (open.size === 0) end({ how: 'stopped' });
+    },
+  };
+  const slots = spec.connections.map((connIndex) => new ConnectionSlot(connIndex, host));
+  const open = new Set(slots);
+  const [first, ...others] = slots;
+  first?.start();
+
+  return {
+    updateRoutes(next) {
+      if (ended) return;
+      routes = next;
+      proxy.updateRoutes(next);
+    },
+    stop(graceMs) {
+      if (ended) return;
+      if (graceMs <= 0) return destroy();
+      cancelTimers();
+      after(graceMs, destroy);
+      for (const slot of slots) slot.drain();
+    },
+    destroy,
+    takeCounts: (last) => counts.take(last),
+  };
+
+  /** No more connections than addresses: two on one edge server are refused as duplicates. */
+  function startOthers(): void {
+    if (othersStarted) return;
+    othersStarted = true;
+    const startable = others.filter(({ connIndex }) => connIndex < directory.size);
+    if (startable.length < others.length) {
+      const fields = { host: spec.host, wanted: slots.length, addresses: directory.size };
+      log.warn(fields, 'fewer edge addresses than connections');
+    }
+    for (const [index, slot] of startable.entries()) after(index * startSpacingMs, () => slot.start());
+  }
+
+  function destroy(): void {
+    if (ended) return;
+    cancelTimers();
+    for (const slot of slots) slot.destroy();
+    end({ how: 'stopped' });
+  }
+
+  function end(ending: TunnelEnding): void {
+    if (ended) return;
+    ended = true;
+    cancelTimers();
+    proxy.destroy();
+    hear({ type: 'tunnel.ended', run, ending });
+  }
+
+  function after(delayMs: number, act: () => void): void {
+    const timer = clock.after(delayMs, () => {
+      timers.delete(timer);
+      act();
+    });
+    timers.add(timer);
+  }
+
+  function cancelTimers(): void {
+    for (const timer of timers) timer.cancel();
+    timers.clear();
+  }
+}

@@ -1,0 +1,362 @@
+import { assert } from 'chai';
+import { startSpacingMs } from '../../src/tunnel/connector.ts';
+import { controlStreamTimeoutMs, pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/edge-connection.ts';
+import type { ConnectorSpec } from '../../src/tunnel/link.ts';
+import { eventually } from '../support/eventually.ts';
+import { HoldingOrigin } from '../support/holding-origin.ts';
+import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
+import { accepted, type EdgeAnswer, type EdgePeer, ScriptedEdge } from '../support/scripted-edge.ts';
+
+describe('connector', () => {
+  let edge: ScriptedEdge;
+  let origin: HoldingOrigin;
+  let running: RunningConnector | null;
+
+  beforeEach(async () => {
+    running = null;
+    edge = await ScriptedEdge.start();
+    origin = await HoldingOrigin.start();
+  });
+
+  afterEach(async () => {
+    running?.connector.destroy();
+    assert.strictEqual(running?.clock.pendingTimers ?? 0, 0, 'timers left behind');
+    await edge.close();
+    await origin.close();
+  });
+
+  function start(overrides: Partial<ConnectorSpec> = {}): RunningConnector {
+    running = new RunningConnector(specFor(edge, { routes: routesTo(origin.port), ...overrides }));
+    return running;
+  }
+
+  const connection = (index: number): Promise<EdgePeer> =>
+    eventually(`connection ${index}`, () => edge.connections[index]);
+  /** Long before a grace period is over: because the last request is done. */
+  const closes = async (peer: EdgePeer): Promise<void> => {
+    for (let waitedMs = 0; waitedMs < 3000 && !peer.closed; waitedMs += 100) {
+      await running?.clock.advance(100);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    assert.isTrue(peer.closed, 'a drained connection is closed');
+  };
+  const refuse = (cause: string, retryAfterSeconds = 0): EdgeAnswer => ({
+    kind: 'refused',
+    cause,
+    retryAfterNanoseconds: BigInt(retryAfterSeconds) * 1_000_000_000n,
+    shouldRetry: true,
+  });
+
+  it('registers the first connection, then starts the others', async () => {
+    let answer: EdgeAnswer = { kind: 'silence' };
+    edge.script = { answer: () => answer };
+    const { clock, connector, ...heard } = start({ connections: [0, 1, 2, 3] });
+    const first = await connection(0);
+    await eventually('asked', () => first.registration);
+    await clock.advance(4 * startSpacingMs);
+    assert.strictEqual(edge.connections.length, 1, 'nothing else before the first is registered');
+    answer = accepted;
+    first.cut();
+    await eventually('lost', () => heard.facts[0]);
+    await clock.advance(1000);
+    await running?.registrations(1);
+    await clock.advance(4 * startSpacingMs);
+    await running?.registrations(4);
+    const indexes = running?.factsOf('connection.registered').map(({ connIndex }) => connIndex);
+    assert.sameMembers(indexes ?? [], [0, 1, 2, 3]);
+    connector.destroy();
+  });
+
+  it('says who it is', async () => {
+    const { registrations } = start();
+    await registrations.call(running, 1);
+    const { registration } = await connection(0);
+    assert.deepInclude(registration, {
+      accountTag: 'account',
+      tunnelSecret: Buffer.alloc(32, 9),
+      tunnelId: '11111111-2222-4333-8444-555555555555',
+      connIndex: 0,
+      originLocalIp: Buffer.from('00000000000000000000ffff7f000001', 'hex'),
+      numPreviousAttempts: 0,
+    });
+    assert.strictEqual(registration?.client.clientId, 'b7f6b2d3-27a2-4dd3-a69b-5c97600d79d1');
+    assert.deepEqual(registration?.client.features, ['serialized_headers']);
+    assert.match(registration?.client.version ?? '', /^cloudflare-warp-ingress\/\d/);
+    assert.deepEqual(running?.facts, [
+      { type: 'connection.registered', run: 'run-1', connIndex: 0, location: 'test01', edge: edge.address },
+    ]);
+  });
+
+  it('shows its routes to the edge on connection 0 of a locally managed tunnel, only there', async () => {
+    const { clock } = start({ connections: [0, 1] });
+    await running?.registrations(1);
+    await clock.advance(startSpacingMs);
+    await running?.registrations(2);
+    const [first, second] = edge.connections;
+    const config = await eventually('a configuration', () => first?.configuration);
+    assert.nestedPropertyVal(config, 'ingress[0].hostname', 'app.example.com');
+    assert.isNull(second?.configuration);
+  });
+
+  it('does not show them for a remotely managed tunnel', async () => {
+    edge.script = { answer: () => ({ ...accepted, remotelyManaged: true }) as EdgeAnswer };
+    start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    assert.strictEqual((await peer.request({ ':path': '/' }).headers())[':status'], 503);
+    assert.isNull(peer.configuration);
+  });
+
+  it('tries the first connection for ever, with growing waits', async () => {
+    edge.script = { answer: () => refuse('busy') };
+    const { clock } = start();
+    for (let attempt = 1; attempt <= 9; attempt++) {
+      await running?.losses(attempt);
+      if (attempt === 9) edge.script = {};
+      await clock.advance(running?.factsOf('connection.lost').at(-1)?.retryInMs ?? 0);
+    }
+    await running?.registrations(1);
+    const waits = running?.factsOf('connection.lost').map(({ retryInMs }) => retryInMs);
+    assert.deepEqual(waits, [750, 1500, 3000, 6000, 12_000, 22_500, 22_500, 22_500, 22_500]);
+    const attempts = edge.connections.map(({ registration }) => registration?.numPreviousAttempts);
+    assert.deepEqual(attempts, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('reconnects within a second after a loss, and forgets failures only after lasting health', async () => {
+    const { clock } = start();
+    await running?.registrations(1);
+    (await connection(0)).cut();
+    await running?.losses(1);
+    await clock.advance(1000);
+    await running?.registrations(2);
+    (await connection(1)).cut();
+    await running?.losses(2);
+    await clock.advance(2000);
+    await running?.registrations(3);
+    await clock.advance(1);
+    for (let second = 0; second < 31; second++) {
+      await clock.advance(1000);
+      await (await connection(2)).request({ ':path': '/' }).headers();
+    }
+    (await connection(2)).cut();
+    await running?.losses(3);
+    assert.deepEqual(
+      running?.factsOf('connection.lost').map(({ fault, retryInMs }) => [fault.code, retryInMs]),
+      [
+        ['edge-lost', 750],
+        ['edge-lost', 1500],
+        ['edge-lost', 750],
+      ],
+    );
+  });
+
+  it('waits as long as the edge asks', async () => {
+    edge.script = { answer: () => refuse('busy', 27) };
+    const { clock } = start();
+    await running?.losses(1);
+    await clock.advance(26_900);
+    assert.strictEqual(edge.connections.length, 1);
+    edge.script = {};
+    await clock.advance(200);
+    await running?.registrations(1);
+  });
+
+  it('notices a half-open connection by its own PING and replaces it', async () => {
+    const { clock } = start();
+    await running?.registrations(1);
+    (await connection(0)).freeze();
+    assert.isAtMost(pingIntervalMs + pingTimeoutMs, 10_000);
+    await clock.advance(pingIntervalMs + pingTimeoutMs);
+    await running?.losses(1);
+    assert.strictEqual(running?.factsOf('connection.lost')[0]?.fault.code, 'edge-timeout');
+    await clock.advance(1000);
+    await running?.registrations(2);
+  });
+
+  it('gives an edge that opens no control stream ten seconds', async () => {
+    edge.script = { controlStream: false };
+    const { clock } = start();
+    const peer = await connection(0);
+    await eventually('session', () => peer.ready);
+    await clock.advance(controlStreamTimeoutMs);
+    await running?.losses(1);
+    assert.match(running?.factsOf('connection.lost')[0]?.fault.message ?? '', /no control stream/);
+  });
+
+  it('goes to another address after EDUPCONN and after a failed dial, not after a mere loss', async () => {
+    const other = await ScriptedEdge.start();
+    const elsewhere = other.address;
+    edge.script = { answer: () => refuse('EDUPCONN') };
+    const settings = { addresses: [edge.address, elsewhere], ca: edge.ca + other.ca, region: '' };
+    // With this chance the first address is tried first.
+    running = new RunningConnector(specFor(edge, { edge: settings }), () => 0);
+    await running.losses(1);
+    await running.clock.advance(500);
+    await running.registrations(1);
+    other.connections[0]?.cut();
+    await running.losses(2);
+    await running.clock.advance(1000);
+    await running.registrations(2);
+    edge.script = {};
+    await other.close();
+    await running.losses(3);
+    await running.clock.advance(2000);
+    await running.losses(4);
+    await running.clock.advance(4000);
+    await running.registrations(3);
+    assert.deepEqual(
+      running.facts.map((fact) =>
+        fact.type === 'connection.lost' ? fact.fault.code : Reflect.get(fact, 'edge'),
+      ),
+      ['edge-duplicate', elsewhere, 'edge-lost', elsewhere, 'edge-lost', 'edge-dial', edge.address],
+    );
+  });
+
+  for (const [title, leave] of [
+    ['a GOAWAY', (peer: EdgePeer) => peer.goaway()],
+    ['a reset of the control stream', (peer: EdgePeer) => peer.resetControl()],
+    ['an end of the control stream', (peer: EdgePeer) => peer.endControl()],
+  ] as const) {
+    it(`replaces a connection after ${title}, and lets its running request finish`, async () => {
+      const { clock } = start();
+      await running?.registrations(1);
+      const old = await connection(0);
+      const request = old.request({ ':path': '/hold' });
+      await request.headers();
+      leave(old);
+      await running?.losses(1);
+      await clock.advance(1000);
+      await running?.registrations(2);
+      assert.isFalse(old.closed, 'the old one still serves');
+      origin.finish();
+      assert.strictEqual(await request.text(), 'part and end');
+      await closes(old);
+      assert.isFalse((await connection(1)).closed);
+    });
+  }
+
+  it('runs no more connections than there are addresses', async () => {
+    const addresses = [edge.address, edge.address];
+    const { clock } = start({
+      connections: [0, 1, 2, 3],
+      edge: { addresses, ca: edge.ca, region: '' },
+    });
+    await running?.registrations(1);
+    await clock.advance(5000);
+    await running?.registrations(2);
+    await clock.advance(5000);
+    assert.strictEqual(edge.connections.length, 2);
+    assert.deepEqual(running?.warnings, ['fewer edge addresses than connections']);
+  });
+
+  it('refuses a configuration push politely, TCP with 502, and a second control stream', async () => {
+    start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    const upgrade = 'cf-cloudflared-proxy-connection-upgrade';
+    const push = peer.request({ ':method': 'PUT', [upgrade]: 'update-configuration' }, '{"version":1}');
+    assert.strictEqual((await push.headers())[':status'], 200);
+    const answer = JSON.parse(await push.text());
+    assert.strictEqual(answer.lastAppliedVersion, -1);
+    assert.isString(answer.err);
+    const tcp = await peer
+      .request({ ':method': 'GET', 'cf-cloudflared-proxy-src': '10.0.0.1' }, 'x')
+      .headers();
+    assert.strictEqual(tcp[':status'], 502);
+    assert.strictEqual(tcp['cf-cloudflared-response-meta'], '{"src":"cloudflared"}');
+    const second = await peer
+      .request({ [upgrade]: 'control-stream' })
+      .headers()
+      .catch(String);
+    assert.match(String(second), /closed with code 7/);
+    assert.isFalse(peer.closed);
+  });
+
+  it('answers by the newest routes', async () => {
+    const { connector } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    connector.updateRoutes({
+      host: 'app.example.com',
+      routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
+    });
+    const headers = await peer.request({ ':path': '/', ':authority': 'app.example.com' }).headers();
+    assert.strictEqual(headers[':status'], 418);
+  });
+
+  it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
+    const { clock, connector } = start({ connections: [0, 1] });
+    await running?.registrations(1);
+    await clock.advance(startSpacingMs);
+    await running?.registrations(2);
+    const [busy, idle] = edge.connections as [EdgePeer, EdgePeer];
+    const request = busy.request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(30_000);
+    connector.stop(30_000);
+    await eventually('the idle one is closed', () => idle.closed);
+    assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
+    origin.finish();
+    assert.strictEqual(await request.text(), 'part and end');
+    await closes(busy);
+    await running?.ended();
+    assert.deepEqual(running?.facts.slice(2), [
+      { type: 'tunnel.ended', run: 'run-1', ending: { how: 'stopped' } },
+    ]);
+    assert.strictEqual(clock.pendingTimers, 0);
+  });
+
+  it('stops: what is not done after the grace period is cut', async () => {
+    const { clock, connector } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    const request = peer.request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(2000);
+    await eventually('unregistered', () => peer.unregistered);
+    await clock.advance(1999);
+    assert.isFalse(peer.closed);
+    await clock.advance(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    await eventually('closed', () => peer.closed);
+    connector.destroy();
+    connector.stop(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('stops at once with a grace of 0, without unregistering', async () => {
+    const { connector } = start();
+    await running?.registrations(1);
+    connector.stop(0);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    const peer = await connection(0);
+    await eventually('closed', () => peer.closed);
+    assert.isFalse(peer.unregistered);
+  });
+
+  it('ends once when it is stopped while it dials, waits or retries', async () => {
+    start().connector.stop(1000);
+    await running?.ended();
+    edge.script = { answer: () => ({ kind: 'silence' }) };
+    const registering = start();
+    await eventually('asked', () => edge.connections.at(-1)?.registration);
+    registering.connector.stop(1000);
+    await registering.ended();
+    edge.script = { answer: () => refuse('busy') };
+    const waiting = start();
+    await waiting.losses(1);
+    waiting.connector.stop(1000);
+    await waiting.ended();
+    assert.strictEqual(waiting.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('survives an edge that speaks nonsense', async () => {
+    edge.script = { answer: () => ({ kind: 'bytes', bytes: Buffer.alloc(100, 0xff) }) };
+    const { clock } = start();
+    await running?.losses(1);
+    assert.strictEqual(running?.factsOf('connection.lost')[0]?.fault.code, 'edge-protocol');
+    edge.script = {};
+    await clock.advance(1000);
+    await running?.registrations(1);
+  });
+});
