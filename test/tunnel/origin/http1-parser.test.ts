@@ -1,0 +1,400 @@
+import { createServer, request } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { maxHeaderLines, type ResponseHead } from '../../../src/tunnel/origin/http1-head.ts';
+import {
+  Http1Parser,
+  maxChunkLineBytes,
+  maxHeadBytes,
+  maxInterimResponses,
+  maxLineBytes,
+} from '../../../src/tunnel/origin/http1-parser.ts';
+import { cutAt, cuts } from '../../support/arbitrary-cuts.ts';
+
+interface Seen {
+  readonly head: ResponseHead | null;
+  readonly body: string;
+  readonly trailers: readonly string[] | null;
+  readonly failure: string | null;
+}
+
+interface Reading {
+  readonly method?: string;
+  readonly upgrade?: boolean;
+  /** The origin closes its side after the last byte. */
+  readonly closes?: boolean;
+}
+
+function read(
+  pieces: readonly Buffer[],
+  { method = 'GET', upgrade = false, closes = false }: Reading = {},
+): Seen {
+  let head: ResponseHead | null = null;
+  let trailers: readonly string[] | null = null;
+  const body: Buffer[] = [];
+  const parser = new Http1Parser({
+    responseHead: (seen) => {
+      expect(head, 'one head').to.equal(null);
+      head = seen;
+    },
+    responseBody: (chunk) => {
+      expect(head, 'a head before the body').not.to.equal(null);
+      expect(trailers, 'no body after the end').to.equal(null);
+      expect(chunk.length).to.be.greaterThan(0);
+      body.push(Buffer.from(chunk));
+    },
+    responseEnd: (seen) => {
+      expect(trailers, 'one end').to.equal(null);
+      trailers = seen;
+    },
+  });
+  parser.start(method, upgrade);
+  let failure = null;
+  for (const piece of pieces) {
+    failure = parser.feed(piece);
+    if (failure !== null) break;
+  }
+  if (failure === null && closes) failure = parser.finish();
+  return { head, body: Buffer.concat(body).toString('latin1'), trailers, failure: failure?.code ?? null };
+}
+
+function readText(text: string, reading?: Reading): Seen {
+  return read([Buffer.from(text, 'latin1')], reading);
+}
+
+describe('HTTP/1.1 response parser', () => {
+  describe('reads', () => {
+    const cases: [
+      title: string,
+      text: string,
+      reading: Reading,
+      body: string,
+      headers: string[],
+      trailers: string[],
+    ][] = [
+      [
+        'a sized body',
+        'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+        {},
+        'hello',
+        ['Content-Length', '5'],
+        [],
+      ],
+      ['no reason', 'HTTP/1.1 200\r\ncontent-length:0\r\n\r\n', {}, '', ['content-length', '0'], []],
+      [
+        'chunks with an extension and trailers',
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5;x="y"\r\nhello\r\n00A\r\n, you ther\r\n0\r\nA: b\r\nc:\r\n\r\n',
+        {},
+        'hello, you ther',
+        ['Transfer-Encoding', 'Chunked'],
+        ['A', 'b', 'c', ''],
+      ],
+      [
+        'a body until the end',
+        'HTTP/1.1 200 OK\r\nA: b\r\n\r\nall of it',
+        { closes: true },
+        'all of it',
+        ['A', 'b'],
+        [],
+      ],
+      [
+        'a response to HEAD',
+        'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
+        { method: 'HEAD' },
+        '',
+        ['Content-Length', '5'],
+        [],
+      ],
+      ['a 204', 'HTTP/1.1 204 No Content\r\n\r\n', {}, '', [], []],
+      [
+        'a 304 with a length',
+        'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
+        {},
+        '',
+        ['Content-Length', '9'],
+        [],
+      ],
+      [
+        'an answer after two informational ones',
+        'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\nContent-Length: 7\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+        {},
+        'ok',
+        ['Content-Length', '2'],
+        [],
+      ],
+      [
+        'an upgrade and the bytes behind it',
+        'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x81\x05',
+        { upgrade: true, closes: true },
+        '\x81\x05',
+        ['Upgrade', 'websocket'],
+        [],
+      ],
+      [
+        'repeated, empty and odd headers as they are',
+        'HTTP/1.1 200 OK\r\nsEt-cOOkie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\nX-Blank: \t \r\nX-Latin: \xe9\t\xff \r\nContent-Length: 0\r\n\r\n',
+        {},
+        '',
+        [
+          'sEt-cOOkie',
+          'a=1',
+          'Set-Cookie',
+          'b=2',
+          'X-Empty',
+          '',
+          'X-Blank',
+          '',
+          'X-Latin',
+          '\xe9\t\xff',
+          'Content-Length',
+          '0',
+        ],
+        [],
+      ],
+      [
+        'a Content-Length said twice once',
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok',
+        {},
+        'ok',
+        ['Content-Length', '2'],
+        [],
+      ],
+    ];
+    for (const [title, text, reading, body, headers, trailers] of cases) {
+      it(title, () => {
+        const seen = readText(text, reading);
+        expect(seen.failure).to.equal(null);
+        expect(seen.body).to.equal(body);
+        expect(seen.head?.headers).to.deep.equal(headers);
+        expect(seen.trailers).to.deep.equal(trailers);
+      });
+    }
+  });
+
+  describe('refuses', () => {
+    const ok = 'HTTP/1.1 200 OK\r\n';
+    const chunked = `${ok}Transfer-Encoding: chunked\r\n\r\n`;
+    const cases: [title: string, text: string, code: string, reading?: Reading][] = [
+      ['what is not HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'status-line'],
+      ['HTTP/2 in text', 'HTTP/2.0 200 OK\r\n\r\n', 'status-line'],
+      ['HTTP/0.9', '<html>\r\n\r\n', 'status-line'],
+      ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', 'status-line'],
+      ['a status below 100', 'HTTP/1.1 099 OK\r\n\r\n', 'status-line'],
+      ['an empty line first', `\r\n${ok}\r\n`, 'status-line'],
+      ['a line that ends in LF', `${ok}A: b\n\r\n`, 'line-ending'],
+      ['a status line that ends in LF', 'HTTP/1.1 200 OK\nA: b\r\n\r\n', 'line-ending'],
+      ['a CR inside a line', `${ok}A: b\rc\r\n\r\n`, 'header'],
+      ['a NUL in a value', `${ok}A: b\0\r\n\r\n`, 'header'],
+      ['a folded line', `${ok}A: b\r\n c\r\n\r\n`, 'header'],
+      ['a space before the colon', `${ok}A : b\r\n\r\n`, 'header'],
+      ['a line without a colon', `${ok}A\r\n\r\n`, 'header'],
+      ['an empty name', `${ok}: b\r\n\r\n`, 'header'],
+      ['both framings', `${ok}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`, 'transfer-encoding'],
+      ['two lengths', `${ok}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 'content-length'],
+      ['lengths in a list', `${ok}Content-Length: 1, 1\r\n\r\n`, 'content-length'],
+      ['a negative length', `${ok}Content-Length: -1\r\n\r\n`, 'content-length'],
+      ['a signed length', `${ok}Content-Length: +1\r\n\r\n`, 'content-length'],
+      ['a hexadecimal length', `${ok}Content-Length: 0x1\r\n\r\n`, 'content-length'],
+      ['an empty length', `${ok}Content-Length:\r\n\r\n`, 'content-length'],
+      ['an endless length', `${ok}Content-Length: 9999999999999999\r\n\r\n`, 'content-length'],
+      ['another coding before chunked', `${ok}Transfer-Encoding: gzip, chunked\r\n\r\n`, 'transfer-encoding'],
+      ['identity', `${ok}Transfer-Encoding: identity\r\n\r\n`, 'transfer-encoding'],
+      [
+        'chunked twice',
+        `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
+        'transfer-encoding',
+      ],
+      ['chunked in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'transfer-encoding'],
+      ['a chunk size with a sign', `${chunked}+5\r\nhello\r\n`, 'chunk'],
+      ['a chunk size with 0x', `${chunked}0x5\r\nhello\r\n`, 'chunk'],
+      ['a chunk size with a space', `${chunked}5 \r\nhello\r\n`, 'chunk'],
+      ['an empty chunk size', `${chunked}\r\nhello\r\n`, 'chunk'],
+      ['an enormous chunk size', `${chunked}${'f'.repeat(14)}\r\n`, 'chunk'],
+      ['a chunk size that ends in LF', `${chunked}5\nhello\r\n`, 'line-ending'],
+      ['a chunk longer than its size', `${chunked}5\r\nhelloX\r\n`, 'chunk'],
+      ['a chunk ended by LF', `${chunked}5\r\nhello\n0\r\n\r\n`, 'line-ending'],
+      ['an unasked upgrade', 'HTTP/1.1 101 Switching\r\n\r\n', 'upgrade'],
+      ['bytes after the response', `${ok}Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n`, 'excess'],
+      ['a body after 204', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nno', 'excess'],
+      ['an end inside the head', `${ok}A: b`, 'truncated', { closes: true }],
+      ['an end inside a sized body', `${ok}Content-Length: 3\r\n\r\nok`, 'truncated', { closes: true }],
+      ['an end inside chunks', `${chunked}5\r\nhel`, 'truncated', { closes: true }],
+      ['an end before the last chunk', `${chunked}2\r\nok\r\n`, 'truncated', { closes: true }],
+      ['an endless line', `${ok}A: ${'b'.repeat(maxLineBytes)}\r\n\r\n`, 'limit'],
+      [
+        'an endless head',
+        `${ok}${`A: ${'b'.repeat(9_000)}\r\n`.repeat(maxHeadBytes / 9_000 + 1)}\r\n`,
+        'limit',
+      ],
+      ['too many headers', `${ok}${'A: b\r\n'.repeat(maxHeaderLines + 1)}\r\n`, 'limit'],
+      ['too many trailers', `${chunked}0\r\n${'A: b\r\n'.repeat(maxHeaderLines + 1)}\r\n`, 'limit'],
+      ['an endless chunk extension', `${chunked}5;${'x'.repeat(maxChunkLineBytes)}\r\nhello\r\n`, 'limit'],
+      [
+        'endless informational answers',
+        'HTTP/1.1 100 Continue\r\n\r\n'.repeat(maxInterimResponses + 1),
+        'limit',
+      ],
+    ];
+    for (const [title, text, code, reading] of cases) {
+      it(title, () => expect(readText(text, reading).failure).to.equal(code));
+      it(`${title}, byte by byte`, () => {
+        if (text.length > 10_000) return expect(read(pieces(text, 1_000), reading).failure).to.equal(code);
+        return expect(read(pieces(text, 1), reading).failure).to.equal(code);
+      });
+    }
+  });
+
+  describe('says of the connection', () => {
+    const reusable = (text: string, method = 'GET'): boolean => {
+      let told = false;
+      const parser: Http1Parser = new Http1Parser({
+        responseHead: () => {},
+        responseBody: () => {},
+        responseEnd: () => {
+          told = parser.reusable;
+        },
+      });
+      parser.start(method, false);
+      parser.feed(Buffer.from(text));
+      return told;
+    };
+    it('that it can be used again after a delimited response', () => {
+      expect(reusable('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')).to.equal(true);
+      expect(reusable('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')).to.equal(true);
+      expect(reusable('HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n')).to.equal(
+        true,
+      );
+    });
+    it('that it cannot, after close, after HTTP/1.0, or when more came than was asked for', () => {
+      expect(reusable('HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok')).to.equal(
+        false,
+      );
+      expect(reusable('HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok')).to.equal(false);
+      expect(reusable('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokX')).to.equal(false);
+      expect(reusable('HTTP/1.1 204 No\r\n\r\nX')).to.equal(false);
+    });
+    it('how long the origin keeps it', () => {
+      const text = 'HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=5\r\nContent-Length: 0\r\n\r\n';
+      expect(readText(text).head?.keepAliveSeconds).to.equal(5);
+      expect(readText('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n').head?.keepAliveSeconds).to.equal(-1);
+    });
+  });
+
+  it('gives the same however the bytes are cut', () => {
+    fc.assert(
+      fc.property(responses, cuts, fc.boolean(), (text, places, closes) => {
+        const bytes = Buffer.from(text, 'latin1');
+        expect(read(cutAt(bytes, places), { closes })).to.deep.equal(read([bytes], { closes }));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('answers any bytes with events or a failure, never by throwing', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 500 }), cuts, fc.boolean(), (bytes, places, headFirst) => {
+        const head = headFirst ? 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' : '';
+        const all = Buffer.concat([Buffer.from(head), bytes]);
+        expect(read(cutAt(all, places), { closes: true })).to.deep.equal(read([all], { closes: true }));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('reads what node:http writes as node:http reads it', async () => {
+    const written: Buffer[] = [];
+    const web = createServer((asked, response) => {
+      response.setHeader('Set-Cookie', ['a=1', 'b=2']);
+      response.setHeader('X-Empty', '');
+      if (asked.url === '/chunked') {
+        response.setHeader('Trailer', 'X-Sum');
+        response.write('one');
+        response.write('two'.repeat(30_000));
+        response.addTrailers({ 'X-Sum': '12' });
+        response.end();
+      } else response.end('sized'.repeat(10_000));
+    });
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    const { connect } = await import('node:net');
+    const tap = createTcpServer((socket) => {
+      const onward = connect((web.address() as AddressInfo).port, '127.0.0.1');
+      onward.on('data', (chunk) => written.push(chunk));
+      socket.pipe(onward).pipe(socket);
+    });
+    await new Promise<void>((resolve) => tap.listen(0, '127.0.0.1', resolve));
+    try {
+      for (const path of ['/chunked', '/sized']) {
+        written.length = 0;
+        const oracle = await new Promise<{ headers: string[]; body: string; trailers: string[] }>(
+          (resolve) => {
+            request({ port: (tap.address() as AddressInfo).port, path, agent: false }, (response) => {
+              let body = '';
+              response.setEncoding('latin1').on('data', (text) => {
+                body += text;
+              });
+              response.on('end', () => {
+                resolve({ headers: response.rawHeaders, body, trailers: response.rawTrailers });
+              });
+            }).end();
+          },
+        );
+        const seen = read(written);
+        expect(seen.failure).to.equal(null);
+        expect(seen.head?.headers).to.deep.equal(oracle.headers);
+        expect(seen.body).to.equal(oracle.body);
+        expect(seen.trailers).to.deep.equal(oracle.trailers);
+      }
+    } finally {
+      tap.close();
+      web.close();
+    }
+  });
+});
+
+function pieces(text: string, size: number): Buffer[] {
+  const bytes = Buffer.from(text, 'latin1');
+  const cut: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += size) cut.push(bytes.subarray(at, at + size));
+  return cut;
+}
+
+/** Mostly good responses with something wrong here and there. */
+const lineEnd = fc.constantFrom('\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r');
+const headerLine = fc.constantFrom(
+  'A: b',
+  'Set-Cookie: c=d; e',
+  'X:',
+  ' folded',
+  'Content-Length: 5',
+  'Content-Length: 6',
+  'Transfer-Encoding: chunked',
+  'Connection: close',
+  'Keep-Alive: timeout=3',
+  `Long: ${'x'.repeat(300)}`,
+);
+const body = fc.constantFrom(
+  '',
+  'hello',
+  '5\r\nhello\r\n0\r\n\r\n',
+  '5\r\nhello\r\n0\r\nT: u\r\n\r\n',
+  '3\r\nabc\r\n2\r\n',
+  'zz',
+);
+const responses = fc
+  .tuple(
+    fc.constantFrom(
+      'HTTP/1.1 200 OK',
+      'HTTP/1.0 200 OK',
+      'HTTP/1.1 204 No',
+      'HTTP/1.1 100 Continue',
+      'HTTP/9',
+    ),
+    fc.array(fc.tuple(headerLine, lineEnd), { maxLength: 5 }),
+    lineEnd,
+    lineEnd,
+    body,
+  )
+  .map(([status, lines, statusEnd, headEnd, rest]) => {
+    return `${status}${statusEnd}${lines.map((line) => line.join('')).join('')}${headEnd}${rest}`;
+  });
