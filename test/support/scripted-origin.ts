@@ -10,11 +10,15 @@ export interface ScriptedOrigin {
 
 export interface ScriptedConnection {
   readonly socket: Socket;
+  /** As latin1; no more is kept than `maxKeptText`, the rest is only counted. */
   received: string;
+  receivedBytes: number;
   /** Requests whose head is complete. */
   requests: number;
   closed: boolean;
 }
+
+const maxKeptText = 256 * 1024;
 
 /** Told of every complete request head (its text with the empty line); answers on the socket as it likes. */
 export type OriginScript = (connection: ScriptedConnection, head: string) => void;
@@ -22,10 +26,18 @@ export type OriginScript = (connection: ScriptedConnection, head: string) => voi
 export async function scriptOrigin(script: OriginScript): Promise<ScriptedOrigin> {
   const connections: ScriptedConnection[] = [];
   const server = createServer((socket) => {
-    const connection: ScriptedConnection = { socket, received: '', requests: 0, closed: false };
+    const connection: ScriptedConnection = {
+      socket,
+      received: '',
+      receivedBytes: 0,
+      requests: 0,
+      closed: false,
+    };
     connections.push(connection);
     let looked = 0;
     socket.on('data', (chunk) => {
+      connection.receivedBytes += chunk.length;
+      if (connection.received.length > maxKeptText) return;
       connection.received += chunk.toString('latin1');
       for (let end = nextHead(); end >= 0; end = nextHead()) {
         const line = connection.received.indexOf(' HTTP/1.1\r\n', looked);
