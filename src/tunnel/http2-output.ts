@@ -3,7 +3,7 @@ import { giveBackSlab, type Slab, slabBytes, takeSlab } from './http2-slabs.ts';
 import { flagsOffset, frameFlag } from './wire/http2-frames.ts';
 
 /** With this much gathered, the socket gets it without waiting for the end of the turn. */
-const flushAtBytes = 64 * 1024;
+const flushAtBytes = 128 * 1024;
 /** With less than this left, a slab is not gathered into any more. */
 const leastSlabRoom = 1024;
 

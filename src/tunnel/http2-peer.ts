@@ -1,20 +1,13 @@
 import type { Output } from './http2-output.ts';
+import { applySettings } from './http2-peer-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { StreamTable } from './http2-stream-table.ts';
 import { FloodGuard } from './wire/flood-guard.ts';
-import { maxWindowBytes } from './wire/flow-window.ts';
 import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { HeaderField } from './wire/hpack-static.ts';
-import { Http2ConnectionError, http2Error } from './wire/http2-errors.ts';
+import { broken, flooded, Http2ConnectionError, http2Error } from './wire/http2-errors.ts';
 import type { FrameSink } from './wire/http2-frame-parser.ts';
-import {
-  defaultMaxFrameBytes,
-  largestMaxFrameBytes,
-  pingFrame,
-  readUint32,
-  setting,
-  settingsAckFrame,
-} from './wire/http2-frames.ts';
+import { pingFrame, readUint32, settingsAckFrame } from './wire/http2-frames.ts';
 import type { Http2Limits } from './wire/http2-limits.ts';
 import { type RequestAnswer, readRequest, readTrailers } from './wire/http2-request.ts';
 
@@ -149,7 +142,7 @@ export class Peer implements FrameSink {
     const open = this.#streams.get(streamId);
     if (open !== undefined) return this.#trailers(open, fields, endStream);
     if ((streamId & 1) === 0) {
-      throw new Http2ConnectionError(http2Error.protocolError, 'a client opened an even stream');
+      throw broken('a client opened an even stream');
     }
     if (streamId <= this.#lastStreamId) {
       if (this.#streams.wasReset(streamId)) return;
@@ -189,9 +182,7 @@ export class Peer implements FrameSink {
 
   settings(source: Buffer, start: number, end: number): void {
     spend(this.#idle, 'SETTINGS frames');
-    for (let at = start; at < end; at += 6) {
-      this.#apply((source[at]! << 8) | source[at + 1]!, readUint32(source, at + 2));
-    }
+    applySettings(source, start, end, this.#streams);
     this.#output.frame(settingsAckFrame());
     this.#events.settings();
     this.#streams.sender.pump();
@@ -215,7 +206,7 @@ export class Peer implements FrameSink {
   windowUpdate(streamId: number, increment: number): void {
     spend(this.#cheap, 'WINDOW_UPDATE frames');
     if (streamId === 0) {
-      if (increment === 0) throw new Http2ConnectionError(http2Error.protocolError, 'WINDOW_UPDATE by 0');
+      if (increment === 0) throw broken('WINDOW_UPDATE by 0');
       if (!this.#streams.sender.grow(null, increment)) {
         throw new Http2ConnectionError(http2Error.flowControlError, 'the connection window grew too large');
       }
@@ -257,7 +248,7 @@ export class Peer implements FrameSink {
 
   #refuseIdle(streamId: number, frame: string): void {
     if (streamId > this.#lastStreamId && !this.#streams.wasReset(streamId)) {
-      throw new Http2ConnectionError(http2Error.protocolError, `${frame} on an idle stream`);
+      throw broken(`${frame} on an idle stream`);
     }
   }
 
@@ -269,29 +260,6 @@ export class Peer implements FrameSink {
   #waste(streamId: number, code: number): void {
     spend(this.#wasted, 'faulty streams');
     this.#streams.refuse(streamId, code);
-  }
-
-  #apply(id: number, value: number): void {
-    const { sender } = this.#streams;
-    switch (id) {
-      case setting.headerTableSize:
-        return sender.setPeerTableBytes(value);
-      case setting.enablePush:
-        if (value > 1) throw new Http2ConnectionError(http2Error.protocolError, `ENABLE_PUSH is ${value}`);
-        return;
-      case setting.initialWindowSize:
-        if (value > maxWindowBytes || !sender.setInitialWindow(value, this.#streams.sendingHalves())) {
-          throw new Http2ConnectionError(http2Error.flowControlError, `INITIAL_WINDOW_SIZE is ${value}`);
-        }
-        return;
-      case setting.maxFrameSize:
-        if (value < defaultMaxFrameBytes || value > largestMaxFrameBytes) {
-          throw new Http2ConnectionError(http2Error.protocolError, `MAX_FRAME_SIZE is ${value}`);
-        }
-        return sender.setMaxFrameBytes(value);
-      default:
-      // We open no streams, and a header list is sent as the origin made it. The rest is unknown.
-    }
   }
 }
 
@@ -307,5 +275,5 @@ function answer(stream: Http2Stream, { status, text }: RequestAnswer): void {
 }
 
 function spend(guard: FloodGuard, what: string): void {
-  if (!guard.take()) throw new Http2ConnectionError(http2Error.enhanceYourCalm, `too many ${what}`);
+  if (!guard.take()) throw flooded(what);
 }

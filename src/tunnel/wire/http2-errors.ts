@@ -28,3 +28,18 @@ export class Http2ConnectionError extends Error {
     this.code = code;
   }
 }
+
+export function broken(what: string): Http2ConnectionError {
+  return new Http2ConnectionError(http2Error.protocolError, what);
+}
+
+export function wrongSize(what: string, bytes: number, expected: string): Http2ConnectionError {
+  return new Http2ConnectionError(
+    http2Error.frameSizeError,
+    `${what} of ${bytes} bytes, expected ${expected}`,
+  );
+}
+
+export function flooded(what: string): Http2ConnectionError {
+  return new Http2ConnectionError(http2Error.enhanceYourCalm, `too many ${what}`);
+}

@@ -1,12 +1,13 @@
-import { Http2ConnectionError, http2Error } from './http2-errors.ts';
+import { broken, flooded, Http2ConnectionError, http2Error, wrongSize } from './http2-errors.ts';
 import { clientPreface, frameFlag, frameHeaderBytes, frameType, readUint32 } from './http2-frames.ts';
+import { HeaderBlock, type HeaderBlockLimits, type HeaderBlockSink } from './http2-header-block.ts';
 import type { Http2Limits } from './http2-limits.ts';
 
 /**
  * What a parser tells, in the order of the bytes. Buffers are valid during the call only. Lengths, stream 0 and
  * the order of header block frames were checked; what depends on the state of a stream was not.
  */
-export interface FrameSink {
+export interface FrameSink extends HeaderBlockSink {
   /** The client preface is complete. */
   preface(): void;
   /** A DATA frame begins; `flowBytes` counts against the windows. False: its payload is thrown away. */
@@ -15,15 +16,6 @@ export interface FrameSink {
   dataPiece(source: Buffer, start: number, end: number): void;
   /** The DATA frame is complete. Only after a `dataBegins` that answered true. */
   dataEnds(endStream: boolean): void;
-  /** One whole header block. `selfDependent`: its priority names the stream itself. */
-  headers(
-    streamId: number,
-    endStream: boolean,
-    selfDependent: boolean,
-    source: Buffer,
-    start: number,
-    end: number,
-  ): void;
   /** PRIORITY, or a frame of a type that we do not know: nothing to do but count it. */
   ignored(): void;
   streamReset(streamId: number, code: number): void;
@@ -38,10 +30,7 @@ export interface FrameSink {
   streamError(streamId: number, code: number): void;
 }
 
-export type ParserLimits = Pick<
-  Http2Limits,
-  'maxFrameBytes' | 'maxHeaderBlockBytes' | 'maxContinuations' | 'maxSettingsPerFrame'
->;
+export type ParserLimits = HeaderBlockLimits & Pick<Http2Limits, 'maxFrameBytes' | 'maxSettingsPerFrame'>;
 
 const state = { preface: 0, header: 1, padLength: 2, data: 3, skip: 4, payload: 5, stopped: 6 } as const;
 /** A frame that was answered when its header was read; its payload is skipped. */
@@ -72,29 +61,24 @@ export class FrameParser {
   #dataLeft = 0;
   #paddingLeft = 0;
 
-  /** The header block that waits for CONTINUATION: its stream, or 0. */
-  #blockStream = 0;
-  #blockEndStream = false;
-  #blockSelfDependent = false;
-  #blockParts: Buffer[] = [];
-  #blockBytes = 0;
-  #continuations = 0;
+  readonly #block: HeaderBlock;
 
   constructor(sink: FrameSink, limits: ParserLimits) {
     this.#sink = sink;
     this.#limits = limits;
+    this.#block = new HeaderBlock(sink, limits);
   }
 
   /** A header block has begun and is not complete. */
   get inHeaderBlock(): boolean {
-    return this.#blockStream !== 0 || (this.#state === state.payload && this.#type === frameType.headers);
+    return this.#block.streamId !== 0 || (this.#state === state.payload && this.#type === frameType.headers);
   }
 
   /** Nothing is told any more, also not of the chunk that is being read. */
   stop(): void {
     this.#state = state.stopped;
     this.#partial = null;
-    this.#blockParts = [];
+    this.#block.drop();
   }
 
   push(chunk: Buffer): void {
@@ -189,8 +173,8 @@ export class FrameParser {
         throw broken('the first frame is not SETTINGS');
       this.#settingsSeen = true;
     }
-    if (this.#blockStream !== 0) {
-      if (type !== frameType.continuation || this.#streamId !== this.#blockStream) {
+    if (this.#block.streamId !== 0) {
+      if (type !== frameType.continuation || this.#streamId !== this.#block.streamId) {
         throw broken('a header block is interrupted by another frame');
       }
     }
@@ -221,12 +205,11 @@ export class FrameParser {
     switch (this.#type) {
       case frameType.headers:
         if (!onStream) throw broken('HEADERS on stream 0');
-        this.#blockGrows(length);
+        this.#block.expect(length);
         return length;
       case frameType.continuation:
-        if (this.#blockStream === 0) throw broken('CONTINUATION without HEADERS');
-        if (++this.#continuations > this.#limits.maxContinuations) throw flooded('CONTINUATION frames');
-        this.#blockGrows(length);
+        if (this.#block.streamId === 0) throw broken('CONTINUATION without HEADERS');
+        this.#block.expectMore(length);
         return length;
       case frameType.priority:
         if (!onStream) throw broken('PRIORITY on stream 0');
@@ -260,11 +243,6 @@ export class FrameParser {
       default:
         return 0;
     }
-  }
-
-  #blockGrows(bytes: number): void {
-    this.#blockBytes += bytes;
-    if (this.#blockBytes > this.#limits.maxHeaderBlockBytes) throw flooded('bytes of one header block');
   }
 
   #dataFrame(): void {
@@ -315,10 +293,10 @@ export class FrameParser {
     const id = this.#streamId;
     switch (this.#type) {
       case frameType.headers:
-        this.#headersFrame(source, start, end);
+        this.#block.headers(id, this.#flags, source, start, end);
         break;
       case frameType.continuation:
-        this.#fragment(source, start, end);
+        this.#block.continuation(this.#flags, source, start, end);
         break;
       case frameType.priority:
         if ((readUint32(source, start) & 0x7fffffff) === id) {
@@ -349,66 +327,4 @@ export class FrameParser {
         this.#sink.ignored();
     }
   }
-
-  #headersFrame(source: Buffer, from: number, to: number): void {
-    let start = from;
-    let end = to;
-    if ((this.#flags & frameFlag.padded) !== 0) {
-      if (start >= end) throw wrongSize('padded HEADERS', 0, '1 or more');
-      end -= source[start]!;
-      start += 1;
-    }
-    let selfDependent = false;
-    if ((this.#flags & frameFlag.priority) !== 0) {
-      if (end - start < 5) throw wrongSize('HEADERS with priority', to - from, '5 or more');
-      selfDependent = (readUint32(source, start) & 0x7fffffff) === this.#streamId;
-      start += 5;
-    }
-    if (start > end) throw broken('HEADERS with more padding than payload');
-    this.#blockEndStream = (this.#flags & frameFlag.endStream) !== 0;
-    this.#blockSelfDependent = selfDependent;
-    this.#fragment(source, start, end);
-  }
-
-  #fragment(source: Buffer, start: number, end: number): void {
-    if ((this.#flags & frameFlag.endHeaders) === 0) {
-      this.#blockStream = this.#streamId;
-      // A copy: the chunk it lies in is not ours after this call.
-      if (end > start) this.#blockParts.push(Buffer.from(source.subarray(start, end)));
-      return;
-    }
-    this.#blockStream = 0;
-    this.#blockBytes = 0;
-    this.#continuations = 0;
-    if (this.#blockParts.length === 0) {
-      this.#sink.headers(this.#streamId, this.#blockEndStream, this.#blockSelfDependent, source, start, end);
-      return;
-    }
-    this.#blockParts.push(source.subarray(start, end));
-    const block = Buffer.concat(this.#blockParts);
-    this.#blockParts = [];
-    this.#sink.headers(
-      this.#streamId,
-      this.#blockEndStream,
-      this.#blockSelfDependent,
-      block,
-      0,
-      block.length,
-    );
-  }
-}
-
-function broken(what: string): Http2ConnectionError {
-  return new Http2ConnectionError(http2Error.protocolError, what);
-}
-
-function wrongSize(what: string, bytes: number, expected: string): Http2ConnectionError {
-  return new Http2ConnectionError(
-    http2Error.frameSizeError,
-    `${what} of ${bytes} bytes, expected ${expected}`,
-  );
-}
-
-function flooded(what: string): Http2ConnectionError {
-  return new Http2ConnectionError(http2Error.enhanceYourCalm, `too many ${what}`);
 }

@@ -69,6 +69,8 @@ const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** Control characters, but not TAB (RFC 9113, section 8.2.1, and RFC 9110, section 5.5). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controlPattern = /[\x00-\x08\x0a-\x1f\x7f]/;
+/** What is not a byte of a field value; above U+00FF it would become one, a line break perhaps, in latin1. */
+const unsendablePattern = /[^\t\x20-\x7e\x80-\xff]/;
 const brokenEscapePattern = /%(?![0-9A-Fa-f]{2})/;
 /** Not in any host and port, and dangerous in a Host line. */
 const badAuthorityPattern = /[\s@/\\?#]/;
@@ -177,7 +179,7 @@ export function readTrailers(fields: readonly HeaderField[] | null): readonly st
 
 /** True for a name and value that may be sent in HTTP/2. */
 export function isSendable(name: string, value: string): boolean {
-  return namePattern.test(name) && !controlPattern.test(value);
+  return namePattern.test(name) && !unsendablePattern.test(value);
 }
 
 function kindOf(field: HeaderField): number {
