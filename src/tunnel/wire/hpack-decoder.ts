@@ -170,7 +170,8 @@ export class HpackDecoder {
   }
 
   #skipString(): void {
-    this.#at += this.#stringLength();
+    const length = this.#stringLength();
+    this.#at += length;
   }
 
   #string(): string {
