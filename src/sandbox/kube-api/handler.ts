@@ -5,7 +5,7 @@ import { mediaTypeOf, parseBody, readBody, requireObject } from './http/body.ts'
 import type { Exchange } from './http/exchange.ts';
 import { listQuery } from './http/options.ts';
 import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
-import { openApi } from './openapi.ts';
+import { openApi, openApiV2 } from './openapi.ts';
 import type { Registry } from './registry/registry.ts';
 import { answerTo, findReview } from './reviews.ts';
 import { refuse, StatusError } from './status.ts';
@@ -50,6 +50,7 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
   if (['/healthz', '/readyz', '/livez'].includes(exchange.path))
     return exchange.send(200, 'text/plain', 'ok');
   if (exchange.path === '/version') return exchange.answer(200, serverVersion);
+  if (exchange.path === '/openapi/v2') return exchange.send(200, openApiV2.contentType, openApiV2.body);
   const described = openApi(exchange.path);
   if (described !== null) return exchange.answer(200, described);
   const found = discover(segments, request.headers.accept);

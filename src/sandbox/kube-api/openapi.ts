@@ -18,6 +18,16 @@ const patchTypes = [
 ];
 const patchParameters = ['dryRun', 'fieldManager', 'fieldValidation', 'force'];
 
+/**
+ * OpenAPI v2, which kubectl asks for before it applies a `List`: an empty document, in the encoding that it
+ * insists on. It says nothing, so kubectl leaves the validation to the server.
+ */
+export const openApiV2 = {
+  contentType: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+  /** Field 1, `swagger`. */
+  body: '\n\u00032.0',
+} as const;
+
 interface Document {
   readonly body: JsonObject;
   readonly hash: string;

@@ -29,7 +29,10 @@ export function ask(api: KubeApi, path: string, options: Ask = {}): Promise<Answ
         agent: false,
         headers: {
           ...(token !== null && { authorization: `Bearer ${token}` }),
-          ...(text !== undefined && { 'content-type': 'application/json' }),
+          ...(text !== undefined && {
+            'content-type': 'application/json',
+            'content-length': String(Buffer.byteLength(text)),
+          }),
           ...headers,
         },
       },
