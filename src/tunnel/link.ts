@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault } from '../fault.ts';
 
@@ -39,6 +40,12 @@ export interface EdgeSettings {
   readonly ca: string | null;
   /** Region of discovery from the token's endpoint; empty is the default one. */
   readonly region: string;
+}
+
+/** What a thread is started with: its end of the link. Closing the other end asks the thread to end. */
+export interface ThreadTask {
+  readonly port: MessagePort;
+  readonly logLevel: string;
 }
 
 export type ToThread =

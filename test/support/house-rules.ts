@@ -58,7 +58,11 @@ const rooms: readonly Room[] = [
   },
   { path: 'src/kube/', ...adapter },
   { path: 'src/cloudflare/', ...adapter },
-  { path: 'src/runners/', ...adapter, sees: [...adapter.sees, 'src/tunnel/link.ts', 'src/kube/pods.ts'] },
+  {
+    path: 'src/runners/',
+    ...adapter,
+    sees: [...adapter.sees, 'src/tunnel/link.ts', 'src/tunnel/token.ts', 'src/kube/pods.ts'],
+  },
   {
     path: 'src/tunnel/',
     sees: ['src/tunnel/wire/', 'src/domain/', 'src/time/', 'src/fault.ts'],

@@ -1,0 +1,151 @@
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { type Fault, fault } from '../fault.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import type { FromThread, ThreadTask, ToThread } from '../tunnel/link.ts';
+
+/** How long a thread may take until it says that it is ready, milliseconds. */
+export const threadStartMs = 30_000;
+/** How often a thread is pinged, and how long it may stay silent until it is ended, milliseconds. */
+export const heartbeatMs = 2000;
+export const heartbeatDeadlineMs = 10_000;
+/** After the deadline: our own thread may have slept, and then the answers are here but were not yet read. */
+const secondChanceMs = 500;
+/** How long a thread that was asked to end may take, milliseconds. */
+export const threadCloseMs = 3000;
+
+/**
+ * Heap of one thread, megabytes: 500 tunnels with 4 connections each took 143 MB in all. Buffers and TLS are
+ * outside of it.
+ */
+export const threadHeapMb = 256;
+
+/** Of a text out of a thread that goes into a fault. */
+const maxReasonLength = 300;
+
+export interface HostThreadOptions {
+  readonly workerFile: URL;
+  readonly logLevel: string;
+  readonly heapMb: number;
+  readonly clock: Clock;
+}
+
+export interface HostThreadEvents {
+  message(message: FromThread): void;
+  /** Exactly once, when the thread is gone; null after `close`. */
+  ended(fault: Fault | null): void;
+}
+
+/**
+ * One worker thread: a piscina pool of one, whose single endless task hosts tunnels. So the end of a task is
+ * the end of its thread, no task can be queued behind it, and nothing is started in place of a dead one.
+ */
+export class HostThread {
+  readonly #options: HostThreadOptions;
+  readonly #events: HostThreadEvents;
+  readonly #pool: Piscina<ThreadTask, void>;
+  readonly #port: MessagePort;
+  #timer: Timer;
+  #sequence = 0;
+  #state: 'running' | 'closing' | 'ending' = 'running';
+
+  constructor(options: HostThreadOptions, events: HostThreadEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#pool = new Piscina({
+      filename: fileURLToPath(options.workerFile),
+      // With a minimum of one, piscina would replace a dead thread that nobody wants any more.
+      minThreads: 0,
+      maxThreads: 1,
+      atomics: 'disabled',
+      resourceLimits: { maxOldGenerationSizeMb: options.heapMb },
+      recordTiming: false,
+    });
+    // A thread that breaks before it took its task.
+    this.#pool.on('error', (error: unknown) => this.#end(deathOf(error)));
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    port1.on('message', (message: FromThread) => this.#receive(message));
+    this.#pool.run({ port: port2, logLevel: options.logLevel }, { transferList: [port2] }).then(
+      () =>
+        this.#end(this.#state === 'closing' ? null : fault('thread-exited', 'the thread ended by itself')),
+      (error: unknown) => this.#end(deathOf(error)),
+    );
+    this.#timer = this.#after(threadStartMs, () => this.#unresponsive('was not ready', threadStartMs));
+  }
+
+  send(message: ToThread): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Asks the thread to end; it is ended if it does not. Idempotent. */
+  close(): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'closing';
+    this.#timer.cancel();
+    this.#timer = this.#after(threadCloseMs, () => this.#end(null));
+    this.#port.close();
+  }
+
+  /** Ends the thread, whatever it does. Idempotent. */
+  kill(cause: Fault): void {
+    this.#end(cause);
+  }
+
+  #receive(message: FromThread): void {
+    if (this.#state !== 'running') return;
+    if (message.type === 'thread.ready') return this.#ping();
+    if (message.type === 'thread.pong') {
+      if (message.sequence === this.#sequence) this.#heard();
+      return;
+    }
+    this.#events.message(message);
+  }
+
+  #ping(): void {
+    this.#timer.cancel();
+    this.#sequence++;
+    this.send({ type: 'thread.ping', sequence: this.#sequence });
+    this.#timer = this.#after(heartbeatDeadlineMs, () => {
+      this.#timer = this.#after(secondChanceMs, () =>
+        this.#unresponsive('did not answer', heartbeatDeadlineMs),
+      );
+    });
+  }
+
+  #heard(): void {
+    this.#timer.cancel();
+    this.#timer = this.#after(heartbeatMs, () => this.#ping());
+  }
+
+  #unresponsive(what: string, waitedMs: number): void {
+    this.#end(fault('thread-unresponsive', `the thread ${what} within ${waitedMs} ms`));
+  }
+
+  #after(delayMs: number, act: () => void): Timer {
+    return this.#options.clock.after(delayMs, act);
+  }
+
+  /** Terminates what is left, also of a thread that spins, and tells only then. */
+  #end(cause: Fault | null): void {
+    if (this.#state === 'ending') return;
+    this.#state = 'ending';
+    this.#timer.cancel();
+    this.#port.close();
+    const tell = (): void => this.#events.ended(cause);
+    this.#pool.destroy().then(tell, tell);
+  }
+}
+
+/** Why a task was rejected: its thread died. */
+function deathOf(error: unknown): Fault {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return fault('thread-out-of-memory', 'the thread ran out of heap');
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : `a ${typeof error} was thrown`;
+  // Piscina's words for a thread that is gone without an error.
+  if (error instanceof Error && error.message.startsWith('worker exited with code')) {
+    return fault('thread-exited', reason);
+  }
+  return fault('thread-threw', reason.slice(0, maxReasonLength));
+}

@@ -1,0 +1,59 @@
+import { unreachable } from '../src/fault.ts';
+import { createLog } from '../src/log.ts';
+import { systemClock } from '../src/time/clock.ts';
+import { type Connector, startConnector } from '../src/tunnel/connector.ts';
+import { systemResolver } from '../src/tunnel/edge-resolver.ts';
+import type { FromThread, RunId, ThreadTask, ToThread, TunnelFact } from '../src/tunnel/link.ts';
+
+/**
+ * What a worker thread runs: messages of the link to connectors and back. Hosts any number of tunnels until the
+ * link is closed. What is thrown here ends the thread; the other side hears of that.
+ */
+export default function hostTunnels({ port, logLevel }: ThreadTask): Promise<void> {
+  const deps = {
+    clock: systemClock,
+    random: Math.random,
+    resolver: systemResolver,
+    log: createLog({ level: logLevel, format: 'json' }),
+  };
+  const connectors = new Map<RunId, Connector>();
+  const say = (message: FromThread): void => port.postMessage(message);
+  const sayCounts = (run: RunId, last: boolean): void => {
+    const counts = connectors.get(run)?.takeCounts(last) ?? null;
+    if (counts !== null) say({ type: 'tunnel.counts', run, counts });
+  };
+  const hear = (fact: TunnelFact): void => {
+    if (fact.type === 'tunnel.ended') {
+      sayCounts(fact.run, true);
+      connectors.delete(fact.run);
+    }
+    say(fact);
+  };
+  const obey = (message: ToThread): void => {
+    switch (message.type) {
+      case 'tunnel.start':
+        connectors.set(message.spec.run, startConnector(message.spec, deps, hear));
+        return;
+      case 'tunnel.routes':
+        return connectors.get(message.run)?.updateRoutes(message.routes);
+      case 'tunnel.stop':
+        return connectors.get(message.run)?.stop(message.graceMs);
+      case 'thread.ping':
+        return say({ type: 'thread.pong', sequence: message.sequence });
+      default:
+        return unreachable(message);
+    }
+  };
+  return new Promise((resolve) => {
+    const counting = setInterval(() => {
+      for (const run of connectors.keys()) sayCounts(run, false);
+    }, 1000);
+    port.on('message', obey);
+    port.once('close', () => {
+      clearInterval(counting);
+      for (const connector of connectors.values()) connector.destroy();
+      resolve();
+    });
+    say({ type: 'thread.ready' });
+  });
+}
