@@ -45,6 +45,8 @@ export interface KubeApi {
 }
 
 const defaultHistoryLength = 10_000;
+/** Longer than client-go keeps an idle connection (90 s), so that it is never the server who closes first. */
+const keepAliveMs = 120_000;
 
 /** Starts an in-memory Kubernetes API server on loopback, over TLS with its own authority. */
 export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
@@ -70,6 +72,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   server.on('tlsClientError', () => {});
   // Watches are quiet for long; they have their own timeout.
   server.requestTimeout = 0;
+  server.keepAliveTimeout = keepAliveMs;
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;

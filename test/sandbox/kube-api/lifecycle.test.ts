@@ -33,6 +33,12 @@ describe('kube-api object lifecycle', () => {
     expect((await ask(api, secrets, { token: 'wrong' })).body.reason).to.equal('Unauthorized');
   });
 
+  for (const path of ['//', '/%', '/apis/%zz/v1', '/api/v1/namespaces/a/b/c/d/e', '/..;/']) {
+    it(`answers 404 for the path ${path}`, async () => {
+      expect((await ask(api, path)).status).to.equal(404);
+    });
+  }
+
   it('makes names of generateName', async () => {
     const { body } = await post(configMaps, { metadata: { generateName: 'cm-' } });
     expect(body.metadata.name).to.match(/^cm-[a-z0-9]{5}$/);
@@ -184,6 +190,12 @@ describe('kube-api object lifecycle', () => {
     const { body } = await post(secrets, { metadata: { name: 'a' }, stringData: { k: 'v' } });
     expect(body.data).to.deep.equal({ k: 'dg==' });
     expect(body.stringData).to.equal(undefined);
+  });
+
+  it('takes names that JavaScript objects inherit for ordinary words', async () => {
+    const created = await post(secrets, { metadata: { name: 'a' }, type: '__proto__' });
+    expect(created.status).to.equal(201);
+    expect((await ask(api, `${secrets}?fieldSelector=constructor%3Da`)).status).to.equal(400);
   });
 
   describe('refuses in the words of the real server', () => {

@@ -17,12 +17,12 @@ export class Exchange {
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
     this.response = response;
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    this.segments = url.pathname
+    const [path = '', ...query] = (request.url ?? '/').split('?');
+    this.segments = path
       .split('/')
       .filter((segment) => segment !== '')
       .map(decodeSegment);
-    this.query = url.searchParams;
+    this.query = new URLSearchParams(query.join('?'));
   }
 
   get method(): string {

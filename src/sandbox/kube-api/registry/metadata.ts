@@ -103,10 +103,10 @@ export function checkMetadata(
   }
   if (annotationBytes > maxAnnotationBytes)
     causes.push(wrong.tooLong('metadata.annotations', maxAnnotationBytes));
-  for (const [index, owner] of objectsAt(metadata, 'ownerReferences').entries()) {
+  for (const owner of objectsAt(metadata, 'ownerReferences')) {
     for (const key of ['apiVersion', 'kind', 'name', 'uid']) {
       if (textAt(owner, key) === '') {
-        causes.push(wrong.invalid(`metadata.ownerReferences[${index}].${key}`, '', `must not be empty`));
+        causes.push(wrong.invalid(`metadata.ownerReferences.${key}`, '', `must not be empty`));
       }
     }
   }

@@ -73,16 +73,16 @@ function checkSize(object: KubeObject, fields: readonly string[], field: string)
 }
 
 /** Keys that the well-known types must have. */
-const requiredKeys: { readonly [type: string]: readonly string[] } = {
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-};
+const requiredKeys: ReadonlyMap<string, readonly string[]> = new Map([
+  ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
+  ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
+  ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],
+  ['kubernetes.io/dockercfg', ['.dockercfg']],
+]);
 
 function checkSecretType(secret: KubeObject): Cause[] {
   const data = objectAt(secret, 'data');
-  return (requiredKeys[textAt(secret, 'type')] ?? [])
+  return (requiredKeys.get(textAt(secret, 'type')) ?? [])
     .filter((key) => data[key] === undefined)
     .map((key) => wrong.required(`data[${key}]`));
 }

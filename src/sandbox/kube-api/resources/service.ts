@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import {
+  equal,
   type JsonObject,
   type KubeObject,
   listAt,
@@ -131,6 +132,9 @@ function prepare(service: KubeObject, old: KubeObject | null, { allocateClusterI
     }
     spec.clusterIP = given;
   }
+  // A new `clusterIP` beside the old list means that one, as clients knew it before there was a list.
+  if (spec.clusterIP !== before.clusterIP && equal(spec.clusterIPs, before.clusterIPs))
+    delete spec.clusterIPs;
   setDefault(spec, 'clusterIPs', [spec.clusterIP ?? '']);
   setDefault(spec, 'ipFamilies', ['IPv4']);
   setDefault(spec, 'ipFamilyPolicy', 'SingleStack');

@@ -30,7 +30,7 @@ export function fieldSelector(
     .map((term) => {
       const [, label = '', operator = '', value = ''] = /^([^=!]+)(==|=|!=)(.*)$/.exec(term) ?? [];
       if (operator === '') throw refuse.badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
-      const read = fields[label];
+      const read = Object.hasOwn(fields, label) ? fields[label] : undefined;
       if (read === undefined) throw refuse.badRequest(`field label not supported: ${label}`);
       return { read, value: value.replace(/\\([\\,=])/g, '$1'), wanted: operator !== '!=' };
     });

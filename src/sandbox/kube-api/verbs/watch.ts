@@ -115,7 +115,7 @@ class Watch {
       for (const change of changes) this.#hear(change);
     }
     this.#unsubscribe = this.#store.subscribe((change) => this.#hear(change));
-    const timeoutMs = query.timeoutSeconds === null ? defaultTimeoutMs : query.timeoutSeconds * 1000;
+    const timeoutMs = query.timeoutSeconds ? query.timeoutSeconds * 1000 : defaultTimeoutMs;
     this.#after(timeoutMs, () => this.end());
     if (query.bookmarks) this.#bookmarkLater();
   }

@@ -96,9 +96,12 @@ function table(
     })),
     rows: objects.map((object) => ({
       cells: [...definition.row(object, nowMs)],
-      ...(include !== 'None' && {
-        object: include === 'Object' ? definition.fromStored(object) : metadataOnly(object),
-      }),
+      object:
+        include === 'None'
+          ? null
+          : include === 'Object'
+            ? definition.fromStored(object)
+            : metadataOnly(object),
     })),
   };
 }
