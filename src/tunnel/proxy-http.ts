@@ -5,6 +5,7 @@ import type { ResponseHead } from './origin/http1-head.ts';
 import { type RequestPlan, requestHeadText, withoutPort } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
+import type { OriginPool } from './origin/origin-pool.ts';
 import type { Dial } from './origin/origin-socket.ts';
 import { type BodyStep, RequestBody } from './origin/request-body.ts';
 import { edgeTrailers, respondFromOrigin, respondOurselves, stopRequest } from './proxy-answer.ts';
@@ -133,7 +134,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     if (this.#upgraded) return this.responseEnd([]);
     if (connection !== null && this.#mayRetry(connection)) {
       this.#retried = true;
-      return this.#dialOrigin();
+      return this.#dialOrigin(this.#origin.choose());
     }
     this.#owner.originFailed(failure);
     if (this.#status !== 0) this.#stream.reset(http2Error.internalError);
@@ -165,14 +166,16 @@ export class HttpExchange implements StreamHandler, Exchange {
 
   #reachOrigin(): void {
     this.#firstByte?.cancel();
+    const pool = this.#origin.choose();
     // An upgrade takes a connection for good, so it gets one of its own.
-    const idle = this.#plan.websocket ? null : this.#origin.take(this.#serverName);
-    if (idle === null) this.#dialOrigin();
+    const idle = this.#plan.websocket ? null : pool.take(this.#serverName);
+    if (idle === null) this.#dialOrigin(pool);
     else this.#send(idle);
   }
 
-  #dialOrigin(): void {
+  #dialOrigin(pool: OriginPool): void {
     this.#dial = this.#origin.dial(
+      pool,
       this.#serverName,
       (connection) => {
         this.#dial = null;

@@ -7,7 +7,9 @@ import type { Dial } from './origin-socket.ts';
 /** Addresses that one request tries before it is answered 502. */
 const maxDials = 3;
 
-/** The addresses of one route's origin. Requests go where the least are under way. Owns nothing. */
+const noPools: ReadonlySet<OriginPool> = new Set();
+
+/** The addresses of one route's origin, at least one. Requests go where the least are under way. Owns nothing. */
 export class OriginGroup {
   readonly settings: OriginSettings;
   readonly #pools: readonly OriginPool[];
@@ -19,41 +21,42 @@ export class OriginGroup {
     this.#pools = pools;
   }
 
-  /** An idle connection at the least busy address, or null: `dial` one. */
-  take(serverName: string): Http1Connection | null {
-    return this.#leastBusy(null)?.take(serverName) ?? null;
+  /** Where the next request goes first: the least busy address, those that failed just now last. */
+  choose(): OriginPool {
+    return this.#pools.length === 1 ? this.#pools[0]! : this.#leastBusy(noPools)!;
   }
 
   /**
-   * Opens a connection at the least busy address; while that fails, at the next, which is safe because nothing was
+   * Opens a connection at `first`; while that fails, at the next least busy one, which is safe because nothing was
    * sent. One callback comes, later, unless the dial is cancelled.
    */
   dial(
+    first: OriginPool,
     serverName: string,
     connected: (connection: Http1Connection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
     const tried = new Set<OriginPool>();
-    let current: Dial | null = null;
-    const next = (before: OriginFailure): void => {
-      const pool = tried.size < maxDials ? this.#leastBusy(tried) : null;
-      if (pool === null) return failed(before);
+    const dialNext = (pool: OriginPool): Dial => {
       tried.add(pool);
-      current = pool.dial(serverName, connected, next);
+      return pool.dial(serverName, connected, (failure) => {
+        const next = tried.size < maxDials ? this.#leastBusy(tried) : null;
+        if (next === null) failed(failure);
+        else current = dialNext(next);
+      });
     };
-    next({ reason: 'other', message: 'the route has no origin address' });
-    return { cancel: () => current?.cancel() };
+    let current = dialNext(first);
+    return { cancel: () => current.cancel() };
   }
 
-  #leastBusy(tried: ReadonlySet<OriginPool> | null): OriginPool | null {
+  #leastBusy(tried: ReadonlySet<OriginPool>): OriginPool | null {
     const count = this.#pools.length;
-    if (count === 1 && tried === null) return this.#pools[0]!;
-    this.#turn = (this.#turn + 1) % Math.max(1, count);
+    this.#turn = (this.#turn + 1) % count;
     let best: OriginPool | null = null;
     let bestAvoided = false;
     for (let i = 0; i < count; i += 1) {
       const pool = this.#pools[(this.#turn + i) % count]!;
-      if (tried?.has(pool)) continue;
+      if (tried.has(pool)) continue;
       const avoided = pool.avoided;
       const better =
         best === null || (avoided === bestAvoided ? pool.outstanding < best.outstanding : bestAvoided);

@@ -33,7 +33,7 @@ export class Origins {
         pools.set(key, pool);
         return pool;
       });
-      this.#groups.set(route, new OriginGroup(origin.settings, used));
+      if (used.length > 0) this.#groups.set(route, new OriginGroup(origin.settings, used));
     }
     this.#pools = pools;
     this.#draining = this.#draining.filter((pool) => !pool.empty);

@@ -1,0 +1,275 @@
+import { type AddressInfo, createServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { expect } from 'chai';
+import { createAuthority } from '../../src/sandbox/certificates.ts';
+import { ask } from '../support/edge-request.ts';
+import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { type Proxied, type ProxiedOptions, proxied } from '../support/proxied.ts';
+import { routeTo, tableTo } from '../support/route-to.ts';
+import { type OriginScript, type ScriptedOrigin, scriptOrigin } from '../support/scripted-origin.ts';
+
+const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const answers: OriginScript = ({ socket }) => socket.write(ok);
+
+describe('connections to origins', () => {
+  const stops: (() => unknown)[] = [];
+  const serve = async (script: OriginScript, options?: ProxiedOptions): Promise<Proxied> => {
+    const here = await proxied(script, options);
+    stops.push(() => here.stop());
+    return here;
+  };
+  const another = async (script: OriginScript): Promise<ScriptedOrigin> => {
+    const origin = await scriptOrigin(script);
+    stops.push(() => origin.stop());
+    return origin;
+  };
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  });
+
+  describe('are kept', () => {
+    it('and used again', async () => {
+      const { edge, origin } = await serve(answers);
+      for (let i = 0; i < 5; i += 1) await ask(edge, '/');
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([5]);
+    });
+
+    it('not after Connection: close, HTTP/1.0 or bytes nobody asked for', async () => {
+      for (const response of [
+        'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok',
+        'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok',
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!',
+      ]) {
+        const { edge, origin } = await serve(({ socket }) => socket.write(response));
+        for (let i = 0; i < 2; i += 1) expect((await ask(edge, '/')).body.toString()).to.equal('ok');
+        expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([1, 1]);
+      }
+    });
+
+    it('no more of them than the setting says', async () => {
+      const { edge, origin } = await serve(() => {}, { settings: { keepAliveConnections: 2 } });
+      const asked = Array.from({ length: 4 }, () => ask(edge, '/'));
+      await eventually(
+        'four requests',
+        () => origin.connections.length === 4 && origin.connections.every((c) => c.requests === 1),
+      );
+      for (const { socket } of origin.connections) socket.write(ok);
+      await Promise.all(asked);
+      await eventually(
+        'two to be closed',
+        () => origin.connections.filter(({ closed }) => closed).length === 2,
+      );
+    });
+
+    it('as long as the setting says, by one timer', async () => {
+      const clock = new ManualClock();
+      const { edge, origin } = await serve(answers, { clock, settings: { keepAliveTimeoutMs: 10_000 } });
+      await Promise.all([ask(edge, '/'), ask(edge, '/')]);
+      expect(clock.pendingTimers).to.equal(1);
+      await clock.advance(9_000);
+      await ask(edge, '/');
+      await clock.advance(1_000);
+      await eventually(
+        'the older to be closed',
+        () => origin.connections.filter(({ closed }) => closed).length === 1,
+      );
+      await clock.advance(9_000);
+      await eventually('both to be closed', () => origin.connections.every(({ closed }) => closed));
+      expect(clock.pendingTimers).to.equal(0);
+    });
+
+    it('shorter where the origin says so', async () => {
+      const clock = new ManualClock();
+      const { edge, origin } = await serve(
+        ({ socket }) =>
+          socket.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok`),
+        { clock },
+      );
+      await ask(edge, '/');
+      await clock.advance(4_000);
+      await eventually('it to be closed', () => origin.connections[0]?.closed);
+    });
+
+    it('until the origin closes them', async () => {
+      const { edge, origin } = await serve(answers);
+      await ask(edge, '/');
+      origin.connections[0]?.socket.end();
+      await eventually('it to be closed', () => origin.connections[0]?.closed);
+      expect((await ask(edge, '/')).status).to.equal(200);
+    });
+  });
+
+  describe('that turn out to be dead', () => {
+    /** Answers the first request of each connection and hangs up on the second without a byte. */
+    const hangsUp: OriginScript = ({ socket, requests }) =>
+      requests === 1 ? socket.write(ok) : socket.destroy();
+
+    it('cost an idempotent request without a body one retry', async () => {
+      const { edge, origin } = await serve(hangsUp);
+      await ask(edge, '/');
+      expect((await ask(edge, '/')).status).to.equal(200);
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([2, 1]);
+    });
+
+    it('and no second one', async () => {
+      const { edge, origin } = await serve(({ socket }) => {
+        if (origin.connections.length === 1 && origin.connections[0]?.requests === 1) socket.write(ok);
+        else socket.destroy();
+      });
+      await ask(edge, '/');
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([2, 1]);
+    });
+
+    for (const [title, method, body] of [
+      ['a POST', 'POST', null],
+      ['a body', 'PUT', 'a body'],
+    ] as const) {
+      it(`are not tried again for ${title}`, async () => {
+        const { edge, origin } = await serve(hangsUp);
+        await ask(edge, '/');
+        const length = { 'content-length': String(body?.length ?? 0) };
+        expect((await ask(edge, '/', { ':method': method, ...length }, body)).status).to.equal(502);
+        expect(origin.connections).to.have.length(1);
+      });
+    }
+
+    it('after a byte of an answer are not tried again', async () => {
+      const { edge, origin } = await serve(({ socket, requests }) =>
+        requests === 1 ? socket.write(ok) : socket.end('H'),
+      );
+      await ask(edge, '/');
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(origin.connections).to.have.length(1);
+    });
+  });
+
+  describe('to several addresses', () => {
+    it('go where the least requests are under way', async () => {
+      const busy = await another(() => {});
+      const { edge, origin } = await serve(answers, { routes: (port) => tableTo([port, busy.port]) });
+      const asked = [ask(edge, '/'), ask(edge, '/')];
+      await eventually('one to be stuck', () => busy.connections.length === 1);
+      for (let i = 0; i < 10; i += 1) await ask(edge, '/');
+      expect(busy.connections).to.have.length(1);
+      expect(origin.connections.reduce((sum, { requests }) => sum + requests, 0)).to.equal(11);
+      busy.connections[0]?.socket.write(ok);
+      await Promise.all(asked);
+    });
+
+    it('take turns when none is busy', async () => {
+      const second = await another(answers);
+      const { edge, origin } = await serve(answers, { routes: (port) => tableTo([port, second.port]) });
+      for (let i = 0; i < 10; i += 1) await ask(edge, '/');
+      expect(origin.connections[0]?.requests).to.equal(5);
+      expect(second.connections[0]?.requests).to.equal(5);
+    });
+
+    it('try another one when one refuses, and leave that alone for a while', async () => {
+      const clock = new ManualClock();
+      const gone = await another(answers);
+      await gone.stop();
+      const { edge, counted } = await serve(answers, { clock, routes: (port) => tableTo([gone.port, port]) });
+      for (let i = 0; i < 6; i += 1) {
+        expect((await ask(edge, '/', { ':method': 'POST' }, 'a body')).status).to.equal(200);
+      }
+      expect(counted()?.originErrors).to.deep.equal({});
+    });
+  });
+
+  describe('that do not come about', () => {
+    it('end in 504 after the connect timeout, TLS included', async () => {
+      const clock = new ManualClock();
+      const silent = createServer((socket) => void socket.on('error', () => {}).resume());
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      const { port } = silent.address() as AddressInfo;
+      const { edge, counted, proxy } = await serve(answers, {
+        clock,
+        routes: () => tableTo([port], { protocol: 'https', connectTimeoutMs: 1_000 }),
+      });
+      const asked = ask(edge, '/');
+      await eventually('the dial', () => proxy.openRequests === 1);
+      await clock.advance(1_000);
+      expect((await asked).status).to.equal(504);
+      expect(counted()?.originErrors).to.deep.equal({ timeout: 1 });
+      await new Promise((resolve) => silent.close(resolve));
+    });
+
+    it('end in 502 when the name is not found', async () => {
+      const { edge, counted } = await serve(answers, {
+        routes: (port) => {
+          const route = routeTo([port]);
+          if (route.target.kind !== 'origin') throw new Error('no origin');
+          const origin = { ...route.target.origin, addresses: [{ host: 'nowhere.invalid', port }] };
+          return { host: 'app.example.com', routes: [{ ...route, target: { kind: 'origin', origin } }] };
+        },
+      });
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(counted()?.originErrors).to.deep.equal({ dns: 1 });
+    });
+  });
+
+  describe('over TLS', () => {
+    const authority = createAuthority('test origins');
+    const certificate = authority.issue({ dnsNames: ['app.example.com'], ipAddresses: [] });
+    const secure = async (): Promise<{ port: number; asked: string[] }> => {
+      const asked: string[] = [];
+      const server = createTlsServer({ key: certificate.key, cert: certificate.cert }, (socket) => {
+        asked.push(String(socket.servername));
+        socket.on('error', () => {});
+        socket.on('data', () => socket.write(ok));
+      });
+      server.on('tlsClientError', () => {});
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      stops.push(() => new Promise((resolve) => server.close(resolve)));
+      return { port: (server.address() as AddressInfo).port, asked };
+    };
+    const serveSecure = async (
+      settings: object,
+      ca: string | null,
+      host = 'app.example.com',
+    ): Promise<Proxied & { asked: string[] }> => {
+      const { port, asked } = await secure();
+      const route = routeTo([port], { protocol: 'https', ...settings });
+      if (route.target.kind !== 'origin') throw new Error('no origin');
+      const target = { kind: 'origin', origin: { ...route.target.origin, ca } } as const;
+      const here = await serve(answers, { routes: () => ({ host, routes: [{ ...route, target }] }) });
+      return { ...here, asked };
+    };
+
+    it('trust the CA that was given, for the host of the request', async () => {
+      const { edge, asked } = await serveSecure({}, authority.cert);
+      for (let i = 0; i < 2; i += 1) expect((await ask(edge, '/')).status).to.equal(200);
+      expect(asked).to.deep.equal(['app.example.com']);
+    });
+
+    it('verify by default', async () => {
+      const { edge, counted } = await serveSecure({}, null);
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+    });
+
+    it('verify the name, too', async () => {
+      const { edge, counted } = await serveSecure({}, authority.cert, '*.example.com');
+      expect((await ask(edge, '/', { ':authority': 'other.example.com' })).status).to.equal(502);
+      expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+      expect((await ask(edge, '/', { ':authority': 'app.example.com' })).status).to.equal(200);
+      // A connection that is good for one name is not used for another.
+      expect((await ask(edge, '/', { ':authority': 'other.example.com' })).status).to.equal(502);
+    });
+
+    it('use the server name that was set', async () => {
+      const { edge } = await serveSecure(
+        { serverName: 'app.example.com', hostHeader: 'inner' },
+        authority.cert,
+      );
+      expect((await ask(edge, '/')).status).to.equal(200);
+    });
+
+    it('do not verify when told so', async () => {
+      const { edge } = await serveSecure({ verifyTls: false }, null);
+      expect((await ask(edge, '/')).status).to.equal(200);
+    });
+  });
+});
