@@ -105,17 +105,10 @@ export class Peer implements FrameSink {
   }
 
   dataPiece(source: Buffer, start: number, end: number): void {
-    const stream = this.#dataStream!;
     const bytes = end - start;
     this.#dataUncounted -= bytes;
+    this.#deliver(this.#dataStream!, source, start, end);
     this.#streams.consumed(bytes);
-    if (stream.closed) return;
-    if (stream.bodyBytesLeft >= 0) {
-      if (bytes > stream.bodyBytesLeft) return this.#fault(stream, http2Error.protocolError);
-      stream.bodyBytesLeft -= bytes;
-    }
-    stream.deliver(start === 0 && end === source.length ? source : source.subarray(start, end));
-    this.#streams.taken(stream, bytes);
   }
 
   dataEnds(endStream: boolean): void {
@@ -123,8 +116,8 @@ export class Peer implements FrameSink {
     this.#dataStream = null;
     // Padding and its length byte count against the windows too.
     if (this.#dataUncounted > 0) {
-      this.#streams.consumed(this.#dataUncounted);
       this.#streams.taken(stream, this.#dataUncounted);
+      this.#streams.consumed(this.#dataUncounted);
     }
     if (endStream && !stream.closed) this.#requestEnds(stream, noTrailers);
   }
@@ -227,6 +220,17 @@ export class Peer implements FrameSink {
     if (streamId > this.#lastStreamId)
       throw new Http2ConnectionError(code, 'a faulty frame on an idle stream');
     this.#waste(streamId, code);
+  }
+
+  #deliver(stream: Http2Stream, source: Buffer, start: number, end: number): void {
+    if (stream.closed) return;
+    const bytes = end - start;
+    if (stream.bodyBytesLeft >= 0) {
+      if (bytes > stream.bodyBytesLeft) return this.#fault(stream, http2Error.protocolError);
+      stream.bodyBytesLeft -= bytes;
+    }
+    stream.deliver(bytes === source.length ? source : source.subarray(start, end));
+    this.#streams.taken(stream, bytes);
   }
 
   #trailers(stream: Http2Stream, fields: readonly HeaderField[] | null, endStream: boolean): void {

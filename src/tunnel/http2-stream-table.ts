@@ -143,7 +143,7 @@ export class StreamTable implements StreamHost {
     return this.#window.receive(bytes);
   }
 
-  /** Bytes of the connection's window that need no more room here. */
+  /** Bytes of the connection's window that need no more room here; told after `taken`, which may hold them. */
   consumed(bytes: number): void {
     this.#window.consume(bytes);
     this.#announceConnection();

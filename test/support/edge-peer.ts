@@ -1,17 +1,48 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  type Settings,
+} from 'node:http2';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { createAuthority } from '../../src/sandbox/certificates.ts';
 import type { EdgeSession, EdgeSessionEvents, SessionEnd } from '../../src/tunnel/edge-session.ts';
 import { createEdgeSession, type EdgeSessionOptions } from '../../src/tunnel/http2-session.ts';
 
+export interface SocketPair {
+  /** The connector's end, which dialled. */
+  readonly near: Socket;
+  /** The edge's end. */
+  readonly far: Socket;
+}
+
 /** Two ends of a loopback connection; the caller destroys both. */
-export async function socketPair(): Promise<{ near: Socket; far: Socket }> {
-  const server: Server = createServer();
+export function socketPair(): Promise<SocketPair> {
+  const server = createServer();
+  return pairOf(server, 'connection', (port) => connect({ port, host: '127.0.0.1' }), 'connect');
+}
+
+/** The same over TLS, as a connector and the edge have it: the dialling end is the TLS client. */
+export function tlsSocketPair(): Promise<SocketPair> {
+  const authority = createAuthority('edge peer');
+  const server = createTlsServer(authority.issue({ dnsNames: ['edge.test'] }));
+  const dial = (port: number): Socket =>
+    connectTls({ port, host: '127.0.0.1', servername: 'edge.test', ca: authority.cert });
+  return pairOf(server, 'secureConnection', dial, 'secureConnect');
+}
+
+async function pairOf(
+  server: Server,
+  accepts: string,
+  dial: (port: number) => Socket,
+  connects: string,
+): Promise<SocketPair> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
-  const near = connect({ port, host: '127.0.0.1' });
-  await new Promise<void>((resolve, reject) => near.once('connect', resolve).once('error', reject));
-  const far = await accepted;
+  const accepted = once(server, accepts);
+  const near = dial((server.address() as AddressInfo).port);
+  const [[far]] = await Promise.all([accepted, once(near, connects)]);
   server.close();
   return { near, far };
 }
@@ -49,8 +80,8 @@ export function sessionOn(
 }
 
 /** Node's HTTP/2 client in the edge's place. */
-export function nodeEdge(socket: Socket): ClientHttp2Session {
-  const client = connectHttp2('http://edge.test', { createConnection: () => socket });
+export function nodeEdge(socket: Socket, settings: Settings = {}): ClientHttp2Session {
+  const client = connectHttp2('http://edge.test', { createConnection: () => socket, settings });
   client.on('error', () => {});
   return client;
 }

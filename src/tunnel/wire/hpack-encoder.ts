@@ -95,7 +95,7 @@ export class HpackEncoder {
     }
     let indexed = false;
     if (value.length <= longestIndexedValue && known.literalPrefix === 0x00) {
-      indexed = known.lastValue === value;
+      indexed = known.lastValue === value && entryBytes(name, value) <= this.#tableBytes;
       known.lastValue = value;
     }
     const nameIndex = known.staticIndex !== 0 ? known.staticIndex : this.#indexOf(known);
@@ -125,9 +125,8 @@ export class HpackEncoder {
   }
 
   #insert(known: KnownName, name: string, value: string): void {
-    const bytes = name.length + value.length + fieldOverheadBytes;
+    const bytes = entryBytes(name, value);
     this.#evictDownTo(this.#tableBytes - bytes);
-    if (bytes > this.#tableBytes) return;
     this.#insertions += 1;
     this.#usedBytes += bytes;
     known.entryNumber = this.#insertions;
@@ -152,6 +151,11 @@ export class HpackEncoder {
     this.#smallestUpdate = -1;
     return writeInteger(0x20, 5, this.#tableBytes, target, end);
   }
+}
+
+/** Section 4.1. */
+function entryBytes(name: string, value: string): number {
+  return name.length + value.length + fieldOverheadBytes;
 }
 
 /** Section 5.1. `pattern` is what stands above the prefix in the first byte. */

@@ -1,0 +1,79 @@
+import type { EdgeStream, RequestHead, SessionEnd, StreamHandler } from '../../src/tunnel/edge-session.ts';
+import type { EdgeSessionOptions } from '../../src/tunnel/http2-session.ts';
+import { sessionOn, socketPair, type TestedSession } from './edge-peer.ts';
+import { ManualClock } from './manual-clock.ts';
+import { RawEdge } from './raw-edge.ts';
+
+/** One stream as its handler saw it. */
+export interface SeenStream {
+  readonly stream: EdgeStream;
+  readonly head: RequestHead;
+  bodyBytes: number;
+  ended: readonly string[] | null;
+  reset: number | null;
+  drains: number;
+}
+
+/** A session under test, with a raw edge before it and handlers behind it that keep what they hear. */
+export class SessionStage {
+  readonly clock: ManualClock;
+  readonly edge: RawEdge;
+  readonly tested: TestedSession;
+  readonly seen: SeenStream[];
+
+  private constructor(clock: ManualClock, edge: RawEdge, tested: TestedSession, seen: SeenStream[]) {
+    this.clock = clock;
+    this.edge = edge;
+    this.tested = tested;
+    this.seen = seen;
+  }
+
+  /** `serve` is called for each stream when its request is complete; default: an empty 200. */
+  static async open(
+    options: EdgeSessionOptions = {},
+    serve: (seen: SeenStream) => void = ({ stream }) => stream.respond(200, [], true),
+    overrides: Partial<StreamHandler> = {},
+  ): Promise<SessionStage> {
+    const clock = new ManualClock();
+    const { near, far } = await socketPair();
+    const seen: SeenStream[] = [];
+    const tested = sessionOn(
+      near,
+      (stream, head) => {
+        const entry: SeenStream = { stream, head, bodyBytes: 0, ended: null, reset: null, drains: 0 };
+        seen.push(entry);
+        if (head.ended) serve(entry);
+        return {
+          data: (chunk) => {
+            entry.bodyBytes += chunk.length;
+          },
+          end: (trailers) => {
+            entry.ended = trailers;
+            serve(entry);
+          },
+          reset: (code) => {
+            entry.reset = code;
+          },
+          drain: () => {
+            entry.drains += 1;
+          },
+          ...overrides,
+        };
+      },
+      { clock, ...options },
+    );
+    return new SessionStage(clock, new RawEdge(far), tested, seen);
+  }
+
+  /** What the session says of its end, once the connection is gone. */
+  async end(): Promise<SessionEnd> {
+    return await this.tested.ended;
+  }
+
+  async close(): Promise<void> {
+    this.tested.session.destroy();
+    await this.tested.ended;
+    await this.edge.close();
+    if (this.clock.pendingTimers > 0) throw new Error('the session left a timer behind');
+  }
+}

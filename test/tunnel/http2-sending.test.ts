@@ -1,0 +1,228 @@
+import { expect } from 'chai';
+import { eventually } from '../support/eventually.ts';
+import { rawFrame, rawHeaders, rawReset, rawSettings, rawWindowUpdate } from '../support/raw-frames.ts';
+import { type SeenStream, SessionStage } from '../support/session-stage.ts';
+
+const maxWindow = 2 ** 31 - 1;
+
+/** Answers 200 and writes that many bytes at once. */
+function answering(bytes: number): (seen: SeenStream) => void {
+  return ({ stream }) => {
+    stream.respond(200, [], false);
+    stream.write(Buffer.alloc(bytes));
+    stream.end();
+  };
+}
+
+describe('HTTP/2 session, sending', () => {
+  let stage: SessionStage;
+
+  afterEach(async () => {
+    expect(stage.tested.thrown).to.deep.equal([]);
+    await stage.close();
+  });
+
+  /** Everything sent so far has been read by the session, and what it had to say to that has arrived. */
+  async function settled(): Promise<void> {
+    const pongs = stage.edge.on(0, 6).length;
+    stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
+    await eventually('a pong', () => stage.edge.on(0, 6).length > pongs);
+  }
+
+  it('sends no more than the window of the stream, and goes on as it grows', async () => {
+    stage = await SessionStage.open({}, answering(100_000));
+    stage.edge.shakeHands({ 4: 1000 });
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(1000);
+    stage.edge.send(rawWindowUpdate(1, 500));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(1500);
+    stage.edge.send(rawWindowUpdate(1, maxWindow));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(100_000);
+    expect(stage.edge.on(1, 0).at(-1)!.flags).to.equal(1);
+    expect(stage.tested.session.openStreams).to.equal(0);
+  });
+
+  it('sends no more than the window of the connection, and gives the streams their turns', async () => {
+    stage = await SessionStage.open({}, answering(200_000));
+    stage.edge.shakeHands({ 4: maxWindow });
+    stage.edge.send(rawHeaders(1), rawHeaders(3), rawHeaders(5));
+    await settled();
+    const total = (): number => [1, 3, 5].reduce((sum, id) => sum + stage.edge.bodyBytes(id), 0);
+    expect(total()).to.equal(65_535);
+    stage.edge.send(rawWindowUpdate(0, 16_384 * 9));
+    await settled();
+    expect(total()).to.equal(65_535 + 16_384 * 9);
+    // Each had three turns, whoever was first; the first one had the rest of the initial window besides.
+    const later = stage.edge.frames.filter(({ type }) => type === 0).slice(-9);
+    expect(later.map(({ streamId }) => streamId).sort()).to.deep.equal([1, 1, 1, 3, 3, 3, 5, 5, 5]);
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30));
+    await settled();
+    expect([1, 3, 5].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([200_000, 200_000, 200_000]);
+  });
+
+  it('bears a window that SETTINGS make negative', async () => {
+    stage = await SessionStage.open({}, answering(30_000));
+    stage.edge.shakeHands({ 4: 10_000 });
+    stage.edge.send(rawHeaders(1));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(10_000);
+    stage.edge.send(rawSettings({ 4: 4000 }), rawWindowUpdate(1, 6000));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(10_000);
+    stage.edge.send(rawWindowUpdate(1, 1));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(10_001);
+    stage.edge.send(rawSettings({ 4: 40_000 }));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(30_000);
+  });
+
+  it('keeps to the frame size of the peer, for bodies and for heads', async () => {
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, ['x-large', '~'.repeat(31_000), 'x-small', 'a'], false);
+      stream.write(Buffer.alloc(50_000));
+      stream.end();
+    });
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1));
+    await settled();
+    expect(stage.edge.on(1, 0).map(({ payload }) => payload.length)).to.deep.equal([
+      16_384, 16_384, 16_384, 848,
+    ]);
+    expect(stage.edge.on(1, 1)[0]).to.include({ flags: 0 });
+    expect(stage.edge.on(1, 9).map(({ flags }) => flags)).to.deep.equal([4]);
+    stage.edge.send(rawSettings({ 5: 20_000 }), rawWindowUpdate(0, 2 ** 20), rawHeaders(3));
+    await settled();
+    expect(stage.edge.on(3, 0).map(({ payload }) => payload.length)).to.deep.equal([20_000, 20_000, 10_000]);
+  });
+
+  it('says with false that a stream is full, and with drain that it is not', async () => {
+    const seen: SeenStream[] = [];
+    stage = await SessionStage.open({}, (entry) => seen.push(entry));
+    stage.edge.shakeHands({ 4: 0 });
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
+    const entry = await eventually('the stream', () => seen[0]);
+    entry.stream.respond(200, [], false);
+    expect(entry.stream.write(Buffer.alloc(60_000))).to.equal(true);
+    expect(entry.stream.write(Buffer.alloc(60_000))).to.equal(false);
+    stage.edge.send(rawWindowUpdate(1, 50_000));
+    await settled();
+    expect(entry.drains).to.equal(0);
+    stage.edge.send(rawWindowUpdate(1, 60_000));
+    await settled();
+    expect(entry.drains).to.equal(1);
+    expect(entry.stream.write(Buffer.alloc(10))).to.equal(true);
+    stage.edge.send(rawWindowUpdate(1, 60_000));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(120_010);
+    expect(entry.drains).to.equal(1);
+  });
+
+  it('sets END_STREAM on the last frame instead of sending one more', async () => {
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, [], false);
+      if (stream.id === 1) stream.write(Buffer.from('abc'));
+      stream.end();
+    });
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    await settled();
+    expect(stage.edge.on(1, 0).map(({ flags }) => flags)).to.deep.equal([1]);
+    expect(stage.edge.on(3, 1).map(({ flags }) => flags)).to.deep.equal([5]);
+    expect(stage.edge.on(3, 0)).to.deep.equal([]);
+  });
+
+  it('ends a body whose last frame has left already with an empty one', async () => {
+    const seen: SeenStream[] = [];
+    stage = await SessionStage.open({}, (entry) => seen.push(entry));
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1));
+    const { stream } = await eventually('the stream', () => seen[0]);
+    stream.respond(200, [], false);
+    stream.write(Buffer.from('abc'));
+    await settled();
+    stream.end();
+    await settled();
+    expect(stage.edge.on(1, 0).map(({ flags, payload }) => [flags, payload.length])).to.deep.equal([
+      [0, 3],
+      [1, 0],
+    ]);
+  });
+
+  it('sends trailers behind a body that had to wait', async () => {
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, [], false);
+      stream.write(Buffer.alloc(100));
+      stream.end(['grpc-status', '0']);
+    });
+    stage.edge.shakeHands({ 4: 10 });
+    stage.edge.send(rawHeaders(1));
+    await settled();
+    expect(stage.edge.on(1, 1)).to.have.length(1);
+    stage.edge.send(rawWindowUpdate(1, 90));
+    await settled();
+    expect(stage.edge.on(1, 0).every(({ flags }) => flags === 0)).to.equal(true);
+    expect(stage.edge.on(1, 1).map(({ flags }) => flags)).to.deep.equal([4, 5]);
+  });
+
+  it('does not cut off a response by saying that it has enough of the request', async () => {
+    stage = await SessionStage.open({}, () => {});
+    stage.edge.shakeHands({ 4: 10 });
+    stage.edge.send(rawHeaders(1, undefined, false));
+    const { stream } = await eventually('the stream', () => stage.seen[0]);
+    answering(100)(stage.seen[0]!);
+    stream.reset(0);
+    await settled();
+    expect(stage.edge.on(1, 3)).to.deep.equal([]);
+    stage.edge.send(rawWindowUpdate(1, 90));
+    await settled();
+    expect(stage.edge.bodyBytes(1)).to.equal(100);
+    expect(await stage.edge.resetOf(1)).to.equal(0);
+    expect(stage.tested.session.openStreams).to.equal(0);
+  });
+
+  it('forgets what waits for a stream that the peer reset', async () => {
+    stage = await SessionStage.open({}, answering(100_000));
+    stage.edge.shakeHands({ 4: 10 });
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    await settled();
+    stage.edge.send(rawReset(1, 8), rawSettings({ 4: maxWindow }));
+    await settled();
+    expect(stage.seen[0]!.reset).to.equal(8);
+    expect(stage.edge.bodyBytes(1)).to.equal(10);
+    expect(stage.edge.bodyBytes(3)).to.equal(65_535 - 10);
+    expect(stage.tested.session.openStreams).to.equal(1);
+  });
+
+  it('gives the answers of one turn to the socket in one write', async () => {
+    const waiting: SeenStream[] = [];
+    stage = await SessionStage.open({}, (entry) => waiting.push(entry));
+    stage.edge.shakeHands();
+    for (let id = 1; id < 200; id += 2) stage.edge.send(rawHeaders(id));
+    await eventually('all streams', () => waiting.length === 100);
+    await settled();
+    const chunks: Buffer[] = [];
+    stage.edge.socket.on('data', (chunk) => chunks.push(chunk));
+    for (const entry of waiting) answering(128)(entry);
+    await eventually('all answers', () => stage.edge.bodyBytes(199) === 128);
+    // Loopback hands over a small write in one piece.
+    expect(chunks.length).to.equal(1);
+  });
+
+  it('makes room in the peer’s table only as the peer allows', async () => {
+    stage = await SessionStage.open({}, ({ stream }) => stream.respond(200, ['x-a', 'b'], true));
+    stage.edge.shakeHands({ 1: 0 });
+    for (const id of [1, 3, 5]) {
+      stage.edge.send(rawHeaders(id));
+      await settled();
+    }
+    const blocks = [1, 3, 5].map((id) => stage.edge.on(id, 1)[0]!.payload.toString('hex'));
+    // A table size update to 0 first; then, the table having no room, every time the literal.
+    expect(blocks[0]).to.equal('208800' + '03782d61' + '0162');
+    expect(blocks[1]).to.equal('8800' + '03782d61' + '0162');
+    expect(blocks[2]).to.equal(blocks[1]);
+  });
+});
