@@ -2,7 +2,8 @@ import { unreachable } from '../src/fault.ts';
 import { createLog } from '../src/log.ts';
 import { systemClock } from '../src/time/clock.ts';
 import { type Connector, startConnector } from '../src/tunnel/connector.ts';
-import { systemResolver } from '../src/tunnel/edge-resolver.ts';
+import { cloudflareDns, dnsOverTls } from '../src/tunnel/dns-over-tls.ts';
+import { systemResolver, withFallback } from '../src/tunnel/edge-resolver.ts';
 import type { FromThread, RunId, ThreadTask, ToThread, TunnelFact } from '../src/tunnel/link.ts';
 
 /**
@@ -13,7 +14,7 @@ export default function hostTunnels({ port, logLevel }: ThreadTask): Promise<voi
   const deps = {
     clock: systemClock,
     random: Math.random,
-    resolver: systemResolver,
+    resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
     log: createLog({ level: logLevel, format: 'json' }),
   };
   const connectors = new Map<RunId, Connector>();

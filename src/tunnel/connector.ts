@@ -121,16 +121,10 @@ export function startConnector(
     takeCounts: (last) => counts.take(last),
   };
 
-  /** No more connections than addresses: two on one edge server are refused as duplicates. */
   function startOthers(): void {
     if (othersStarted) return;
     othersStarted = true;
-    const startable = others.filter(({ connIndex }) => connIndex < directory.size);
-    if (startable.length < others.length) {
-      const fields = { host: spec.host, wanted: slots.length, addresses: directory.size };
-      log.warn(fields, 'fewer edge addresses than connections');
-    }
-    for (const [index, slot] of startable.entries()) after(index * startSpacingMs, () => slot.start());
+    for (const [index, slot] of others.entries()) after(index * startSpacingMs, () => slot.start());
   }
 
   function destroy(): void {

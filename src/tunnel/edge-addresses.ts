@@ -1,6 +1,9 @@
 /**
- * Which connection dials which edge address: two regions, each address used by at most one connection
- * (protocol page section 3). No I/O; the random number and the time come from the caller.
+ * Which connection dials which edge address (protocol page section 3): two regions, and each address used by one
+ * connection as long as there are enough. No I/O; the random number and the time come from the caller.
+ *
+ * cloudflared opens fewer connections when there are fewer addresses. Here they share: a single `--edge` is a
+ * load balancer or a test edge, and all connections are wanted there, too.
  */
 
 export interface EdgeAddress {
@@ -17,7 +20,7 @@ export const familyFallbackMs = 10 * 60_000;
 
 interface Slot {
   readonly address: EdgeAddress;
-  usedBy: number | null;
+  readonly users: Set<number>;
 }
 
 interface Region {
@@ -36,31 +39,26 @@ export class EdgeAddresses {
     this.#random = random;
   }
 
-  get size(): number {
-    return this.#slots().length;
-  }
-
   /**
-   * The address of a connection: the one it has, else a random unused one of the region with more unused ones.
-   * Null when all are used by others.
+   * The address of a connection: the one it has, else a random unused one of the region with more unused ones,
+   * else the least used one. Null only when there is no address at all.
    */
   take(connIndex: number, nowMs: number): EdgeAddress | null {
-    const held = this.#slotOf(connIndex);
-    const slot = held ?? this.#unused(nowMs, null);
-    if (slot === null) return null;
-    slot.usedBy = connIndex;
-    return slot.address;
+    const slot = this.#slotOf(connIndex) ?? this.#pick(nowMs, null);
+    slot?.users.add(connIndex);
+    return slot?.address ?? null;
   }
 
-  /** Marks an address as the connection's, if it is here and unused: for a list that was looked up again. */
+  /** Marks an address as the connection's, if it is here: for a list that was looked up again. */
   keep(connIndex: number, address: EdgeAddress): void {
-    const same = ({ address: { ip, port } }: Slot): boolean => ip === address.ip && port === address.port;
-    const slot = this.#slots().find((candidate) => candidate.usedBy === null && same(candidate));
-    if (slot !== undefined) slot.usedBy = connIndex;
+    const same = this.#slots().filter(
+      (slot) => slot.address.ip === address.ip && slot.address.port === address.port,
+    );
+    leastUsed(same)[0]?.users.add(connIndex);
   }
 
   /**
-   * Gives the connection's address back and takes another. Keeps the same one when no other is unused. With
+   * Gives the connection's address back and takes another. Keeps the same one when there is no other. With
    * `unreachable` the dial failed: a region whose IPv6 is tried first is then used over its other family for a
    * while.
    */
@@ -71,10 +69,10 @@ export class EdgeAddresses {
     if (region !== undefined && unreachable && slot.address.ip.includes(':') && region.secondary.length > 0) {
       region.secondaryUntilMs = nowMs + familyFallbackMs;
     }
-    const other = this.#unused(nowMs, slot);
+    const other = this.#pick(nowMs, slot);
     if (other === null) return;
-    slot.usedBy = null;
-    other.usedBy = connIndex;
+    slot.users.delete(connIndex);
+    other.users.add(connIndex);
   }
 
   #slots(): readonly Slot[] {
@@ -82,18 +80,27 @@ export class EdgeAddresses {
   }
 
   #slotOf(connIndex: number): Slot | null {
-    return this.#slots().find((slot) => slot.usedBy === connIndex) ?? null;
+    return this.#slots().find(({ users }) => users.has(connIndex)) ?? null;
   }
 
-  /** From the fuller of both active sets, then from whatever is left in the families that rest. */
-  #unused(nowMs: number, not: Slot | null): Slot | null {
-    const free = (slots: readonly Slot[]) => slots.filter((slot) => slot.usedBy === null && slot !== not);
-    const [first, second] = this.#regions.map((region) => free(activeSet(region, nowMs))) as [Slot[], Slot[]];
+  /** From the fuller of both active sets, then from whatever is least used anywhere. */
+  #pick(nowMs: number, not: Slot | null): Slot | null {
+    const unused = (slots: readonly Slot[]) => slots.filter((slot) => slot.users.size === 0 && slot !== not);
+    const [first, second] = this.#regions.map((region) => unused(activeSet(region, nowMs))) as [
+      Slot[],
+      Slot[],
+    ];
     const tie = first.length === second.length && this.#random() < 0.5;
     const fuller = first.length > second.length || tie ? first : second;
-    const candidates = fuller.length > 0 ? fuller : free(this.#slots());
+    const others = this.#slots().filter((slot) => slot !== not);
+    const candidates = fuller.length > 0 ? fuller : leastUsed(others);
     return candidates[Math.floor(this.#random() * candidates.length)] ?? null;
   }
+}
+
+function leastUsed(slots: readonly Slot[]): readonly Slot[] {
+  const fewest = Math.min(...slots.map(({ users }) => users.size));
+  return slots.filter(({ users }) => users.size === fewest);
 }
 
 function activeSet(region: Region, nowMs: number): readonly Slot[] {
@@ -105,7 +112,7 @@ function regionOf(addresses: readonly EdgeAddress[]): Region {
   const isV6 = ({ ip }: EdgeAddress): boolean => ip.includes(':');
   const first = addresses[0];
   const primaryIsV6 = first !== undefined && isV6(first);
-  const slots = addresses.map((address): Slot => ({ address, usedBy: null }));
+  const slots = addresses.map((address): Slot => ({ address, users: new Set() }));
   return {
     primary: slots.filter((slot) => isV6(slot.address) === primaryIsV6),
     secondary: slots.filter((slot) => isV6(slot.address) !== primaryIsV6),

@@ -37,16 +37,9 @@ export class EdgeDirectory {
     const found = this.#addresses === null ? await this.#discoverOnce() : ok(this.#addresses);
     if (!found.ok) return found;
     const address = found.value.take(connIndex, this.#deps.clock.monotonic());
-    if (address === null) {
-      return failed('edge-discovery', `the edge has ${found.value.size} addresses, and others use them`);
-    }
+    if (address === null) return failed('edge-discovery', 'no address of the edge is known');
     this.#held.set(connIndex, address);
     return ok(address);
-  }
-
-  /** How many addresses are known now; 0 before the first answer. */
-  get size(): number {
-    return this.#addresses?.size ?? 0;
   }
 
   /** A connection failed: other addresses are tried next, where there are any. */

@@ -29,12 +29,30 @@ export const systemResolver: EdgeResolver = {
   },
 };
 
-/** Asks `first`; if that fails, `second` (cloudflared: DNS over TLS when the system's resolver fails). */
+/**
+ * Services come from `first`, or from `second` where that fails (cloudflared: DNS over TLS where the system's
+ * resolver fails). Only the targets that `second` named are looked up there, too: no other name leaves for it.
+ */
 export function withFallback(first: EdgeResolver, second: EdgeResolver): EdgeResolver {
+  const namedBySecond = new Set<string>();
   return {
-    services: (name, signal) => first.services(name, signal).catch(() => second.services(name, signal)),
-    addresses: (host, signal) => first.addresses(host, signal).catch(() => second.addresses(host, signal)),
+    async services(name, signal) {
+      try {
+        return await first.services(name, signal);
+      } catch (failure) {
+        const records = await second.services(name, signal).catch((error: unknown) => {
+          throw new Error(`${messageOf(failure)}; ${messageOf(error)}`);
+        });
+        for (const record of records) namedBySecond.add(record.name);
+        return records;
+      }
+    },
+    addresses: (host, signal) => (namedBySecond.has(host) ? second : first).addresses(host, signal),
   };
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal, cancel = (): void => {}): Promise<T> {

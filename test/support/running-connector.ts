@@ -48,7 +48,6 @@ export function specFor(edge: ScriptedEdge, overrides: Partial<ConnectorSpec> = 
 export class RunningConnector {
   readonly clock = new ManualClock();
   readonly facts: TunnelFact[] = [];
-  readonly #kept = keptLog();
   readonly connector: Connector;
 
   constructor(spec: ConnectorSpec, random: () => number = () => 0.5) {
@@ -58,14 +57,10 @@ export class RunningConnector {
         clock: this.clock,
         random,
         resolver: noResolver,
-        log: this.#kept.log,
+        log: keptLog().log,
       },
       (fact) => this.facts.push(fact),
     );
-  }
-
-  get warnings(): unknown[] {
-    return this.#kept.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
   }
 
   factsOf<T extends TunnelFact['type']>(type: T): Extract<TunnelFact, { type: T }>[] {

@@ -235,18 +235,15 @@ describe('connector', () => {
     });
   }
 
-  it('runs no more connections than there are addresses', async () => {
-    const addresses = [edge.address, edge.address];
+  it('runs all its connections to a single edge address', async () => {
     const { clock } = start({
       connections: [0, 1, 2, 3],
-      edge: { addresses, ca: edge.ca, region: '' },
+      edge: { addresses: [edge.address], ca: edge.ca, region: '' },
     });
     await running?.registrations(1);
-    await clock.advance(5000);
-    await running?.registrations(2);
-    await clock.advance(5000);
-    assert.strictEqual(edge.connections.length, 2);
-    assert.deepEqual(running?.warnings, ['fewer edge addresses than connections']);
+    await clock.advance(4 * startSpacingMs);
+    await running?.registrations(4);
+    assert.strictEqual(edge.open.length, 4);
   });
 
   it('refuses a configuration push politely, TCP with 502, and a second control stream', async () => {

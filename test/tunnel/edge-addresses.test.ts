@@ -12,7 +12,20 @@ describe('edge addresses', () => {
     assert.sameMembers(taken, ['a', 'b', 'c', 'd']);
     const regions = taken.map((ip) => (ip < 'c' ? 1 : 2));
     assert.notStrictEqual(regions[0], regions[1], 'the second one goes to the other region');
-    assert.isNull(addresses.take(4, 0), 'no address is shared');
+  });
+
+  it('are shared evenly when there are fewer than connections', () => {
+    const addresses = new EdgeAddresses([[at('a')], [at('b')]], Math.random);
+    const taken = [0, 1, 2, 3].map((connIndex) => addresses.take(connIndex, 0)?.ip ?? '');
+    assert.sameMembers(taken, ['a', 'a', 'b', 'b']);
+    assert.isNull(new EdgeAddresses([[], []], Math.random).take(0, 0));
+  });
+
+  it('rotate away from a dead one even when all others are used', () => {
+    const addresses = new EdgeAddresses([[at('a')], [at('b')]], low);
+    const before = [addresses.take(0, 0)?.ip, addresses.take(1, 0)?.ip];
+    addresses.rotate(1, 0, true);
+    assert.strictEqual(addresses.take(1, 0)?.ip, before[0]);
   });
 
   it('keep the address of a connection that asks again', () => {
@@ -41,7 +54,6 @@ describe('edge addresses', () => {
 
   it('count each occurrence of a static address', () => {
     const addresses = new EdgeAddresses([[at('a')], [at('a')]], low);
-    assert.strictEqual(addresses.size, 2);
     assert.strictEqual(addresses.take(0, 0)?.ip, 'a');
     assert.strictEqual(addresses.take(1, 0)?.ip, 'a');
   });

@@ -98,9 +98,15 @@ describe('edge discovery', () => {
     assert.strictEqual(clock.pendingTimers, 0);
   });
 
-  it('falls back to the second resolver when the first fails', async () => {
-    const both = withFallback(resolverOf({}), resolverOf({ a: ['192.0.2.1'] }));
-    assert.deepEqual(await both.addresses('a', new AbortController().signal), ['192.0.2.1']);
+  it('asks the second resolver when the first fails, and only for what it found itself', async () => {
+    const { signal } = new AbortController();
+    const second = resolverOf({ _edge: [record('r1')], r1: ['192.0.2.1'], 'internal.test': ['192.0.2.66'] });
+    const both = withFallback(resolverOf({}), second);
+    assert.deepEqual(await both.services('_edge', signal), [record('r1')]);
+    assert.deepEqual(await both.addresses('r1', signal), ['192.0.2.1']);
+    const message = (promise: Promise<unknown>) => promise.then(String, (error: Error) => error.message);
+    assert.strictEqual(await message(both.addresses('internal.test', signal)), 'ENOTFOUND internal.test');
+    assert.strictEqual(await message(both.services('_no', signal)), 'ENOTFOUND _no; ENOTFOUND _no');
   });
 
   it('orders SRV by priority, and within one by weight', () => {
