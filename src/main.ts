@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { asksForHelp, type Environment } from './config/option-table.ts';
 import { describeSandboxOptions, readSandboxConfig } from './config/sandbox.ts';
+import { describeTunnelOptions, readTunnelConfig } from './config/tunnel.ts';
 import { describeControllerOptions, readControllerConfig } from './config.ts';
+import { routesToUrl } from './domain/url-routes.ts';
 import { FaultError, fault, ok, type Result } from './fault.ts';
 import { createLog, type Logger, type LogSettings } from './log.ts';
 import { type Running, runUntilEnd } from './running.ts';
@@ -42,6 +44,15 @@ const commands: Readonly<Record<string, Command>> = {
         return runSandbox(config, log);
       }),
   },
+  tunnel: {
+    summary: 'one tunnel, nothing else: what a tunnel pod runs',
+    describeOptions: describeTunnelOptions,
+    prepare: (argv, env, isTerminal) =>
+      prepared(readTunnelConfig(argv, env, isTerminal), async (config, log) => {
+        const { runTunnelPod } = await import('../workers/tunnel-pod.ts');
+        return runTunnelPod({ ...config, routes: routesToUrl(config.hostname, config.url) }, log);
+      }),
+  },
 };
 
 const usage = `Usage: warp-ingress COMMAND [FLAGS]
@@ -69,7 +80,9 @@ async function main([name, ...argv]: readonly string[]): Promise<number> {
   if (name === undefined) return refuse('no command: expected one of the following', usage);
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
-    return refuse(`unknown command ${JSON.stringify(name)}: expected ${Object.keys(commands).join(' or ')}`);
+    return refuse(
+      `unknown command ${JSON.stringify(name)}: expected one of ${Object.keys(commands).join(', ')}`,
+    );
   }
   if (asksForHelp(argv)) {
     return print(`warp-ingress ${name}: ${command.summary}\n\nFlags:\n${command.describeOptions()}`);

@@ -18,12 +18,12 @@ import {
   readOptions,
   type Settings,
 } from './option-table.ts';
-import { filePath, type HostPort, httpUrl, listenAddress } from './value-kinds.ts';
+import { filePath, type HostPort, listenAddress, originUrl } from './value-kinds.ts';
 
 /** The settings of `tunnel`: one connector, nothing else. */
 export interface TunnelConfig {
   readonly hostname: string;
-  /** Where requests go; http or https. */
+  /** Where requests go: http or https, without a path. */
   readonly url: string;
   readonly source: TunnelSource;
   readonly apiUrl: string | null;
@@ -46,7 +46,7 @@ export type TunnelSource =
 
 const options = {
   hostname: option('hostname', 'TUNNEL_HOSTNAME', publishableHost, notGiven, 'host that is served'),
-  url: option('url', 'TUNNEL_URL', httpUrl, notGiven, 'where requests go'),
+  url: option('url', 'TUNNEL_URL', originUrl, notGiven, 'where requests go'),
   tokenFile: option('token-file', 'TUNNEL_TOKEN_FILE', filePath, notGiven, "file with the tunnel's token"),
   token: option(null, 'TUNNEL_TOKEN', secretText, notGiven, "the tunnel's token itself"),
   originCert,
@@ -57,7 +57,7 @@ const options = {
     'TUNNEL_METRICS',
     listenAddress,
     { value: null, text: 'nowhere' },
-    'where /healthz, /readyz and /metrics are served',
+    'where /healthz and /ready are served',
   ),
   ...logOptions,
 };
@@ -74,7 +74,7 @@ export function readTunnelConfig(
   const { hostname, url, ...value } = settings.value.value;
   if (hostname === null)
     return failed('config-invalid', `--hostname is missing: expected ${publishableHost.expected}`);
-  if (url === null) return failed('config-invalid', `--url is missing: expected ${httpUrl.expected}`);
+  if (url === null) return failed('config-invalid', `--url is missing: expected ${originUrl.expected}`);
   return ok({
     hostname,
     url,

@@ -82,6 +82,16 @@ export const httpUrl: ValueKind<string> = {
   },
 };
 
+/** Requests keep their own path, so a path here would be lost; cloudflared's rules refuse it too. */
+export const originUrl: ValueKind<string> = {
+  ...httpUrl,
+  expected: 'an http or https URL without user, path, query or fragment',
+  read: (text) => {
+    const url = httpUrl.read(text);
+    return url !== undefined && new URL(url).pathname === '/' ? url : undefined;
+  },
+};
+
 /** Comma-separated; between 1 and `max` entries. */
 export function listOf<T>(kind: ValueKind<T>, max: number): ValueKind<readonly T[]> {
   return {

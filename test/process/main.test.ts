@@ -23,7 +23,7 @@ describe('warp-ingress', () => {
   it('--help names the commands, --version the version', async () => {
     const [help, version] = await Promise.all([warpIngress(['--help']), warpIngress(['--version'])]);
     expect(help).to.include({ code: 0, stderr: '' });
-    expect(help.stdout).to.contain('controller').and.contain('sandbox');
+    expect(help.stdout).to.contain('controller').and.contain('sandbox').and.contain('tunnel');
     expect(version.code).to.equal(0);
     expect(version.stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
@@ -35,8 +35,12 @@ describe('warp-ingress', () => {
   });
 
   const refused: [string[], Record<string, string>, string][] = [
-    [['serve'], {}, 'warp-ingress: unknown command "serve": expected controller or sandbox\n'],
-    [['toString'], {}, 'warp-ingress: unknown command "toString": expected controller or sandbox\n'],
+    [['serve'], {}, 'warp-ingress: unknown command "serve": expected one of controller, sandbox, tunnel\n'],
+    [
+      ['toString'],
+      {},
+      'warp-ingress: unknown command "toString": expected one of controller, sandbox, tunnel\n',
+    ],
     [['controller', '--nope'], {}, 'warp-ingress: unknown flag --nope: --help lists those that there are\n'],
     [
       ['controller'],

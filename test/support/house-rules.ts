@@ -77,8 +77,8 @@ const rooms: readonly Room[] = [
   },
   // Only the sandbox's main starts the controller, and it does so as the process does.
   { path: 'src/sandbox/main.ts', sees: ['src/sandbox/', ...everythingButSandbox] },
-  { path: 'src/', sees: everythingButSandbox },
-  { path: 'test/', sees: ['src/', 'workers/'] },
+  { path: 'src/', sees: [...everythingButSandbox, 'workers/tunnel-pod.ts'] },
+  { path: 'test/', sees: ['src/', 'workers/', 'bench/'] },
   { path: 'bench/', sees: ['src/', 'workers/', 'test/support/'] },
 ];
 

@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { eventually } from '../support/eventually.ts';
+import { ScriptedEdge } from '../support/scripted-edge.ts';
+import { type ScriptedConnection, type ScriptedOrigin, scriptOrigin } from '../support/scripted-origin.ts';
+
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const tunnelId = '11111111-2222-4333-8444-555555555555';
+const token = Buffer.from(
+  JSON.stringify({ a: 'account', t: tunnelId, s: Buffer.alloc(32, 9).toString('base64') }),
+).toString('base64');
+
+describe('warp-ingress tunnel', () => {
+  let folder: string;
+  let edge: ScriptedEdge;
+  let origin: ScriptedOrigin;
+  let held: ScriptedConnection[];
+  let processes: Tunnel[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'warp-ingress-test-'));
+    edge = await ScriptedEdge.start();
+    held = [];
+    processes = [];
+    origin = await scriptOrigin((connection, head) => {
+      if (head.startsWith('GET /held ')) held.push(connection);
+      else connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
+    });
+    await writeFile(join(folder, 'token'), `${token}\n`);
+    await writeFile(join(folder, 'ca.pem'), edge.ca);
+  });
+  afterEach(async () => {
+    for (const { child } of processes) child.kill('SIGKILL');
+    await Promise.all([edge.close(), origin.stop()]);
+    await rm(folder, { recursive: true });
+  });
+
+  function start(...more: string[]): Tunnel {
+    const argv = [
+      ...['--hostname', 'app.example.com', '--url', `http://127.0.0.1:${origin.port}`],
+      ...['--token-file', join(folder, 'token'), '--cacert', join(folder, 'ca.pem')],
+      ...['--edge', edge.address, '--edge', edge.address, '--ha-connections', '2'],
+      ...['--metrics', '127.0.0.1:0', ...more],
+    ];
+    const tunnel = new Tunnel(argv);
+    processes.push(tunnel);
+    return tunnel;
+  }
+
+  it('registers, serves, and says on /ready what it has', async () => {
+    const tunnel = start();
+    await tunnel.logged('tunnel connection registered', 2);
+    expect(edge.connections.map(({ registration }) => registration?.tunnelId)).to.deep.equal([
+      tunnelId,
+      tunnelId,
+    ]);
+
+    const response = edge.connections[1]!.request({ ':path': '/' });
+    expect((await response.headers())[':status']).to.equal(200);
+    expect(await response.text()).to.equal('hello');
+
+    const ready = await tunnel.probe('/ready');
+    expect(ready.status).to.equal(200);
+    expect(JSON.parse(ready.body)).to.deep.include({ status: 200, readyConnections: 2 });
+    expect((await tunnel.probe('/healthz')).status).to.equal(200);
+    expect((await tunnel.probe('/other')).status).to.equal(404);
+  });
+
+  it('lives but is not ready while no connection is registered', async () => {
+    edge.script = { answer: () => ({ kind: 'silence' }) };
+    const tunnel = start();
+    expect((await tunnel.probe('/healthz')).status).to.equal(200);
+    const ready = await tunnel.probe('/readyz');
+    expect(ready.status).to.equal(503);
+    expect(JSON.parse(ready.body)).to.deep.include({ status: 503, readyConnections: 0 });
+  });
+
+  it('stops on SIGTERM: unregisters, finishes what runs, exits 0', async () => {
+    const tunnel = start();
+    await tunnel.logged('tunnel connection registered', 2);
+    const response = edge.connections[0]!.request({ ':path': '/held' });
+    await eventually('the request is at the origin', () => held.length === 1);
+
+    tunnel.child.kill('SIGTERM');
+    await eventually('both are unregistered', () => edge.connections.every((peer) => peer.unregistered));
+    expect((await tunnel.probe('/ready')).status).to.equal(503);
+    held[0]!.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate');
+    expect(await response.text()).to.equal('late');
+    expect(await tunnel.exitCode()).to.equal(0);
+  });
+
+  it('cuts what outlives the grace period, and exits 0', async () => {
+    const tunnel = start('--grace-period', '100ms');
+    await tunnel.logged('tunnel connection registered', 2);
+    edge.connections[0]!.request({ ':path': '/held' })
+      .headers()
+      .catch(() => {});
+    await eventually('the request is at the origin', () => held.length === 1);
+    tunnel.child.kill('SIGTERM');
+    expect(await tunnel.exitCode()).to.equal(0);
+  });
+
+  it('never writes the token or its secret', async () => {
+    const tunnel = start('--log-level', 'trace');
+    await tunnel.logged('tunnel connection registered', 2);
+    tunnel.child.kill('SIGTERM');
+    await tunnel.exitCode();
+    expect(tunnel.output).not.to.contain(token);
+    expect(tunnel.output).not.to.contain(Buffer.alloc(32, 9).toString('base64'));
+  });
+
+  const refused: [title: string, argv: string[], sentence: string, code: number][] = [
+    ['a token file that is not there', ['--token-file', '/nonexistent'], '--token-file: cannot be read', 2],
+    ['a file without a token', ['--token-file', main], 'the tunnel token is', 1],
+    ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert: cannot be read', 2],
+    ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics: cannot listen on', 2],
+  ];
+  for (const [title, argv, sentence, code] of refused) {
+    it(`refuses ${title}`, async () => {
+      const tunnel = start(...argv.map((word) => (word === 'TAKEN' ? `127.0.0.1:${origin.port}` : word)));
+      expect(await tunnel.exitCode()).to.equal(code);
+      expect(tunnel.output).to.contain(sentence);
+    });
+  }
+
+  it('refuses a certificate: there is a token for that', async () => {
+    const tunnel = new Tunnel(['--hostname', 'app.example.com', '--url', 'http://svc', '--origincert', '/c']);
+    processes.push(tunnel);
+    expect(await tunnel.exitCode()).to.equal(2);
+    expect(tunnel.output).to.contain('--origincert is not available in this version');
+  });
+});
+
+/** One process of the command, with all that it wrote. */
+class Tunnel {
+  readonly child: ChildProcess;
+  output = '';
+  readonly #exited: Promise<unknown[]>;
+
+  constructor(argv: readonly string[]) {
+    this.child = spawn(process.execPath, [main, 'tunnel', ...argv], { env: {} });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+      });
+    }
+    // Not "exit": what it wrote last must have arrived.
+    this.#exited = once(this.child, 'close');
+  }
+
+  async logged(words: string, times: number): Promise<void> {
+    await eventually(`"${words}" ${times} times`, () => this.output.split(`"${words}"`).length > times);
+  }
+
+  async probe(path: string): Promise<{ status: number; body: string }> {
+    const port = await eventually(
+      'the health port',
+      () => /"port":(\d+),"msg":"health served"/.exec(this.output)?.[1],
+    );
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
+    return { status: response.status, body: await response.text() };
+  }
+
+  async exitCode(): Promise<number | null> {
+    const [code] = await this.#exited;
+    return code as number | null;
+  }
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { FaultError, fault } from '../src/fault.ts';
+import type { ConnectorSpec } from '../src/tunnel/link.ts';
+import { parseTunnelToken } from '../src/tunnel/token.ts';
+
+export interface TunnelPodSettings {
+  /** From where the tunnel's credentials come; `token` is a secret. */
+  readonly source:
+    | { readonly from: 'token'; readonly token: string }
+    | { readonly from: 'token-file' | 'origincert'; readonly path: string };
+  readonly routes: ConnectorSpec['routes'];
+  /** `host:port`; empty means discovery. */
+  readonly edge: readonly string[];
+  /** Path of a PEM bundle that replaces all roots. */
+  readonly cacert: string | null;
+  readonly haConnections: number;
+  readonly graceMs: number;
+  /** Where `/healthz` and `/ready` are served; null is nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | null;
+}
+
+/** One tunnel with all of its connections. Reads the files that the settings name; rejects with a `FaultError`. */
+export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpec> {
+  const { source, cacert, haConnections, graceMs, routes } = settings;
+  if (source.from === 'origincert') {
+    // Finding the tunnel takes Cloudflare's API, which nothing that runs a connector knows.
+    throw new FaultError(
+      fault('config-invalid', '--origincert is not available in this version: expected --token-file'),
+    );
+  }
+  const text = source.from === 'token' ? source.token : await fileText('--token-file', source.path);
+  const token = parseTunnelToken(text);
+  if (!token.ok) throw new FaultError(token.fault);
+  const { credentials, region } = token.value;
+  return {
+    run: 'pod',
+    host: routes.host,
+    credentials,
+    connectorId: randomUUID(),
+    connections: Array.from({ length: haConnections }, (_, index) => index),
+    edge: {
+      addresses: settings.edge,
+      ca: cacert === null ? null : await fileText('--cacert', cacert),
+      region,
+    },
+    graceMs,
+    routes,
+  };
+}
+
+async function fileText(flag: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new FaultError(fault('config-invalid', `${flag}: cannot be read: ${(error as Error).message}`));
+  }
+}

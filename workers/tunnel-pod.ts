@@ -1,0 +1,55 @@
+import { type Fault, FaultError } from '../src/fault.ts';
+import type { Logger } from '../src/log.ts';
+import { systemClock } from '../src/time/clock.ts';
+import { startConnector } from '../src/tunnel/connector.ts';
+import { systemResolver } from '../src/tunnel/edge-resolver.ts';
+import type { TunnelFact } from '../src/tunnel/link.ts';
+import { startPodHealth } from './pod-health.ts';
+import { podSpec, type TunnelPodSettings } from './pod-spec.ts';
+
+/**
+ * One connector with all of its connections in a process of its own, until it is stopped: unregistered everywhere
+ * and drained for at most the grace period. Rejects with a `FaultError` when it cannot start with these settings.
+ */
+export async function runTunnelPod(settings: TunnelPodSettings, log: Logger) {
+  const spec = await podSpec(settings);
+  const connected = new Set<number>();
+  const state = { connectorId: spec.connectorId, connected };
+  const health = settings.metrics && (await startPodHealth(settings.metrics, state, log));
+  if (health?.ok === false) throw new FaultError(health.fault);
+  const ended = Promise.withResolvers<Fault | null>();
+  let stopping = false;
+
+  const hear = (fact: TunnelFact): void => {
+    switch (fact.type) {
+      case 'connection.registered': {
+        const { connIndex, location, edge } = fact;
+        if (!stopping) connected.add(connIndex);
+        return log.info({ connIndex, location, edge }, 'tunnel connection registered');
+      }
+      case 'connection.lost': {
+        const { connIndex, retryInMs, fault } = fact;
+        connected.delete(connIndex);
+        const reason = fault.message;
+        return log.warn({ connIndex, retryInMs, code: fault.code, reason }, 'tunnel connection lost');
+      }
+      case 'tunnel.ended': {
+        const outcome = fact.ending.how === 'failed' ? fact.ending.fault : null;
+        connected.clear();
+        void Promise.resolve(health?.value.close()).then(() => ended.resolve(outcome));
+      }
+    }
+  };
+  const deps = { clock: systemClock, random: Math.random, log, resolver: systemResolver };
+  const connector = startConnector(spec, deps, hear);
+  return {
+    ended: ended.promise,
+    async stop(): Promise<void> {
+      stopping = true;
+      // Unready at once, so that nobody sends more requests here while the running ones finish.
+      connected.clear();
+      connector.stop(settings.graceMs);
+      await ended.promise;
+    },
+  };
+}
