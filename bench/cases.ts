@@ -1,0 +1,67 @@
+import { uploadPath } from './origin-paths.ts';
+
+/** What is measured, the same for every contestant. */
+export type Case = LoadCase | IdleCase;
+
+interface CaseHead {
+  readonly name: string;
+  /** In words, for the table of `--list`. */
+  readonly title: string;
+  readonly haConnections: number;
+}
+
+export interface LoadCase extends CaseHead {
+  readonly kind: 'load';
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly bodyBytes: number;
+  readonly concurrency: number;
+}
+
+/** WebSockets that are open and silent: what counts is the memory that they take. */
+export interface IdleCase extends CaseHead {
+  readonly kind: 'idle';
+  readonly sockets: number;
+}
+
+const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
+  { name: 'get-128b-c1', title: '128 B GET, 1 at a time', ...get('/128b'), concurrency: 1 },
+  { name: 'get-128b-c50', title: '128 B GET, 50 at a time', ...get('/128b'), concurrency: 50 },
+  { name: 'get-64k-c50', title: '64 KiB GET, 50 at a time', ...get('/64k'), concurrency: 50 },
+  { name: 'get-1m-c8', title: '1 MiB GET, 8 at a time', ...get('/1m'), concurrency: 8 },
+  {
+    name: 'post-1m-c8',
+    title: '1 MiB POST, 8 at a time',
+    method: 'POST',
+    path: uploadPath,
+    bodyBytes: 1024 * 1024,
+    concurrency: 8,
+  },
+];
+
+export const cases: readonly Case[] = [1, 4].flatMap((haConnections): Case[] => {
+  const suffix = haConnections === 1 ? '' : `-ha${haConnections}`;
+  const words = haConnections === 1 ? '' : `, ${haConnections} HA connections`;
+  return [
+    ...shapes.map(
+      (shape): Case => ({
+        kind: 'load',
+        ...shape,
+        name: shape.name + suffix,
+        title: shape.title + words,
+        haConnections,
+      }),
+    ),
+    {
+      kind: 'idle',
+      name: `websocket-idle-1000${suffix}`,
+      title: `1,000 idle WebSockets${words}`,
+      sockets: 1000,
+      haConnections,
+    },
+  ];
+});
+
+function get(path: string) {
+  return { method: 'GET', path, bodyBytes: 0 } as const;
+}

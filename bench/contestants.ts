@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type ConnectorName = 'warp-ingress' | 'cloudflared';
+/** `direct`: the load generator meets the origin itself. */
+export type ContestantName = 'direct' | ConnectorName;
+
+/** What a connector is told; both get the same. */
+export interface ConnectorWorld {
+  /** Folder for the files of this one connector. */
+  readonly folder: string;
+  /** PEM of the edge's root. */
+  readonly ca: string;
+  readonly tunnelPort: number;
+  readonly originPort: number;
+  readonly haConnections: number;
+  readonly tunnelId: string;
+}
+
+/** The host of a tunnel's requests: the bench's edge finds the tunnel by the first label. */
+export function hostOf(tunnelId: string): string {
+  return `${tunnelId}.example.com`;
+}
+
+/** Writes the files that a connector needs and gives its command line. */
+export function ours(world: ConnectorWorld, profileFolder: string | null): readonly string[] {
+  const { tokenFile, caFile } = writeFiles(world);
+  const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
+  const profile = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
+  return [
+    process.execPath,
+    ...profile,
+    main,
+    'tunnel',
+    ...['--hostname', hostOf(world.tunnelId)],
+    ...['--url', `http://127.0.0.1:${world.originPort}`],
+    ...['--token-file', tokenFile],
+    ...['--cacert', caFile],
+    ...['--ha-connections', String(world.haConnections)],
+    ...edges(world),
+    ...['--log-level', 'warn'],
+  ];
+}
+
+/** As in protocol page section 4.2: nothing is looked up, nothing is updated. */
+export function cloudflared(program: string, world: ConnectorWorld): readonly string[] {
+  const { tokenFile, caFile } = writeFiles(world);
+  return [
+    ...['env', `HOME=${world.folder}`, program, 'tunnel', '--no-autoupdate', '--no-prechecks'],
+    ...edges(world),
+    ...['--cacert', caFile, '--protocol', 'http2', '--metrics', '127.0.0.1:0', '--loglevel', 'error'],
+    ...['--ha-connections', String(world.haConnections)],
+    ...['run', '--token-file', tokenFile, '--url', `http://127.0.0.1:${world.originPort}`],
+  ];
+}
+
+/** One address per connection and two at least: with a single one cloudflared dials in a tight loop. */
+function edges({ tunnelPort, haConnections }: ConnectorWorld): string[] {
+  return Array.from({ length: Math.max(2, haConnections) }, () => [
+    '--edge',
+    `127.0.0.1:${tunnelPort}`,
+  ]).flat();
+}
+
+function writeFiles({ folder, ca, tunnelId }: ConnectorWorld): { tokenFile: string; caFile: string } {
+  mkdirSync(folder, { recursive: true });
+  const tokenFile = join(folder, 'token');
+  const caFile = join(folder, 'ca.pem');
+  const secret = randomBytes(32).toString('base64');
+  const token = JSON.stringify({ a: '0123456789abcdef0123456789abcdef', t: tunnelId, s: secret });
+  writeFileSync(tokenFile, Buffer.from(token).toString('base64'), { mode: 0o600 });
+  writeFileSync(caFile, ca);
+  return { tokenFile, caFile };
+}

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { createAuthority } from '../src/sandbox/certificates.ts';
+import { openControlStream } from './edge/control-stream.ts';
+import { FrontConnection } from './edge/front.ts';
+import { TunnelConnection } from './edge/tunnel-connection.ts';
+import { serveOrders } from './orders.ts';
+
+/** The bench's edge, a process of its own: connectors register with it, the load generator meets its front. */
+
+export type EdgeOrder =
+  | { readonly type: 'addresses' }
+  /** Answered once the tunnel has so many registered connections. */
+  | { readonly type: 'connections'; readonly tunnelId: string; readonly count: number };
+
+export interface EdgeAddresses {
+  readonly tunnelPort: number;
+  readonly frontPort: number;
+  /** PEM of the root that vouches for the edge. */
+  readonly ca: string;
+}
+
+interface Tunnel {
+  readonly connections: TunnelConnection[];
+  next: number;
+}
+
+const tunnels = new Map<string, Tunnel>();
+let registrationsChanged = (): void => {};
+
+const authority = createAuthority('bench edge');
+const certificate = authority.issue({ dnsNames: ['h2.cftunnel.com'] });
+// Both connectors offer AES-128 first; Node.js would choose AES-256 by itself.
+const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
+const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
+  const connection = new TunnelConnection(socket, () => unregister(connection));
+  openControlStream(connection, {
+    registered: (tunnelId) => {
+      const tunnel = tunnels.get(tunnelId) ?? { connections: [], next: 0 };
+      tunnels.set(tunnelId, tunnel);
+      tunnel.connections.push(connection);
+      registrationsChanged();
+    },
+    unregistered: () => {
+      unregister(connection);
+      // The answer first; after it the connector waits for us (protocol page, section 12.5).
+      setImmediate(() => connection.close());
+    },
+  });
+});
+const frontServer = createServer((socket) => new FrontConnection(socket, route));
+
+function unregister(connection: TunnelConnection): void {
+  for (const { connections } of tunnels.values()) {
+    const index = connections.indexOf(connection);
+    if (index >= 0) connections.splice(index, 1);
+  }
+}
+
+function route(tunnelId: string): TunnelConnection | null {
+  const tunnel = tunnels.get(tunnelId);
+  if (tunnel === undefined || tunnel.connections.length === 0) return null;
+  tunnel.next = (tunnel.next + 1) % tunnel.connections.length;
+  return tunnel.connections[tunnel.next] ?? null;
+}
+
+async function addresses(): Promise<EdgeAddresses> {
+  const [tunnelPort, frontPort] = await Promise.all([listen(tunnelServer), listen(frontServer)]);
+  return { tunnelPort, frontPort, ca: authority.cert };
+}
+
+async function connections(tunnelId: string, count: number): Promise<null> {
+  while ((tunnels.get(tunnelId)?.connections.length ?? 0) < count) {
+    await new Promise<void>((resolve) => {
+      registrationsChanged = resolve;
+    });
+  }
+  return null;
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+serveOrders<EdgeOrder, EdgeAddresses | null>((order) =>
+  order.type === 'addresses' ? addresses() : connections(order.tunnelId, order.count),
+);

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { type Case, cases } from './cases.ts';
+
+export interface BenchOptions {
+  readonly cases: readonly Case[];
+  readonly rounds: number;
+  readonly windowMs: number;
+  readonly warmMs: number;
+  readonly cloudflared: string | null;
+  readonly nginx: string | null;
+  readonly json: string | null;
+  readonly profile: string | null;
+}
+
+export const usage = `Usage: npm run bench -- [FLAGS]
+
+Load generator → edge → connector → origin on loopback, each a process of its own; the connector alone on one CPU.
+
+  --cloudflared PATH  measure this cloudflared too, in turns, and give ratios to it
+  --case NAME         only this case (repeatable): ${cases.map(({ name }) => name).join(', ')}
+  --quick             short windows: a first look, not for publication
+  --rounds N          rounds per case, of which the median counts (default 5)
+  --window MS         length of one measured window (default 2000)
+  --nginx PATH        nginx as the origin (WebSockets stay with the bench's own)
+  --json FILE         write the results as an array of rows
+  --profile FOLDER    write a CPU profile of our connector per case
+`;
+
+/** The options, or one line that says what is wrong with them. */
+export function readOptions(argv: readonly string[]): BenchOptions | string {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        cloudflared: { type: 'string' },
+        case: { type: 'string', multiple: true },
+        quick: { type: 'boolean' },
+        rounds: { type: 'string' },
+        window: { type: 'string' },
+        nginx: { type: 'string' },
+        json: { type: 'string' },
+        profile: { type: 'string' },
+      },
+    });
+    const unknown = values.case?.find((wanted) => !cases.some(({ name }) => name === wanted));
+    if (unknown !== undefined) return `--case: unknown ${JSON.stringify(unknown)}: see --help`;
+    const windowMs = wholeNumber('--window', values.window ?? (values.quick ? '300' : '2000'), 600_000);
+    return {
+      cases: cases.filter(({ name }) => values.case?.includes(name) ?? true),
+      rounds: wholeNumber('--rounds', values.rounds ?? '5', 1000),
+      windowMs,
+      warmMs: Math.min(500, windowMs),
+      cloudflared: values.cloudflared ?? null,
+      nginx: values.nginx ?? null,
+      json: values.json ?? null,
+      profile: values.profile ?? null,
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function wholeNumber(flag: string, text: string, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > max) throw new Error(`${flag}: got ${JSON.stringify(text)}, expected 1 to ${max}`);
+  return value;
+}

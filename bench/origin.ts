@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { serveOrders } from './orders.ts';
+import { originBodies, uploadPath } from './origin-paths.ts';
+
+/**
+ * The origin, a process of its own: HTTP/1.1 with keep-alive and answers made beforehand, so that it costs next to
+ * nothing beside the connectors. Takes request bodies by Content-Length, and upgrades to a WebSocket that is silent.
+ */
+
+const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+const notFound = response('404 Not Found', Buffer.alloc(0));
+const uploaded = response('200 OK', Buffer.from('taken'));
+const answers = new Map<string, Buffer>(
+  originBodies.map(({ path, bytes }) => [path, response('200 OK', Buffer.alloc(bytes, 'x'))]),
+);
+
+const server = createServer((socket) => serve(socket));
+
+function serve(socket: Socket): void {
+  let bodyLeft = 0;
+  let partialHead: Buffer | null = null;
+  let answer = notFound;
+  socket.setNoDelay(true);
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    let at = 0;
+    while (at < chunk.length) {
+      if (bodyLeft > 0) {
+        const taken = Math.min(bodyLeft, chunk.length - at);
+        bodyLeft -= taken;
+        at += taken;
+        if (bodyLeft === 0) socket.write(answer);
+        continue;
+      }
+      const data =
+        partialHead === null ? chunk.subarray(at) : Buffer.concat([partialHead, chunk.subarray(at)]);
+      const end = data.indexOf('\r\n\r\n');
+      if (end < 0) {
+        partialHead = data;
+        return;
+      }
+      at = chunk.length - (data.length - end - 4);
+      partialHead = null;
+      const head = data.toString('latin1', 0, end);
+      const key = /^sec-websocket-key: *(\S+)/im.exec(head)?.[1];
+      if (key !== undefined) {
+        bodyLeft = Number.POSITIVE_INFINITY;
+        socket.write(switchingProtocols(key));
+        continue;
+      }
+      const path = head.slice(head.indexOf(' ') + 1, head.indexOf(' ', head.indexOf(' ') + 1));
+      answer = path === uploadPath ? uploaded : (answers.get(path) ?? notFound);
+      bodyLeft = path === uploadPath ? Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0) : 0;
+      if (bodyLeft === 0) socket.write(answer);
+    }
+  });
+}
+
+function response(status: string, body: Buffer): Buffer {
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Server: bench',
+    'Date: Thu, 01 Jan 2026 00:00:00 GMT',
+    'Content-Type: application/octet-stream',
+    `Content-Length: ${body.length}`,
+    'ETag: "6956ed80-80"',
+    'Accept-Ranges: bytes',
+    '',
+    '',
+  ];
+  return Buffer.concat([Buffer.from(head.join('\r\n')), body]);
+}
+
+function switchingProtocols(key: string): string {
+  const accept = createHash('sha1').update(`${key}${websocketGuid}`).digest('base64');
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
+}
+
+serveOrders<'listen', number>(async () => {
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+});

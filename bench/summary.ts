@@ -1,0 +1,58 @@
+import type { ContestantName } from './contestants.ts';
+import type { Measured } from './generator/load.ts';
+
+/** One row of `--json`: medians over the rounds. Null where there is nothing to say. */
+export interface Row {
+  readonly case: string;
+  readonly connector: ContestantName;
+  readonly requests_per_second: number;
+  readonly p50_us: number;
+  readonly p99_us: number;
+  /** Of the connector's process; of an idle case per connection that was opened. */
+  readonly cpu_us_per_request: number | null;
+  readonly rss_mib: number | null;
+  /** Of `cpu_us_per_request`; of an idle case of `rss_mib`. */
+  readonly ratio_to_cloudflared: number | null;
+}
+
+/** What one contestant did in one case, a value per round. */
+export interface Rounds {
+  readonly contestant: ContestantName;
+  readonly rounds: readonly Measured[];
+}
+
+export function summarise(name: string, kind: 'load' | 'idle', all: readonly Rounds[]): readonly Row[] {
+  const rows = all.map(({ contestant, rounds }) => ({
+    case: name,
+    connector: contestant,
+    requests_per_second: rounded(median(rounds.map((round) => round.requestsPerSecond)) ?? 0, 1),
+    p50_us: rounded(median(rounds.map((round) => round.p50Us)) ?? 0, 1),
+    p99_us: rounded(median(rounds.map((round) => round.p99Us)) ?? 0, 1),
+    cpu_us_per_request: rounded(median(rounds.map((round) => round.cpuUsPerRequest)), 1),
+    rss_mib: rounded(median(rounds.map((round) => round.rssBytes)), 1 << 20),
+  }));
+  const compared = (row: (typeof rows)[number] | undefined): number | null =>
+    (kind === 'load' ? row?.cpu_us_per_request : row?.rss_mib) ?? null;
+  const reference = compared(rows.find(({ connector }) => connector === 'cloudflared'));
+  return rows.map((row) => ({ ...row, ratio_to_cloudflared: ratio(compared(row), reference) }));
+}
+
+/** Null if any value is missing: a median of what is left would compare different rounds. */
+export function median(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null).toSorted((a, b) => a - b);
+  if (known.length === 0 || known.length < values.length) return null;
+  const middle = known.length >> 1;
+  return known.length % 2 === 1 ? known[middle]! : (known[middle - 1]! + known[middle]!) / 2;
+}
+
+export function ratio(value: number | null, reference: number | null): number | null {
+  return value === null || reference === null || reference === 0
+    ? null
+    : Math.round((value / reference) * 1000) / 1000;
+}
+
+function rounded(value: number, unit: number): number;
+function rounded(value: number | null, unit: number): number | null;
+function rounded(value: number | null, unit: number): number | null {
+  return value === null ? null : Math.round((value / unit) * 10) / 10;
+}

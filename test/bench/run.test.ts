@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { eventually } from '../support/eventually.ts';
+
+const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
+
+/** Says that the bench works; how fast anything is, no test says. */
+describe('npm run bench', function () {
+  this.timeout(60_000);
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'warp-ingress-test-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** The bench's own files go into `folder` too. */
+  function start(...argv: string[]) {
+    const child = spawn(process.execPath, [main, ...argv], { env: { ...process.env, TMPDIR: folder } });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    return { child, output: () => output };
+  }
+
+  it('carries every kind of load to the end, writes the rows, leaves nothing', async () => {
+    const names = ['get-128b-c50', 'get-1m-c8', 'post-1m-c8', 'websocket-idle-1000', 'get-64k-c50-ha4'];
+    const json = join(folder, 'rows.json');
+    const { child, output } = start(
+      ...['--rounds', '1', '--window', '100', '--json', json],
+      ...names.flatMap((name) => ['--case', name]),
+    );
+    const [code] = await once(child, 'close');
+    expect(code, output()).to.equal(0);
+    const rows = JSON.parse(await readFile(json, 'utf8')) as Record<string, unknown>[];
+    expect(rows.map((row) => [row.case, row.connector])).to.have.deep.members(
+      names.flatMap((name) => [
+        [name, 'direct'],
+        [name, 'warp-ingress'],
+      ]),
+    );
+    for (const row of rows) {
+      expect(row.requests_per_second, JSON.stringify(row)).to.be.above(0);
+      expect(Object.keys(row)).to.deep.equal([
+        'case',
+        'connector',
+        'requests_per_second',
+        'p50_us',
+        'p99_us',
+        'cpu_us_per_request',
+        'rss_mib',
+        'ratio_to_cloudflared',
+      ]);
+    }
+    expect(await readdir(folder)).to.deep.equal(['rows.json']);
+  });
+
+  it('ends all it started when it is interrupted', async () => {
+    const { child, output } = start('--case', 'get-128b-c1', '--window', '60000');
+    const isUp = () =>
+      readdirSync(folder, { recursive: true }).some((path) => String(path).endsWith('token'));
+    await eventually('the connector is started', isUp);
+    child.kill('SIGINT');
+    const [code] = await once(child, 'close');
+    // "close" comes only when the last process that writes to the same output is gone.
+    expect(code).to.equal(1);
+    expect(output()).to.contain('ended by SIGINT');
+    expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it('refuses a case that it does not know, with one line', async () => {
+    const { child, output } = start('--case', 'nonsense');
+    const [code] = await once(child, 'close');
+    expect(code).to.equal(2);
+    expect(output()).to.equal('bench: --case: unknown "nonsense": see --help\n');
+  });
+});
