@@ -29,7 +29,6 @@ const commands: Readonly<Record<string, Command>> = {
     describeOptions: describeControllerOptions,
     prepare: (argv, env, isTerminal) =>
       prepared(readControllerConfig(argv, env, isTerminal), async (config, log) => {
-        // @ts-expect-error lands with the composition
         const { runController } = await import('./controller.ts');
         return runController(config, log);
       }),

@@ -34,7 +34,7 @@ export class World {
   }
 
   ownerOf(host: string): IngressKey | null {
-    return ownerOf(this.#claims.get(host)?.values() ?? []);
+    return ownerOf(this.#claims.get(host)?.values() ?? [], this.#ledger.get(host)?.ingress ?? null);
   }
 
   interestedIn(service: string): ReadonlySet<IngressKey> {

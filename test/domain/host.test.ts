@@ -58,13 +58,16 @@ describe('claims', () => {
   });
 
   it('go to the oldest Ingress, whoever comes first', () => {
-    expect(ownerOf([spec('young', 2, 'a'), spec('old', 1, 'b')])).to.equal('old');
+    expect(ownerOf([spec('young', 2, 'a'), spec('old', 1, 'b')], 'young')).to.equal('old');
   });
   it('of the same age go to the lower uid, so that all replicas agree', () => {
-    expect(ownerOf([spec('b', 1, 'b'), spec('a', 1, 'a')])).to.equal('a');
+    expect(ownerOf([spec('b', 1, 'b'), spec('a', 1, 'a')], null)).to.equal('a');
+  });
+  it('of the same age stay with whoever has the host', () => {
+    expect(ownerOf([spec('a', 1, 'a'), spec('b', 1, 'b')], 'b')).to.equal('b');
   });
   it('of nobody go to nobody', () => {
-    expect(ownerOf([])).to.equal(null);
+    expect(ownerOf([], null)).to.equal(null);
   });
 });
 

@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readControllerConfig } from '../../src/config.ts';
+import { type Controller, runController } from '../../src/controller.ts';
+import { createLog } from '../../src/log.ts';
+import { createAuthority } from '../../src/sandbox/certificates.ts';
+import { type CloudflareApi, startCloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
+import { type Edge, startEdge } from '../../src/sandbox/edge/edge.ts';
+import type { Faults } from '../../src/sandbox/kube-api/fault-switches.ts';
+import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/kube-api.ts';
+import { type ServiceProxy, startServiceProxy } from '../../src/sandbox/service-proxy.ts';
+import { type KubeUser, kubeUser } from './kube-user.ts';
+import { WorkerThreads } from './worker-threads.ts';
+
+const namespace = 'town';
+/** Longer than any backoff that a test walks into. */
+const patienceMs = 25_000;
+
+interface SeenEvent {
+  readonly reason: string;
+  readonly message: string;
+  readonly involvedObject: { readonly name: string };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * A whole town on loopback: Kubernetes API, Cloudflare API, edge, cluster IPs, origins, and a controller that is
+ * configured by its flags as any other. A test does what users do and looks at what they see.
+ */
+export class Town {
+  readonly user: KubeUser;
+  readonly threads = new WorkerThreads();
+  readonly kube: KubeApi;
+  readonly cloudflare: CloudflareApi;
+  readonly edge: Edge;
+  readonly #proxy: ServiceProxy;
+  readonly #directory: string;
+  readonly #origins = new Map<string, Server>();
+  #controller: Controller | null = null;
+  readonly log: string[] = [];
+
+  constructor(parts: {
+    kube: KubeApi;
+    cloudflare: CloudflareApi;
+    edge: Edge;
+    proxy: ServiceProxy;
+    directory: string;
+  }) {
+    this.kube = parts.kube;
+    this.cloudflare = parts.cloudflare;
+    this.edge = parts.edge;
+    this.#proxy = parts.proxy;
+    this.#directory = parts.directory;
+    this.user = kubeUser(parts.kube, namespace);
+  }
+
+  get kubeFaults(): Faults {
+    return this.kube.faults;
+  }
+
+  async startController(...flags: readonly string[]): Promise<void> {
+    const { tunnelAddress } = this.edge;
+    const config = readControllerConfig(
+      [
+        `--kubeconfig=${join(this.#directory, 'kubeconfig')}`,
+        `--origincert=${join(this.#directory, 'cert.pem')}`,
+        `--cacert=${join(this.#directory, 'edge-ca.pem')}`,
+        `--api-url=${this.cloudflare.url}`,
+        `--edge=${tunnelAddress}`,
+        `--edge=${tunnelAddress}`,
+        '--ha-connections=2',
+        '--metrics=127.0.0.1:0',
+        '--grace-period=5s',
+        ...flags,
+      ],
+      {},
+      false,
+    );
+    if (!config.ok) throw new Error(config.fault.message);
+    const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
+    this.#controller = await runController(config.value, log);
+  }
+
+  async stopController(): Promise<void> {
+    await this.#controller?.stop();
+    this.#controller = null;
+  }
+
+  /** Port of an origin on every loopback address that answers each request with its name. */
+  async origin(name: string): Promise<number> {
+    let server = this.#origins.get(name);
+    if (server === undefined) {
+      server = createServer((_request, response) => response.end(name));
+      this.#origins.set(name, server);
+      await new Promise<void>((resolve) => server!.listen(0, '0.0.0.0', resolve));
+    }
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** One request through the edge's front door. */
+  get(host: string, path = '/'): Promise<Answer> {
+    return ask(this.edge.frontUrl, path, { host });
+  }
+
+  /** One request to the controller's own listener. */
+  ops(path: string): Promise<Answer> {
+    return ask(this.#controller!.metricsUrl, path, {});
+  }
+
+  /** Waits until the host answers so. */
+  async answers(host: string, path: string, body: string): Promise<void> {
+    let last = '';
+    await this.until(`${host}${path} answers ${body}`, async () => {
+      const answer = await this.get(host, path);
+      last = `${answer.status} ${answer.body}`;
+      return answer.status === 200 && answer.body === body;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}; the last answer was ${last}; log:\n${this.log.slice(-25).join('')}`);
+    });
+  }
+
+  async until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
+    const untilMs = performance.now() + patienceMs;
+    while (!(await look())) {
+      if (performance.now() > untilMs) throw new Error(`did not happen within ${patienceMs} ms: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** The names that lead to a tunnel. */
+  hosts(): readonly string[] {
+    return this.#records()
+      .filter((record) => record.type === 'CNAME')
+      .map((record) => record.name)
+      .sort();
+  }
+
+  tunnelIds(): readonly string[] {
+    return this.cloudflare.tunnels.live(this.cloudflare.accountId).map((tunnel) => tunnel.id);
+  }
+
+  /** Registered connections of a host's tunnel. */
+  connections(host: string): number {
+    const id = this.cloudflare.zones.tunnelForHost(host);
+    return this.edge.connections().filter(({ tunnelId, state }) => tunnelId === id && state === 'serving')
+      .length;
+  }
+
+  connectionIds(): readonly string[] {
+    return this.edge
+      .connections()
+      .filter(({ state }) => state === 'serving')
+      .map(({ id }) => id);
+  }
+
+  /** Reasons of the Events on an Ingress. */
+  async reasons(ingress: string): Promise<readonly string[]> {
+    return (await this.#events(ingress)).map(({ reason }) => reason);
+  }
+
+  async messages(ingress: string, reason: string): Promise<readonly string[]> {
+    const events = await this.#events(ingress);
+    return events.filter((event) => event.reason === reason).map(({ message }) => message);
+  }
+
+  async status(ingress: string): Promise<readonly string[]> {
+    const object = (await this.user.get('Ingress', ingress)) as {
+      status?: { loadBalancer?: { ingress?: { hostname: string }[] } };
+    } | null;
+    return object?.status?.loadBalancer?.ingress?.map(({ hostname }) => hostname) ?? [];
+  }
+
+  /** A new API token in the mounted file; the old one is worth nothing any more. */
+  async rotateCredentials(): Promise<void> {
+    const token = randomBytes(20).toString('hex');
+    this.cloudflare.setToken(token, { tunnels: true, dns: true, zones: true });
+    this.cloudflare.setToken(this.cloudflare.token, null);
+    const [zone] = this.cloudflare.zones.zones;
+    const content = { zoneID: zone?.id, accountID: this.cloudflare.accountId, apiToken: token };
+    const base64 = Buffer.from(JSON.stringify(content)).toString('base64');
+    const name = 'ARGO TUNNEL TOKEN';
+    await this.writeCert(`-----BEGIN ${name}-----\n${base64}\n-----END ${name}-----\n`);
+  }
+
+  /** Null removes the file. */
+  async writeCert(text: string | null): Promise<void> {
+    const path = join(this.#directory, 'cert.pem');
+    if (text === null) await rm(path);
+    else await writeFile(path, text);
+  }
+
+  /** Waits until no tunnel, record, Secret or connection is left. */
+  async nothingLeft(): Promise<void> {
+    await this.until('nothing is left at Cloudflare and in the ledger', async () => {
+      const secrets = await this.user.list('Secret');
+      return (
+        this.tunnelIds().length + this.#records().length + secrets.length + this.connectionIds().length === 0
+      );
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.stopController();
+    this.threads.close();
+    for (const server of this.#origins.values()) {
+      server.closeAllConnections();
+      server.close();
+    }
+    await this.edge.stop();
+    await this.cloudflare.stop();
+    await this.#proxy.stop();
+    await this.kube.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #events(ingress: string): Promise<readonly SeenEvent[]> {
+    const events = (await this.user.list('Event')) as unknown as readonly SeenEvent[];
+    return events.filter(({ involvedObject }) => involvedObject.name === ingress);
+  }
+
+  #records() {
+    return this.cloudflare.zones.zones.flatMap((zone) => [...zone.records.values()]);
+  }
+}
+
+export async function startTown(): Promise<Town> {
+  const directory = await mkdtemp(join(tmpdir(), 'warp-town-'));
+  const kube = await startKubeApi({ namespaces: [namespace] });
+  const cloudflare = await startCloudflareApi({ port: 0, zones: ['example.com'] });
+  const edge = await startEdge({
+    authority: createAuthority('edge'),
+    checkTunnel: (account, id) => cloudflare.tunnels.get(account, id) ?? null,
+    tunnelOf: (host) => cloudflare.zones.tunnelForHost(host),
+  });
+  const proxy = startServiceProxy({ store: kube.store });
+  await writeFile(join(directory, 'kubeconfig'), kube.kubeconfig(namespace));
+  await writeFile(join(directory, 'cert.pem'), cloudflare.certPem());
+  await writeFile(join(directory, 'edge-ca.pem'), edge.caPem);
+  return new Town({ kube, cloudflare, edge, proxy, directory });
+}
+
+function ask(url: string, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url);
+    const sent = request({ hostname, port, path, headers, agent: false }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}

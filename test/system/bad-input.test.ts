@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import { ingress, pathOf, service, slice } from '../support/manifests.ts';
+import { startTown, type Town } from '../support/town.ts';
+
+describe('bad input', function () {
+  this.timeout(60_000);
+  let town: Town;
+
+  beforeEach(async () => {
+    town = await startTown();
+    await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
+  });
+  afterEach(() => town.stop());
+
+  const message = async (name: string, reason: string): Promise<string> => {
+    let found = '';
+    await town.until(`${name} is told ${reason}`, async () => {
+      found = (await town.messages(name, reason)).join('\n');
+      return found !== '';
+    });
+    return found;
+  };
+
+  it('one malformed Ingress among a hundred good ones disturbs none of them', async () => {
+    await town.startController('--ha-connections=1');
+    const good = Array.from({ length: 100 }, (_, index) => `h${index}.example.com`);
+    await Promise.all(good.map((host, index) => town.user.apply(ingress(`good-${index}`, host))));
+    await town.user.apply(
+      ingress('bad', 'bad.example.com', { annotations: { 'cloudflare-warp/ha-connections': 'many' } }),
+    );
+    expect(await message('bad', 'InvalidIngress'))
+      .to.include('ha-connections')
+      .and.include('many');
+    await Promise.all(good.map((host) => town.answers(host, '/', 'web')));
+    expect(town.hosts()).to.not.include('bad.example.com');
+  });
+
+  it('a Service and a port that do not exist are named', async () => {
+    await town.startController();
+    await town.user.apply(
+      ingress('no-service', 'a.example.com', { paths: [{ service: 'nowhere' }] }),
+      ingress('no-port', 'b.example.com', { paths: [{ port: 81 }] }),
+    );
+    expect(await message('no-service', 'WaitingForService')).to.include('"nowhere"');
+    expect(await message('no-port', 'InvalidIngress')).to.include('has no port 81; it has 80 ("http")');
+  });
+
+  it('a host of no zone is named, with the zones there are', async () => {
+    await town.startController();
+    await town.user.apply(ingress('web', 'app.example.org'));
+    expect(await message('web', 'ZoneUnknown'))
+      .to.include('app.example.org')
+      .and.include('example.com');
+  });
+
+  it('a record that is not ours stays, and is named', async () => {
+    await town.startController();
+    const [zone] = town.cloudflare.zones.zones;
+    const record = {
+      type: 'A',
+      name: 'app.example.com',
+      content: '192.0.2.1',
+      proxied: true,
+      ttl: 1,
+      comment: null,
+    };
+    const foreign = town.cloudflare.zones.put(zone!, record as never);
+    await town.user.apply(ingress('web', 'app.example.com'));
+    expect(await message('web', 'DnsConflict')).to.include('app.example.com');
+    expect(zone!.records.get(foreign.id)?.content).to.equal('192.0.2.1');
+  });
+
+  it('an edit that cannot be understood leaves the last good state', async () => {
+    await town.startController();
+    await town.user.apply(ingress('web', 'app.example.com'));
+    await town.answers('app.example.com', '/', 'web');
+    const annotations = { 'cloudflare-warp/no-backend': 'maybe' };
+    await town.user.apply(ingress('web', 'new.example.com', { annotations }));
+    expect(await message('web', 'InvalidIngress'))
+      .to.include('no-backend')
+      .and.include('maybe');
+    await town.answers('app.example.com', '/', 'web');
+    expect(town.hosts()).to.deep.equal(['app.example.com']);
+  });
+
+  const name = 'ARGO TUNNEL TOKEN';
+  const pem = (content: object | string, label = name): string => {
+    const text = typeof content === 'string' ? content : JSON.stringify(content);
+    return `-----BEGIN ${label}-----\n${Buffer.from(text).toString('base64')}\n-----END ${label}-----\n`;
+  };
+  const certs: readonly [what: string, text: string | null][] = [
+    ['missing', null],
+    ['empty', ''],
+    ['truncated', `-----BEGIN ${name}-----\neyJ6b25lSUQiOiJ`],
+    ['of the era of service keys', pem({ zoneID: 'z', accountID: 'a', serviceKey: 'v1.0-secret' })],
+    ['with an unknown block', pem('x', 'RSA PRIVATE KEY')],
+  ];
+  for (const [what, text] of certs) {
+    it(`a cert.pem that is ${what} is told on the Ingress, and a good one is picked up`, async () => {
+      const good = town.cloudflare.certPem();
+      await town.writeCert(text);
+      await town.startController();
+      await town.user.apply(ingress('web', 'app.example.com'));
+      expect(await message('web', 'CredentialsInvalid')).to.not.include('v1.0-secret');
+      await town.writeCert(good);
+      await town.answers('app.example.com', '/', 'web');
+    });
+  }
+
+  it('a cert.pem without permission is told on the Ingress', async () => {
+    town.cloudflare.setToken(town.cloudflare.token, { tunnels: false, dns: true, zones: true });
+    await town.startController();
+    await town.user.apply(ingress('web', 'app.example.com'));
+    const told = await message('web', 'CredentialsInvalid');
+    expect(told).to.not.include(town.cloudflare.token);
+    expect(town.log.join('')).to.not.include(town.cloudflare.token);
+  });
+
+  it('an Ingress with one bad rule serves the others', async () => {
+    await town.startController();
+    const rules = [
+      { host: 'no-http.example.com' },
+      { host: 'app.example.com', http: { paths: [pathOf({})] } },
+    ];
+    await town.user.apply({ ...ingress('web', ''), spec: { rules } });
+    await town.answers('app.example.com', '/', 'web');
+    expect(await message('web', 'InvalidIngress')).to.include('no-http.example.com');
+  });
+});

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { ingress, service, slice } from '../support/manifests.ts';
+import { startTown, type Town } from '../support/town.ts';
+
+const hosts = ['a.example.com', 'b.example.com', 'c.example.com', 'd.example.com'];
+
+describe('one tunnel and its neighbours', function () {
+  this.timeout(90_000);
+  let town: Town;
+  /** Requests of the load so far. */
+  let asked = 0;
+
+  beforeEach(async () => {
+    town = await startTown();
+    await town.startController();
+    await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
+    // One after the other, so that the first thread is the first host's.
+    for (const host of hosts) {
+      await town.user.apply(ingress(host.split('.')[0]!, host));
+      await town.answers(host, '/', 'web');
+    }
+  });
+  afterEach(() => town.stop());
+
+  /** Asks all hosts without pause while `during` runs; answers how many requests failed by host. */
+  async function underLoad(during: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
+    const failures = new Map(hosts.map((host) => [host, 0]));
+    asked = 0;
+    let over = false;
+    const clients = hosts.map(async (host) => {
+      while (!over) {
+        const answer = await town.get(host).catch(() => null);
+        asked++;
+        if (answer?.status !== 200) failures.set(host, failures.get(host)! + 1);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    });
+    await during();
+    over = true;
+    await Promise.all(clients);
+    return failures;
+  }
+
+  const deaths: readonly [what: string, expression: string, code: string][] = [
+    ['exits', 'process.exit(3)', 'thread-exited'],
+    ['throws', 'setTimeout(() => { throw new Error("boom") })', 'thread-threw'],
+    ['spins for ever', 'for (;;);', 'thread-unresponsive'],
+    [
+      'runs out of memory',
+      'const all = []; for (;;) all.push(new Array(1e5).fill(all.length))',
+      'thread-out-of-memory',
+    ],
+  ];
+  for (const [what, expression, code] of deaths) {
+    it(`a thread that ${what} fails no request of another host and is replaced`, async () => {
+      const [thread] = await town.threads.list();
+      const failures = await underLoad(async () => {
+        await town.threads.evaluate(thread!, expression);
+        await town.until('the tunnel is restarted', () =>
+          town.log.some((line) => line.includes('tunnel restarting')),
+        );
+        await town.answers(hosts[0]!, '/', 'web');
+        await town.until('there was some load', () => asked > 200);
+      });
+      expect(town.log.find((line) => line.includes('tunnel restarting'))).to.include(code);
+      for (const host of hosts.slice(1)) expect(failures.get(host), host).to.equal(0);
+    });
+  }
+
+  it('outlives a cut edge, an API that is away and a restart, and leaves nothing when all is deleted', async () => {
+    town.cloudflare.faults.outage = true;
+    town.edge.faults.cut();
+    for (const host of hosts) await town.answers(host, '/', 'web');
+    await town.stopController();
+    await town.startController();
+    for (const host of hosts) await town.answers(host, '/', 'web');
+    town.cloudflare.faults.clear();
+
+    town.kubeFaults.outage(true);
+    for (const host of hosts) expect((await town.get(host)).status).to.equal(200);
+    town.kubeFaults.outage(false);
+
+    for (const host of hosts) await town.user.remove('Ingress', host.split('.')[0]!);
+    await town.nothingLeft();
+    await town.until('no thread is left', async () => (await town.threads.list()).length === 0);
+  });
+
+  it('status and readiness say what is', async () => {
+    const ids = town.tunnelIds().map((id) => [`${id}.cfargotunnel.com`]);
+    const status = await Promise.all(hosts.map((host) => town.status(host.split('.')[0]!)));
+    expect(status).to.have.deep.members(ids);
+    expect((await town.ops('/readyz')).status).to.equal(200);
+    town.edge.faults.newConnections = 'reset';
+    town.edge.faults.cut();
+    await town.until('not ready', async () => (await town.ops('/readyz')).status === 503);
+    expect((await town.ops('/healthz')).status).to.equal(200);
+    await town.until('no status', async () => (await town.status('a')).length === 0);
+    town.edge.faults.clear();
+    await town.until('ready', async () => (await town.ops('/readyz')).status === 200);
+    const metrics = (await town.ops('/metrics')).body;
+    for (const sample of [
+      'warp_ingress_tunnels{state="up"} 4',
+      'warp_ingress_requests_total{host="a.example.com",code_class="2xx"}',
+      'warp_ingress_leader 1',
+    ]) {
+      expect(metrics).to.include(sample);
+    }
+  });
+});
