@@ -141,7 +141,7 @@ export class ControlStream implements StreamHandler {
       case 'return':
         return this.#returned(message.value);
       case 'abort':
-        return this.#gone(`the edge aborted the RPC: ${message.value.exception.reason}`);
+        return this.#gone(`the edge aborted the RPC: ${shown(message.value.exception.reason)}`);
       case 'unimplemented':
         if (message.value.questionId === null) return;
         return this.#settle(message.value.questionId, {
@@ -251,12 +251,16 @@ export class ControlStream implements StreamHandler {
 
 const bootstrapQuestion = 0;
 
+function shown(text: string): string {
+  return text.slice(0, maxCauseLength);
+}
+
 function answerFault(answer: Answer): Fault {
   switch (answer.kind) {
     case 'timeout':
       return fault('edge-timeout', `the edge did not answer a call within ${rpcTimeoutMs} ms`);
     case 'exception':
-      return fault('edge-refused', `the edge answered with an exception: ${answer.exception.reason}`);
+      return fault('edge-refused', `the edge answered with an exception: ${shown(answer.exception.reason)}`);
     case 'canceled':
       return fault('edge-protocol', 'the edge canceled a call that nobody had canceled');
     case 'results':
@@ -268,7 +272,7 @@ function answerFault(answer: Answer): Fault {
 
 /** Protocol page section 6.7. The class of a refusal decides whether the next attempt goes elsewhere. */
 function refusal(refused: { cause: string; retryAfterNanoseconds: bigint; shouldRetry: boolean }): Fault {
-  const cause = refused.cause.slice(0, maxCauseLength);
+  const cause = shown(refused.cause);
   const askedMs = Math.min(Number(refused.retryAfterNanoseconds / 1_000_000n), maxRetryAfterMs);
   const retryAfterMs = askedMs > 0 ? askedMs : undefined;
   if (cause === 'EDUPCONN') {

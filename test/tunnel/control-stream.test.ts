@@ -235,6 +235,25 @@ describe('control stream', () => {
     assert.strictEqual(clock.pendingTimers, 0);
   });
 
+  it('goes on when a configuration is not answered, and takes a late answer for what it is', async () => {
+    const { clock, heard, control, said } = openRegistered();
+    control.updateLocalConfiguration(Buffer.from('{}'));
+    said();
+    await clock.advance(rpcTimeoutMs);
+    assert.deepEqual(said(), [{ type: 'finish', questionId: 0, releaseResultCaps: true }]);
+    assert.deepEqual(
+      heard.refused.map(({ code }) => code),
+      ['edge-timeout'],
+    );
+    control.unregister(() => {});
+    const [call] = said();
+    assert.strictEqual(call?.type === 'call' && call.questionId, 1, 'the open id is not reused');
+    control.data(encodeEmptyResults(0));
+    assert.isEmpty(said());
+    assert.isEmpty(heard.lost);
+    control.destroy();
+  });
+
   it('ends with edge-lost when a registered stream is ended or reset by the edge', () => {
     for (const ending of ['end', 'reset'] as const) {
       const { heard, control } = openRegistered();
