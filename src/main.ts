@@ -38,7 +38,6 @@ const commands: Readonly<Record<string, Command>> = {
     describeOptions: describeSandboxOptions,
     prepare: (argv, env, isTerminal) =>
       prepared(readSandboxConfig(argv, env, isTerminal), async (config, log) => {
-        // @ts-expect-error lands with the sandbox's composition
         const { runSandbox } = await import('./sandbox/main.ts').catch(sandboxIsLeftOut);
         return runSandbox(config, log);
       }),
