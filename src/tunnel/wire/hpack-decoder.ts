@@ -33,7 +33,6 @@ export class HpackDecoder {
   #source: Buffer = emptySource;
   #at = 0;
   #end = 0;
-  #scratch: Buffer = emptySource;
 
   constructor(tableBytes: number, limits: HeaderListLimits) {
     this.#limits = limits;
@@ -181,17 +180,13 @@ export class HpackDecoder {
     this.#at += length;
     if (!huffman) return this.#source.toString('latin1', start, this.#at);
     const room = maxDecodedBytes(length);
-    const target = room <= keptScratchBytes ? this.#keptScratch() : Buffer.allocUnsafe(room);
+    const target = room <= scratch.length ? scratch : Buffer.allocUnsafe(room);
     return target.toString('latin1', 0, huffmanDecode(this.#source, start, this.#at, target));
-  }
-
-  #keptScratch(): Buffer {
-    if (this.#scratch.length === 0) this.#scratch = Buffer.allocUnsafe(keptScratchBytes);
-    return this.#scratch;
   }
 }
 
-const keptScratchBytes = 2048;
+/** Where short strings are decoded; never used across calls, so one for all connections of a thread. */
+const scratch = Buffer.alloc(2048);
 const emptySource = Buffer.alloc(0);
 const ignoredField = new HeaderField('', '', 0);
 
