@@ -37,7 +37,12 @@ export type SessionEnd =
   | { readonly by: 'own' }
   | { readonly by: 'error'; readonly message: string };
 
-/** A validated request head (RFC 9113, section 8.3.1; connection-specific headers never get this far). */
+/**
+ * A validated request head (RFC 9113, section 8.3.1). Connection-specific headers never get this far, nor does
+ * `host`: `authority` has its place. `method` is a token and never CONNECT; `path` is `*` or begins with `/` and has
+ * no broken percent escape, but may hold characters that no URI may; a `content-length` is one number, and the
+ * body will have that length.
+ */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
