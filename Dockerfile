@@ -8,7 +8,7 @@ COPY scripts scripts
 COPY src src
 COPY workers workers
 # The sandbox is for development: the image is without it, and `warp-ingress sandbox` says so.
-RUN rm -rf src/sandbox && npm run build && npm prune --omit=dev
+RUN npm run build && rm -rf dist/src/sandbox && npm prune --omit=dev
 
 FROM node:24-slim
 ENV NODE_ENV=production

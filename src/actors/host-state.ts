@@ -4,6 +4,7 @@ import type { HostRules, IngressSettings } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
 import type { Timer } from '../time/clock.ts';
+import type { HostTunnels } from './host-tunnels.ts';
 import type { TunnelState } from './ports.ts';
 
 /** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */
@@ -22,25 +23,18 @@ export interface HostState {
   fault: Fault | null;
   attempts: number;
   retry: Timer | null;
-  /** The tunnel actor, while there is one (also while it drains). */
-  tunnel: RunningTunnel | null;
+  readonly tunnels: HostTunnels;
   readonly wantedSinceMs: number;
   /** Has been up in this life of the actor. */
   wasUp: boolean;
 }
 
-export interface RunningTunnel {
-  /** The life of the tunnel actor that facts must come from, 0 for none: what an older one told comes late. */
-  life: number;
-  readonly tunnelId: string;
-  readonly haConnections: number;
-  registered: number;
-  stopping: boolean;
-  /** Its last run ended in this fault and none has registered since. */
-  fault: Fault | null;
-}
-
-export function newHostState(host: string, ledger: LedgerEntry | null, nowMs: number): HostState {
+export function newHostState(
+  host: string,
+  ledger: LedgerEntry | null,
+  tunnels: HostTunnels,
+  nowMs: number,
+): HostState {
   return {
     host,
     intent: { kind: 'kept' },
@@ -53,7 +47,7 @@ export function newHostState(host: string, ledger: LedgerEntry | null, nowMs: nu
     fault: null,
     attempts: 0,
     retry: null,
-    tunnel: null,
+    tunnels,
     wantedSinceMs: nowMs,
     wasUp: false,
   };
@@ -79,7 +73,7 @@ export function dueStep(state: HostState, held: boolean): HostStep | null {
 function plannedStep(state: HostState): HostStep | null {
   return nextStep(state.intent, {
     ledger: state.ledger,
-    running: state.tunnel !== null,
+    running: state.tunnels.isRunning,
     cleared: state.cleared,
   });
 }
@@ -88,21 +82,20 @@ function plannedStep(state: HostState): HostStep | null {
 export function shouldRun(state: HostState, settings: IngressSettings | null, held: boolean): boolean {
   if (state.released || state.ledger?.tunnel == null || state.compiled === null) return false;
   // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
-  if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && held))
-    return state.tunnel !== null;
+  if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && held)) return state.tunnels.isOpen;
   if (state.intent.kind === 'unwanted') return false;
   return state.compiled.usable || settings?.noBackend === '503';
 }
 
 export function isUp(state: HostState): boolean {
-  return state.tunnel !== null && !state.tunnel.stopping && state.tunnel.registered > 0;
+  return state.tunnels.registered > 0;
 }
 
 /** Still on its way to serve, so that what it replaces should stay for the moment. */
 export function isSettling(state: HostState, settings: IngressSettings | null): boolean {
   if (state.intent.kind !== 'wanted' || state.fault !== null) return false;
   if (plannedStep(state) !== null) return true;
-  return shouldRun(state, settings, false) && !isUp(state) && state.tunnel?.fault == null;
+  return shouldRun(state, settings, false) && !isUp(state) && state.tunnels.fault === null;
 }
 
 /** What users and `/readyz` see. Only `provisioning` and `starting` mean "can be up, is not yet". */
@@ -117,5 +110,5 @@ export function tunnelStateOf(
   }
   if (!shouldRun(state, settings, held)) return 'waiting';
   if (isUp(state)) return 'up';
-  return state.tunnel?.fault == null ? 'starting' : 'failed';
+  return state.tunnels.fault === null ? 'starting' : 'failed';
 }

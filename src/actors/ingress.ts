@@ -13,22 +13,15 @@ import {
   isSettling,
   isUp,
   newHostState,
-  type RunningTunnel,
   shouldRun,
   tunnelStateOf,
 } from './host-state.ts';
 import { carryOut, type StepWorld } from './host-steps.ts';
+import { HostTunnels } from './host-tunnels.ts';
 import { ingressNotes } from './ingress-notes.ts';
-import type {
-  Assignment,
-  IngressMessage,
-  StepOutcome,
-  SupervisorMessage,
-  TunnelMessage,
-} from './messages.ts';
+import type { Assignment, IngressMessage, StepOutcome, SupervisorMessage } from './messages.ts';
 import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
 import { StatusPublisher } from './status-publisher.ts';
-import { tunnelActor, tunnelSpec } from './tunnel.ts';
 
 export interface IngressWorld extends StepWorld {
   readonly runner: TunnelRunner;
@@ -81,7 +74,6 @@ class IngressActor {
   readonly #forgotten = new Map<string, string>();
   readonly #notes: ReturnType<typeof ingressNotes>;
   readonly #status: StatusPublisher;
-  #lives = 0;
 
   constructor(
     context: ActorContext<IngressMessage>,
@@ -136,23 +128,18 @@ class IngressActor {
     this.#converge();
   }
 
-  tunnelFailed(host: string, fault: Fault): void {
+  tunnelFailed(childName: string, fault: Fault): void {
+    const host = HostTunnels.hostOf(childName);
     const state = this.#hosts.get(host);
-    if (state?.tunnel == null) return;
-    state.tunnel.life = 0;
-    state.tunnel.registered = 0;
-    state.tunnel.fault = fault;
+    if (state === undefined || !state.tunnels.failed(childName, fault)) return;
     this.#world.telemetry.tunnelRestarted(host, fault.code);
     this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
     this.#notes.tunnelRestarted(host, fault);
     this.#converge();
   }
 
-  tunnelEnded(host: string): void {
-    const state = this.#hosts.get(host);
-    if (state === undefined) return;
-    state.tunnel = null;
-    this.#world.telemetry.tunnelConnections(host, null);
+  tunnelEnded(childName: string): void {
+    this.#hosts.get(HostTunnels.hostOf(childName))?.tunnels.ended(childName);
     this.#converge();
   }
 
@@ -196,7 +183,8 @@ class IngressActor {
   #stateOf(host: string, ledger: LedgerEntry | null): HostState {
     let state = this.#hosts.get(host);
     if (state === undefined) {
-      state = newHostState(host, ledger, this.#context.clock.monotonic());
+      const tunnels = new HostTunnels(host, this.#context, this.#world);
+      state = newHostState(host, ledger, tunnels, this.#context.clock.monotonic());
       this.#hosts.set(host, state);
     }
     return state;
@@ -205,12 +193,10 @@ class IngressActor {
   #compile(state: HostState): void {
     const { settings } = this.#assignment;
     if (state.rules === null || settings === null || state.intent.kind !== 'wanted') return;
-    const before = state.compiled;
-    state.compiled = compileHost(state.rules, settings, this.#backends);
-    if (state.tunnel === null || isDeepStrictEqual(before?.routes, state.compiled.routes)) return;
-    // A tunnel that closes for want of a backend keeps its last routes while running requests finish.
-    if (!state.compiled.usable && settings.noBackend === 'close') return;
-    this.#context.child<TunnelMessage>(state.host)?.tell({ type: 'routes', routes: state.compiled.routes });
+    const compiled = compileHost(state.rules, settings, this.#backends);
+    // The same routes stay the same object, which is how everybody below sees that nothing has changed.
+    const same = isDeepStrictEqual(state.compiled?.routes, compiled.routes);
+    state.compiled = same ? { ...compiled, routes: state.compiled!.routes } : compiled;
   }
 
   /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
@@ -240,51 +226,13 @@ class IngressActor {
 
   #convergeTunnel(state: HostState, held: boolean): void {
     const { settings } = this.#assignment;
-    const { tunnel } = state;
-    if (!shouldRun(state, settings, held)) {
-      if (tunnel !== null && !tunnel.stopping) this.#stopTunnel(state, 'tunnel closing');
-      return;
-    }
-    if (tunnel === null) return this.#startTunnel(state);
-    const outdated =
-      tunnel.tunnelId !== state.ledger?.tunnel?.id ||
-      (settings !== null &&
-        state.intent.kind === 'wanted' &&
-        tunnel.haConnections !== settings.haConnections);
-    if (outdated && !tunnel.stopping) this.#stopTunnel(state, 'tunnel replacing');
-  }
-
-  #startTunnel(state: HostState): void {
-    const { host } = state;
-    const haConnections = this.#assignment.settings?.haConnections ?? 4;
     const identity = state.ledger?.tunnel;
-    if (identity == null) return;
-    const tunnel: RunningTunnel = {
-      life: 0,
-      tunnelId: identity.id,
-      haConnections,
-      registered: 0,
-      stopping: false,
-      fault: null,
-    };
-    state.tunnel = tunnel;
-    const create = tunnelActor(this.#world, () => {
-      const life = ++this.#lives;
-      tunnel.life = life;
-      return {
-        request: { host, tunnel: identity, haConnections, routes: state.compiled!.routes },
-        hearConnections: (registered) =>
-          this.#context.self.tell({ type: 'tunnel.connections', host, life, registered }),
-      };
-    });
-    this.#context.spawn(host, tunnelSpec(create, this.#world.graceMs));
-    this.#world.log.info({ host, tunnel: identity.id }, 'tunnel opening');
-  }
-
-  #stopTunnel(state: HostState, message: string): void {
-    state.tunnel!.stopping = true;
-    this.#context.stopChild(state.host);
-    this.#world.log.info({ host: state.host }, message);
+    if (!shouldRun(state, settings, held) || identity == null || state.compiled === null) {
+      return state.tunnels.want(null);
+    }
+    // A host that is merely kept goes on with what it was started with.
+    const haConnections = settings?.haConnections ?? state.tunnels.haConnections;
+    state.tunnels.want({ identity, haConnections, routes: state.compiled.routes });
   }
 
   #convergeLedger(state: HostState, held: boolean): void {
@@ -348,16 +296,14 @@ class IngressActor {
     if (state !== undefined) state.retry = null;
   }
 
-  #connections(message: Extract<IngressMessage, { type: 'tunnel.connections' }>): void {
-    const { host, life, registered } = message;
+  #connections({ child, life, registered }: Extract<IngressMessage, { type: 'tunnel.connections' }>): void {
+    const host = HostTunnels.hostOf(child);
     const state = this.#hosts.get(host);
-    if (state?.tunnel?.life !== life) return;
-    const before = state.tunnel.registered;
-    state.tunnel.registered = registered;
-    this.#world.telemetry.tunnelConnections(host, registered);
-    if (registered > 0) state.tunnel.fault = null;
-    if (before > 0 && registered === 0 && !state.tunnel.stopping) this.#notes.tunnelLost(host);
-    if (registered > 0 && !state.wasUp) {
+    const before = state?.tunnels.registered ?? 0;
+    if (state === undefined || !state.tunnels.connections(child, life, registered)) return;
+    const now = state.tunnels.registered;
+    if (before > 0 && now === 0) this.#notes.tunnelLost(host);
+    if (now > 0 && !state.wasUp) {
       state.wasUp = true;
       this.#world.telemetry.timeToReady((this.#context.clock.monotonic() - state.wantedSinceMs) / 1000);
     }
@@ -365,7 +311,7 @@ class IngressActor {
 
   /** A host that is through with being removed or released is the supervisor's again. */
   #finish(state: HostState): void {
-    if (state.tunnel !== null || state.stepInFlight !== null) return;
+    if (state.tunnels.isRunning || state.stepInFlight !== null) return;
     const ingress = this.#assignment.ingress.name;
     const cleared = state.intent.kind === 'unwanted' && state.ledger === null;
     if (!state.released && !cleared) return;
@@ -373,6 +319,7 @@ class IngressActor {
     this.#hosts.delete(state.host);
     this.#notes.forget(state.host);
     this.#world.telemetry.tunnelState(ingress, state.host, null);
+    this.#world.telemetry.tunnelConnections(state.host, null);
     const { host, ledger: entry } = state;
     if (state.released) this.#supervisor.tell({ type: 'host.released', ingress, host, entry });
     else this.#supervisor.tell({ type: 'host.cleared', ingress, host });
@@ -384,6 +331,7 @@ class IngressActor {
     const { settings, ingress } = this.#assignment;
     const tunnelState = tunnelStateOf(state, settings, held);
     this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
+    this.#world.telemetry.tunnelConnections(state.host, state.tunnels.registered);
     if (state.intent.kind !== 'wanted') return;
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
@@ -403,6 +351,6 @@ class IngressActor {
   }
 
   #comesBack(state: HostState): boolean {
-    return !state.wasUp && shouldRun(state, this.#assignment.settings, false) && state.tunnel?.fault == null;
+    return !state.wasUp && shouldRun(state, this.#assignment.settings, false) && state.tunnels.fault === null;
   }
 }

@@ -86,7 +86,8 @@ export type IngressMessage =
   | { readonly type: 'step.due'; readonly host: string }
   | {
       readonly type: 'tunnel.connections';
-      readonly host: string;
+      /** Name of the tunnel actor, and which of its lives tells it. */
+      readonly child: string;
       readonly life: number;
       readonly registered: number;
     };

@@ -101,6 +101,32 @@ describe('life of a tunnel', () => {
     expect(house.runner.of(host)?.routes.routes[0]?.target).to.deep.equal({ kind: 'status', status: 503 });
   });
 
+  it('opens again without waiting for what still drains', async () => {
+    await serve();
+    house.runner.autoEnd = false;
+    await house.tell({ type: 'slice.removed', name: 'web-1' });
+    expect(house.runner.of(host)?.stopping).to.equal(true);
+    await house.tell(slice());
+    expect(house.runner.runs.map(({ stopping }) => stopping)).to.deep.equal([true, false]);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('is replaced without a gap when a setting needs another connector', async () => {
+    await serve();
+    house.runner.autoRegister = false;
+    const spec = ingress('web', [host]);
+    await house.tell(present({ ...spec, settings: { ...spec.settings, haConnections: 2 } }));
+    expect(
+      house.runner.runs.map(({ stopping }) => stopping),
+      'both run',
+    ).to.deep.equal([false, false]);
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+    house.runner.runs[1]!.hear({ type: 'connections', registered: 1 });
+    await house.quiet();
+    expect(house.runner.runs.map(({ request }) => request.haConnections)).to.deep.equal([2]);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
   it('keeps the tunnel up while one of two slices is left', async () => {
     await house.tell(service(), slice('a'), slice('b'), present(ingress('web', [host])), synced);
     await house.tell({ type: 'slice.removed', name: 'a' });

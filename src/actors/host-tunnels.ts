@@ -1,0 +1,178 @@
+import type { TunnelIdentity } from '../domain/ledger.ts';
+import type { RouteTable } from '../domain/routes.ts';
+import type { Fault } from '../fault.ts';
+import type { ActorContext } from '../kernel/actor.ts';
+import type { IngressMessage, TunnelMessage } from './messages.ts';
+import type { ActorLog, TunnelRunner } from './ports.ts';
+import { tunnelActor, tunnelSpec } from './tunnel.ts';
+
+/** What should run. A change of routes is followed in place; a change of the rest needs a new connector. */
+export interface TunnelWish {
+  readonly identity: TunnelIdentity;
+  readonly haConnections: number;
+  readonly routes: RouteTable;
+}
+
+/** One tunnel actor, from its spawn until it has ended. */
+interface Running {
+  readonly name: string;
+  readonly wish: TunnelWish;
+  /** The life of the actor that facts must come from, 0 for none: what an older one told comes late. */
+  life: number;
+  registered: number;
+  /** Its last run ended in this fault and none has registered since. */
+  fault: Fault | null;
+}
+
+/**
+ * The tunnel actors of one host: the one that serves, the successor that is to replace it once it is registered,
+ * and those that drain. A tunnel that opens again does not wait for what still drains, and one whose settings
+ * change is replaced without a gap. Owned by the ingress actor, which hands it the children's facts.
+ */
+export class HostTunnels {
+  readonly #host: string;
+  readonly #context: ActorContext<IngressMessage>;
+  readonly #world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number };
+  #current: Running | null = null;
+  #successor: Running | null = null;
+  readonly #draining = new Set<string>();
+  #routes: RouteTable | null = null;
+  #spawned = 0;
+  #lives = 0;
+
+  constructor(
+    host: string,
+    context: ActorContext<IngressMessage>,
+    world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number },
+  ) {
+    this.#host = host;
+    this.#context = context;
+    this.#world = world;
+  }
+
+  /** The host of a child's name. */
+  static hostOf(childName: string): string {
+    return childName.slice(0, childName.indexOf(' '));
+  }
+
+  /** Serves or is about to; what drains does not count. */
+  get isOpen(): boolean {
+    return this.#current !== null;
+  }
+
+  /** Anything at all, also what drains. */
+  get isRunning(): boolean {
+    return this.#current !== null || this.#draining.size > 0;
+  }
+
+  get registered(): number {
+    return this.#current?.registered ?? 0;
+  }
+
+  /** Of what serves; cloudflared's default before that. */
+  get haConnections(): number {
+    return this.#current?.wish.haConnections ?? 4;
+  }
+
+  get fault(): Fault | null {
+    return this.#current?.fault ?? null;
+  }
+
+  /** Brings what runs to what should run; null closes. */
+  want(wish: TunnelWish | null): void {
+    if (wish === null) return this.#close();
+    this.#follow(wish.routes);
+    this.#current ??= this.#open(wish, 'tunnel opening');
+    if (isSame(this.#current.wish, wish)) return this.#drop(this.#successor);
+    if (this.#successor !== null && !isSame(this.#successor.wish, wish)) this.#drop(this.#successor);
+    this.#successor ??= this.#open(wish, 'tunnel replacing');
+    if (this.#successor.registered === 0) return;
+    const replaced = this.#current;
+    this.#current = this.#successor;
+    this.#successor = null;
+    this.#drain(replaced);
+  }
+
+  /** False when it comes from a life that is over. */
+  connections(childName: string, life: number, registered: number): boolean {
+    const running = this.#find(childName);
+    if (running?.life !== life) return false;
+    running.registered = registered;
+    if (registered > 0) running.fault = null;
+    return true;
+  }
+
+  /** False when the child was on its way out anyway. */
+  failed(childName: string, fault: Fault): boolean {
+    const running = this.#find(childName);
+    if (running === null) return false;
+    running.life = 0;
+    running.registered = 0;
+    running.fault = fault;
+    return true;
+  }
+
+  ended(childName: string): void {
+    this.#draining.delete(childName);
+    if (this.#current?.name === childName) this.#current = null;
+    if (this.#successor?.name === childName) this.#successor = null;
+  }
+
+  #open(wish: TunnelWish, message: string): Running {
+    const host = this.#host;
+    const name = `${host} ${++this.#spawned}`;
+    const running: Running = { name, wish, life: 0, registered: 0, fault: null };
+    const create = tunnelActor(this.#world, () => {
+      const life = ++this.#lives;
+      running.life = life;
+      const { identity: tunnel, haConnections } = wish;
+      return {
+        request: { host, tunnel, haConnections, routes: this.#routes ?? wish.routes },
+        hearConnections: (registered) =>
+          this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
+      };
+    });
+    this.#context.spawn(name, tunnelSpec(create, this.#world.graceMs));
+    this.#world.log.info({ host, tunnel: wish.identity.id }, message);
+    return running;
+  }
+
+  /** Routes reach what runs by a message, and what is restarted by its start. */
+  #follow(routes: RouteTable): void {
+    if (this.#routes === routes) return;
+    this.#routes = routes;
+    for (const running of [this.#current, this.#successor]) {
+      if (running !== null)
+        this.#context.child<TunnelMessage>(running.name)?.tell({ type: 'routes', routes });
+    }
+  }
+
+  #close(): void {
+    this.#drop(this.#successor);
+    if (this.#current === null) return;
+    this.#world.log.info({ host: this.#host }, 'tunnel closing');
+    const closed = this.#current;
+    this.#current = null;
+    this.#drain(closed);
+  }
+
+  #drop(successor: Running | null): void {
+    if (successor === null) return;
+    this.#successor = null;
+    this.#drain(successor);
+  }
+
+  #drain(running: Running): void {
+    this.#draining.add(running.name);
+    this.#context.stopChild(running.name);
+  }
+
+  #find(childName: string): Running | null {
+    if (this.#current?.name === childName) return this.#current;
+    return this.#successor?.name === childName ? this.#successor : null;
+  }
+}
+
+function isSame(one: TunnelWish, other: TunnelWish): boolean {
+  return one.identity.id === other.identity.id && one.haConnections === other.haConnections;
+}
