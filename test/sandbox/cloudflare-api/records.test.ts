@@ -59,6 +59,49 @@ describe('the imitated API: records', () => {
     });
   }
 
+  it('are changed by a batch in the order deletes, patches, puts, posts', async () => {
+    const old = (await post(cname)).result;
+    const kept = (await post({ ...a, name: 'b', comment: 'by hand' })).result;
+    const whole = (await post({ ...a, name: 'c', comment: 'by hand' })).result;
+    const reply = await ask(api, 'POST', `${base}/batch`, {
+      posts: [a, { ...a, content: '192.0.2.2' }],
+      puts: [{ id: whole.id, type: 'A', name: 'c.example.com', content: '192.0.2.3' }],
+      patches: [{ id: kept.id, content: '192.0.2.4' }],
+      deletes: [{ id: old.id }],
+    });
+    expect(reply.status).to.equal(200);
+    expect(reply.result.deletes).to.deep.equal([old]);
+    expect(reply.result.patches[0]).to.include({ id: kept.id, content: '192.0.2.4', comment: 'by hand' });
+    expect(reply.result.puts[0]).to.include({ id: whole.id, content: '192.0.2.3', comment: null });
+    expect(reply.result.posts.map((record: { content: string }) => record.content)).to.deep.equal([
+      '192.0.2.1',
+      '192.0.2.2',
+    ]);
+    expect((await ask(api, 'GET', base)).result).to.deep.equal([
+      ...reply.result.patches,
+      ...reply.result.puts,
+      ...reply.result.posts,
+    ]);
+  });
+
+  it('are as before after a batch of which one change is refused, whose error is the answer', async () => {
+    const first = (await post(a)).result;
+    const second = (await post({ ...a, content: '192.0.2.2' })).result;
+    const refusals: readonly [object, number, number][] = [
+      [{ deletes: [{ id: first.id }, { id: 'unknown' }] }, 404, 81044],
+      [{ deletes: [{ id: first.id }], patches: [{ id: first.id, ttl: 60 }] }, 404, 81044],
+      [{ deletes: [{ id: first.id }], posts: [cname] }, 400, 81053],
+      [{ patches: [{ id: first.id, content: '192.0.2.3' }], posts: [{ ...a, ttl: 7 }] }, 400, 9021],
+      [{ deletes: { id: first.id } }, 400, 9207],
+      [{ deletes: [{ id: first.id }], posts: Array(200).fill(a) }, 400, 9207],
+    ];
+    for (const [body, status, code] of refusals) {
+      const reply = await ask(api, 'POST', `${base}/batch`, body);
+      expect([reply.status, ...reply.codes]).to.deep.equal([status, code]);
+      expect((await ask(api, 'GET', base)).result).to.deep.equal([first, second]);
+    }
+  });
+
   it('may stand beside each other where DNS at Cloudflare allows it', async () => {
     await post(cname);
     for (const body of [
