@@ -18,10 +18,18 @@ export interface LedgerStore {
 
 /** Cloudflare, with whatever credentials are mounted now. */
 export interface Cloudflare {
-  /** Finds the tunnel of that name or creates it; the answer has its connector token. */
+  /** Creates the tunnel, or finds the one of that name; the answer has its connector token. */
   ensureTunnel(request: TunnelRequest, signal: AbortSignal): Promise<Result<TunnelIdentity>>;
   /** Closes the tunnel's connections and deletes it. Already gone is success. */
   removeTunnel(removal: TunnelRemoval, signal: AbortSignal): Promise<Result<void>>;
+  /**
+   * Whether somebody has deleted it elsewhere. Cheap enough for all tunnels every few minutes: "true" may be a
+   * minute late, "false" is as of now.
+   */
+  tunnelExists(
+    tunnel: Pick<TunnelIdentity, 'accountId' | 'id'>,
+    signal: AbortSignal,
+  ): Promise<Result<boolean>>;
   /**
    * Makes host → tunnel a proxied CNAME with our TXT owner mark beside it. A record that is not ours is a
    * `dns-conflict` and stays untouched.

@@ -4,6 +4,8 @@ import type { Clock } from '../time/clock.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
+import { LiveTunnels } from './live-tunnels.ts';
+import { MarkedHosts } from './marked-hosts.ts';
 import { ensureTunnel, removeTunnel } from './tunnels.ts';
 import { ZoneDirectory } from './zones.ts';
 
@@ -33,6 +35,8 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
     hooks: options.hooks ?? { called: () => {}, budgetRemaining: () => {} },
   });
   const zones = new ZoneDirectory(api, options.clock);
+  const marks = new MarkedHosts(api, options.clock);
+  const tunnels = new LiveTunnels(api, options.clock);
   const using = async <T>(work: (credentials: Credentials) => Promise<Result<T>>): Promise<Result<T>> => {
     const credentials = options.credentials();
     return credentials.ok ? work(credentials.value) : credentials;
@@ -40,10 +44,13 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
   return {
     ensureTunnel: (request, signal) => using((own) => ensureTunnel(api, own, request, signal)),
     removeTunnel: (removal, signal) => using((own) => removeTunnel(api, own, removal, signal)),
-    ensureDns: (request, signal) => using((own) => ensureDns(api, zones, own, request, signal)),
+    tunnelExists: (tunnel, signal) => using((own) => tunnels.has(own, tunnel, signal)),
+    ensureDns: (request, signal) => using((own) => ensureDns(api, zones, marks, own, request, signal)),
     removeDns: (removal, signal) => using((own) => removeDns(api, zones, own, removal, signal)),
     close: () => {
       zones.close();
+      marks.close();
+      tunnels.close();
       api.close();
     },
   };

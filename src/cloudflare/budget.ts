@@ -43,5 +43,6 @@ export class CallBudget {
   }
 }
 
-export const burstCalls = 240;
-export const callsPerSecond = 2.2;
+/** A hundred new hosts at once are three hundred calls. */
+export const burstCalls = 450;
+export const callsPerSecond = 1.5;

@@ -81,6 +81,7 @@ export class ApiClient {
   /** All pages of a list, each a call of its own. */
   async list<T>(call: ListCall<T>, signal: AbortSignal): Promise<ApiResult<T[]>> {
     const items: T[] = [];
+    let received = 0;
     for (let page = 1; page <= maxPages; page++) {
       const paging = { page, per_page: call.perPage };
       const answer = await this.call(
@@ -91,12 +92,14 @@ export class ApiClient {
       const { result, result_info: info } = answer.value;
       const total = (info as { total_count?: unknown } | undefined)?.total_count;
       const raw: readonly unknown[] = Array.isArray(result) ? result : [];
+      received += raw.length;
       for (const item of raw) {
         const parsed = call.parse(item);
         if (parsed !== null) items.push(parsed);
       }
-      // Whoever says how many there are is believed; whoever does not has no page after a short or overlong one.
-      const more = typeof total === 'number' ? page * call.perPage < total : raw.length === call.perPage;
+      // Whoever says how many there are is believed; whoever does not has no page after a short or overlong one. A
+      // page may be smaller than we asked for.
+      const more = typeof total === 'number' ? received < total : raw.length === call.perPage;
       if (!more || raw.length === 0) return { ok: true, value: items };
     }
     const text = `Cloudflare's answer to ${call.op} has more than ${maxPages} pages`;

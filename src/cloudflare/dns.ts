@@ -1,29 +1,23 @@
 import type { DnsRemoval, DnsRequest } from '../actors/ports.ts';
-import { tunnelHostname } from '../domain/host.ts';
 import type { DnsRecords } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
-import type { ApiFailure, ApiResult } from './api-failure.ts';
-import { recordOf, type SeenRecord, type SeenZone } from './api-objects.ts';
-import { type ApiClient, misshapen, type Priority } from './client.ts';
+import type { ApiFailure } from './api-failure.ts';
+import { recordOf, type SeenZone } from './api-objects.ts';
+import { type ApiClient, misshapen } from './client.ts';
 import type { Credentials } from './credentials.ts';
-import {
-  type DnsScene,
-  type PublishStep,
-  planPublication,
-  planRemoval,
-  type Write,
-  writeFor,
-} from './dns-plan.ts';
-import { markContent, markName } from './owner-mark.ts';
+import { type PublishStep, planPublication, planRemoval, writeFor } from './dns-plan.ts';
+import { deleteRecords, look, writeCname, writeMark } from './dns-records.ts';
+import type { MarkedHosts } from './marked-hosts.ts';
 import type { ZoneDirectory } from './zones.ts';
 
 /**
- * Publishes a host. One call when the ledger's record is as it should be, two when only its target differs,
- * else two looks and a write for each of the records that is not there yet.
+ * Publishes a host. One call when the ledger's record is as it should be, two when only its target differs, two
+ * when nothing is there yet; else two looks and a write for each of the records that is not as it should be.
  */
 export async function ensureDns(
   api: ApiClient,
   zones: ZoneDirectory,
+  marks: MarkedHosts,
   credentials: Credentials,
   request: DnsRequest,
   signal: AbortSignal,
@@ -34,6 +28,10 @@ export async function ensureDns(
   }
   const zone = await zones.zoneFor(credentials, request.host, signal);
   if (!zone.ok) return zone;
+  if (request.known === null) {
+    const created = await publishNew(api, marks, credentials, zone.value, request, signal);
+    if (created !== null) return created;
+  }
   const scene = await look(api, zone.value, request.host, 'create', signal);
   if (!scene.ok) return scene;
   const { host, identity, tunnelId } = request;
@@ -49,7 +47,7 @@ export async function ensureDns(
   return publish(api, zone.value, request, step, signal);
 }
 
-/** Takes a host's records away. Four calls when both are there. */
+/** Takes a host's records away. Three calls when both are there: two looks, because only what is still ours goes. */
 export async function removeDns(
   api: ApiClient,
   zones: ZoneDirectory,
@@ -74,11 +72,7 @@ export async function removeDns(
     knownCnameId: removal.known?.cnameId ?? null,
     apex: removal.host === zone.name,
   });
-  for (const id of ids) {
-    const deleted = await deleteRecord(api, zone.id, id, signal);
-    if (!deleted.ok) return deleted;
-  }
-  return ok(undefined);
+  return deleteRecords(api, zone.id, ids, signal);
 }
 
 /** The way of few calls: the CNAME that the ledger names. Null when it is not there (any more). */
@@ -105,9 +99,42 @@ async function keepKnown(
   const cname = recordOf(answer.value);
   if (cname?.type !== 'CNAME' || cname.name !== request.host) return null;
   if (writeFor(cname, request.tunnelId) === 'none') return ok(known);
-  const written = await writeCname(api, known.zoneId, request, 'update', cname.id, signal);
+  const written = await writeCname(api, known.zoneId, request, cname.id, signal);
   if (written.ok) return ok(known);
   return written.status === 404 ? null : written;
+}
+
+/**
+ * The way of few calls for a host of which nothing is known: its CNAME is created without a look, because
+ * Cloudflare refuses it beside whatever stands in its way. That cannot be said of the mark, so a host that has
+ * one goes the long way. Null when that has to be gone.
+ */
+async function publishNew(
+  api: ApiClient,
+  marks: MarkedHosts,
+  credentials: Credentials,
+  zone: SeenZone,
+  request: DnsRequest,
+  signal: AbortSignal,
+): Promise<Result<DnsRecords> | null> {
+  const marked = await marks.has(credentials, zone, request.host, signal);
+  if (!marked.ok) return marked;
+  if (marked.value) return null;
+  const { host, identity } = request;
+  const cname = await writeCname(api, zone.id, request, null, signal);
+  if (!cname.ok) return isRefused(cname) ? null : cname;
+  const cnameId = recordOf(cname.value)?.id;
+  if (cnameId === undefined) return misshapen('dns.create', 'record');
+  const mark = await writeMark(api, zone, { owner: identity, host, record: cnameId }, null, signal);
+  if (!mark.ok) return isRefused(mark) ? null : mark;
+  const txtId = recordOf(mark.value)?.id;
+  if (txtId === undefined) return misshapen('dns.create', 'record');
+  return ok({ zoneId: zone.id, cnameId, txtId });
+}
+
+/** Something is in the way, and a look tells what. A full zone may hide that ours is there already. */
+function isRefused({ fault }: ApiFailure): boolean {
+  return fault.code === 'cloudflare-refused' || fault.code === 'quota-exceeded';
 }
 
 async function publish(
@@ -119,7 +146,7 @@ async function publish(
 ): Promise<Result<DnsRecords>> {
   let cnameId = step.cname.id;
   if (step.cname.write !== 'none' || cnameId === null) {
-    const written = await writeCname(api, zone.id, request, step.cname.write, cnameId, signal);
+    const written = await writeCname(api, zone.id, request, cnameId, signal);
     if (!written.ok) return conflictOr(written, request.host);
     const record = recordOf(written.value);
     if (record === null) return misshapen('dns.create', 'record');
@@ -128,134 +155,15 @@ async function publish(
   let txtId = step.mark?.id ?? null;
   if (txtId === null || step.mark?.says.record !== cnameId) {
     const mark = { owner: request.identity, host: request.host, record: cnameId };
-    const body = {
-      type: 'TXT',
-      name: markName(request.host, zone.name),
-      content: markContent(mark),
-      ttl: 1,
-    } as const;
-    const written = await write(api, zone.id, body, txtId, signal);
+    const written = await writeMark(api, zone, mark, txtId, signal);
     if (!written.ok) return written;
     const record = recordOf(written.value);
     if (record === null) return misshapen('dns.create', 'record');
     txtId = record.id;
   }
-  for (const id of step.surplus) {
-    const deleted = await deleteRecord(api, zone.id, id, signal);
-    if (!deleted.ok) return deleted;
-  }
+  const tidied = await deleteRecords(api, zone.id, step.surplus, signal);
+  if (!tidied.ok) return tidied;
   return ok({ zoneId: zone.id, cnameId, txtId });
-}
-
-function writeCname(
-  api: ApiClient,
-  zoneId: string,
-  request: DnsRequest,
-  how: Write,
-  id: string | null,
-  signal: AbortSignal,
-): Promise<ApiResult<unknown>> {
-  const content = tunnelHostname(request.tunnelId);
-  // A ttl of 1 is "automatic", the only one that proxied records have.
-  const body = { type: 'CNAME', name: request.host, content, proxied: true, ttl: 1 } as const;
-  return write(api, zoneId, body, how === 'update' ? id : null, signal);
-}
-
-type RecordBody =
-  | {
-      readonly type: 'CNAME';
-      readonly name: string;
-      readonly content: string;
-      readonly proxied: true;
-      readonly ttl: 1;
-    }
-  | { readonly type: 'TXT'; readonly name: string; readonly content: string; readonly ttl: 1 };
-
-/** Creates, or changes in place the record of that id: PATCH, which leaves people's comments and tags alone. */
-function write(
-  api: ApiClient,
-  zoneId: string,
-  body: RecordBody,
-  id: string | null,
-  signal: AbortSignal,
-): Promise<ApiResult<unknown>> {
-  if (id === null) {
-    return api.call<unknown>(
-      {
-        op: 'dns.create',
-        priority: 'create',
-        repeatable: false,
-        send: (sdk, options) => sdk.dns.records.create({ zone_id: zoneId, ...body }, options),
-      },
-      signal,
-    );
-  }
-  return api.call<unknown>(
-    {
-      op: 'dns.update',
-      priority: 'create',
-      repeatable: true,
-      send: (sdk, options) => sdk.dns.records.edit(id, { zone_id: zoneId, ...body }, options),
-    },
-    signal,
-  );
-}
-
-async function deleteRecord(
-  api: ApiClient,
-  zoneId: string,
-  id: string,
-  signal: AbortSignal,
-): Promise<Result<void>> {
-  const answer = await api.call<unknown>(
-    {
-      op: 'dns.delete',
-      priority: 'close',
-      repeatable: true,
-      send: (sdk, options) => sdk.dns.records.delete(id, { zone_id: zoneId }, options),
-    },
-    signal,
-  );
-  return answer.ok || answer.status === 404 || answer.codes.includes(noSuchRecordCode)
-    ? ok(undefined)
-    : answer;
-}
-
-async function look(
-  api: ApiClient,
-  zone: SeenZone,
-  host: string,
-  priority: Priority,
-  signal: AbortSignal,
-): Promise<ApiResult<DnsScene>> {
-  const records = await recordsAt(api, zone.id, host, priority, signal);
-  if (!records.ok) return records;
-  const marks = await recordsAt(api, zone.id, markName(host, zone.name), priority, signal);
-  if (!marks.ok) return marks;
-  return { ok: true, value: { records: records.value, marks: marks.value } };
-}
-
-async function recordsAt(
-  api: ApiClient,
-  zoneId: string,
-  name: string,
-  priority: Priority,
-  signal: AbortSignal,
-): Promise<ApiResult<SeenRecord[]>> {
-  const records = await api.list(
-    {
-      op: 'dns.list',
-      priority,
-      perPage: 100,
-      send: (sdk, paging, options) =>
-        sdk.dns.records.list({ zone_id: zoneId, name: { exact: name }, ...paging }, options),
-      parse: recordOf,
-    },
-    signal,
-  );
-  if (!records.ok) return records;
-  // The filter is asked for, not trusted.
-  return { ok: true, value: records.value.filter((record) => record.name === name) };
 }
 
 /** What stood in the way only showed at the write: a race, or something that the list of records does not hold. */
@@ -266,4 +174,3 @@ function conflictOr(failure: ApiFailure, host: string): Result<never> {
 
 /** Records of that name exist: A, AAAA or CNAME (81053), CNAME (81054), NS (81056), the same one (81057, 81058). */
 const conflictCodes = new Set([81053, 81054, 81056, 81057, 81058]);
-const noSuchRecordCode = 81044;

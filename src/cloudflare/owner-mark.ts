@@ -16,8 +16,8 @@ export interface OwnerMark {
  * for DNS is replaced by its hash directly under the zone.
  */
 export function markName(host: string, zone: string): string {
-  const name = `${label}.${host.replace(/^\*(?=\.)/, '_wildcard')}`;
-  return name.length <= maxNameLength ? name : `${label}.${hostHash(host)}.${zone}`;
+  const name = `${markPrefix}${host.replace(/^\*(?=\.)/, '_wildcard')}`;
+  return name.length <= maxNameLength ? name : `${markPrefix}${hostHash(host)}.${zone}`;
 }
 
 /** As one TXT content: quoted strings of at most 255 characters each (RFC 1035, section 3.3.14). */
@@ -43,6 +43,9 @@ export function parseMark(content: string): OwnerMark | null {
   return { owner, host, record: fields.get('record') ?? '' };
 }
 
+/** What the name of every mark begins with. */
+export const markPrefix = '_cloudflare-warp.';
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -52,5 +55,4 @@ function decoded(text: string): string {
 }
 
 const heritage = 'cloudflare-warp-ingress';
-const label = '_cloudflare-warp';
 const maxNameLength = 253;

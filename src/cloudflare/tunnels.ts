@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { TunnelRemoval, TunnelRequest } from '../actors/ports.ts';
 import type { TunnelIdentity } from '../domain/ledger.ts';
 import { ok, type Result } from '../fault.ts';
-import type { ApiResult } from './api-failure.ts';
+import type { ApiFailure, ApiResult } from './api-failure.ts';
 import { type SeenTunnel, tokenClaims, tunnelOf } from './api-objects.ts';
 import { type ApiClient, misshapen, type Priority } from './client.ts';
 import type { Credentials } from './credentials.ts';
 
 /**
- * Finds the tunnel of exactly that name or creates it. Two calls for a new tunnel, two for a found one. A lost
- * answer to the creation is mended by the next attempt, which finds the tunnel by its name.
+ * Creates the tunnel, or finds the one of exactly that name when there is one. One call for a new tunnel, three
+ * for a found one. A lost answer to the creation is mended by the next attempt, which meets the name and finds
+ * it. A deleted tunnel's name is free again.
  */
 export async function ensureTunnel(
   api: ApiClient,
@@ -18,19 +19,23 @@ export async function ensureTunnel(
   signal: AbortSignal,
 ): Promise<Result<TunnelIdentity>> {
   const { accountId } = credentials;
-  const found = await findTunnel(api, accountId, request.name, 'create', signal);
-  if (!found.ok) return found;
-  if (found.value !== null) return identify(api, accountId, found.value, signal);
   const created = await createTunnel(api, accountId, request.name, signal);
   if (created.ok) {
     const tunnel = tunnelOf(created.value);
     return tunnel === null ? misshapen('tunnels.create', 'tunnel') : identify(api, accountId, tunnel, signal);
   }
-  if (created.status !== 409 && !created.codes.includes(nameTakenCode)) return created;
-  // Somebody created it since we looked: most likely our own attempt whose answer was lost.
-  const again = await findTunnel(api, accountId, request.name, 'create', signal);
-  if (!again.ok) return again;
-  return again.value === null ? created : identify(api, accountId, again.value, signal);
+  if (!mayExist(created)) return created;
+  const found = await findTunnel(api, accountId, request.name, 'create', signal);
+  if (!found.ok) return found;
+  return found.value === null ? created : identify(api, accountId, found.value, signal);
+}
+
+/**
+ * Whether a refused creation may mean that the tunnel is there. Nothing says what Cloudflare looks at first
+ * when an account is full, so its limit may hide a taken name.
+ */
+function mayExist({ status, codes, fault }: ApiFailure): boolean {
+  return status === 409 || codes.includes(nameTakenCode) || fault.code === 'quota-exceeded';
 }
 
 /** Closes its connections and deletes it. The tunnel is the ledger's, or the one of exactly that name. */
@@ -124,38 +129,9 @@ async function identify(
   return ok({ accountId, id, token });
 }
 
-async function deleteTunnel(
-  api: ApiClient,
-  tunnel: Pick<TunnelIdentity, 'accountId' | 'id'>,
-  signal: AbortSignal,
-): Promise<Result<void>> {
-  const account = { account_id: tunnel.accountId };
-  const cleanup = await api.call<unknown>(
-    {
-      op: 'tunnels.cleanup',
-      priority: 'close',
-      repeatable: true,
-      send: (sdk, options) =>
-        sdk.zeroTrust.tunnels.cloudflared.connections.delete(tunnel.id, account, options),
-    },
-    signal,
-  );
-  if (!cleanup.ok && cleanup.status === 404) return ok(undefined);
-  // A refused cleanup does not matter: the deletion cascades. What stops it would stop the deletion too.
-  if (!cleanup.ok && cleanup.fault.code !== 'cloudflare-refused') return cleanup;
-  const deletion = await api.call<unknown>(
-    {
-      op: 'tunnels.delete',
-      priority: 'close',
-      repeatable: true,
-      send: (sdk, options) =>
-        sdk.zeroTrust.tunnels.cloudflared.delete(tunnel.id, account, {
-          ...options,
-          query: { cascade: true },
-        }),
-    },
-    signal,
-  );
+/** One call as a rule: the deletion takes the connections along, as that of `cloudflared tunnel delete --force`. */
+async function deleteTunnel(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<Result<void>> {
+  const deletion = await sendDeletion(api, tunnel, signal);
   if (deletion.ok || deletion.status === 404) return ok(undefined);
   if (deletion.fault.code !== 'cloudflare-refused') return deletion;
   // How Cloudflare refuses a tunnel that is deleted already is not documented, so look whether it is.
@@ -164,12 +140,47 @@ async function deleteTunnel(
       op: 'tunnels.get',
       priority: 'close',
       repeatable: true,
-      send: (sdk, options) => sdk.zeroTrust.tunnels.cloudflared.get(tunnel.id, account, options),
+      send: (sdk, options) => sdk.zeroTrust.tunnels.cloudflared.get(tunnel.id, accountOf(tunnel), options),
     },
     signal,
   );
   const gone = seen.ok ? tunnelOf(seen.value)?.deleted === true : seen.status === 404;
-  return gone ? ok(undefined) : deletion;
+  if (gone) return ok(undefined);
+  const cleanup = await api.call<unknown>(
+    {
+      op: 'tunnels.cleanup',
+      priority: 'close',
+      repeatable: true,
+      send: (sdk, options) =>
+        sdk.zeroTrust.tunnels.cloudflared.connections.delete(tunnel.id, accountOf(tunnel), options),
+    },
+    signal,
+  );
+  if (!cleanup.ok) return cleanup.status === 404 ? ok(undefined) : cleanup;
+  const again = await sendDeletion(api, tunnel, signal);
+  return again.ok || again.status === 404 ? ok(undefined) : again;
+}
+
+function sendDeletion(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<ApiResult<unknown>> {
+  return api.call<unknown>(
+    {
+      op: 'tunnels.delete',
+      priority: 'close',
+      repeatable: true,
+      send: (sdk, options) =>
+        sdk.zeroTrust.tunnels.cloudflared.delete(tunnel.id, accountOf(tunnel), {
+          ...options,
+          query: { cascade: true },
+        }),
+    },
+    signal,
+  );
+}
+
+type TunnelId = Pick<TunnelIdentity, 'accountId' | 'id'>;
+
+function accountOf(tunnel: TunnelId): { account_id: string } {
+  return { account_id: tunnel.accountId };
 }
 
 /** "You already have a tunnel with this name"; seen with HTTP 409 and, in older reports, 400. */

@@ -4,31 +4,28 @@ import { type ApiResult, failureOf } from './api-failure.ts';
 import { type SeenZone, zoneOf } from './api-objects.ts';
 import type { ApiClient } from './client.ts';
 import type { Credentials } from './credentials.ts';
+import { SharedReading } from './shared-reading.ts';
 
 /**
  * The zones that the credentials can see, read once for all hosts and kept for `lifetimeMs`. A host without a
  * zone makes it look again, at most every `missLifetimeMs`, so that a zone added later is found.
  */
 export class ZoneDirectory {
-  readonly #api: ApiClient;
-  readonly #clock: Clock;
-  readonly #closing = new AbortController();
-  #known: { readonly zones: readonly SeenZone[]; readonly atMs: number; readonly of: Credentials } | null =
-    null;
-  #reading: { readonly answer: Promise<ApiResult<SeenZone[]>>; readonly of: Credentials } | null = null;
+  readonly #reading: SharedReading<readonly SeenZone[]>;
 
   constructor(api: ApiClient, clock: Clock) {
-    this.#api = api;
-    this.#clock = clock;
+    this.#reading = new SharedReading('zones.list', clock, (credentials, signal) =>
+      readZones(api, credentials, signal),
+    );
   }
 
   /** The zone of a host: the longest that the host ends with, by whole labels. */
   async zoneFor(credentials: Credentials, host: string, signal: AbortSignal): Promise<Result<SeenZone>> {
-    const young = await this.#zones(credentials, lifetimeMs, signal);
+    const young = await this.#reading.get(credentials, lifetimeMs, signal);
     if (!young.ok) return young;
     const zone = longestZone(host, young.value);
     if (zone !== null) return ok(zone);
-    const fresh = await this.#zones(credentials, missLifetimeMs, signal);
+    const fresh = await this.#reading.get(credentials, missLifetimeMs, signal);
     if (!fresh.ok) return fresh;
     const found = longestZone(host, fresh.value);
     return found === null ? failed('zone-unknown', unknownText(host, fresh.value)) : ok(found);
@@ -40,36 +37,13 @@ export class ZoneDirectory {
     id: string,
     signal: AbortSignal,
   ): Promise<Result<SeenZone | null>> {
-    const zones = await this.#zones(credentials, lifetimeMs, signal);
+    const zones = await this.#reading.get(credentials, lifetimeMs, signal);
     return zones.ok ? ok(zones.value.find((zone) => zone.id === id) ?? null) : zones;
   }
 
   /** Ends a reading that is under way. Idempotent. */
   close(): void {
-    this.#closing.abort();
-  }
-
-  async #zones(
-    credentials: Credentials,
-    maxAgeMs: number,
-    signal: AbortSignal,
-  ): Promise<Result<readonly SeenZone[]>> {
-    const known = this.#known;
-    if (known?.of === credentials && this.#clock.monotonic() - known.atMs < maxAgeMs) return ok(known.zones);
-    // One reading serves everybody who waits, so it ends with us and not with the first who gives up.
-    let reading = this.#reading;
-    if (reading?.of !== credentials) {
-      const mine = { of: credentials, answer: readZones(this.#api, credentials, this.#closing.signal) };
-      reading = this.#reading = mine;
-      void mine.answer.finally(() => {
-        if (this.#reading === mine) this.#reading = null;
-      });
-    }
-    const answer = await unlessAborted(reading.answer, signal);
-    if (answer === null) return failed('stopped', 'zones.list was given up because its caller stopped');
-    if (!answer.ok) return answer;
-    this.#known = { zones: answer.value, atMs: this.#clock.monotonic(), of: credentials };
-    return ok(answer.value);
+    this.#reading.close();
   }
 }
 
@@ -133,15 +107,6 @@ function unknownText(host: string, zones: readonly SeenZone[]): string {
   const shown = names.slice(0, maxZonesNamed).join(', ');
   const rest = names.length > maxZonesNamed ? ` and ${names.length - maxZonesNamed} more` : '';
   return `there is no zone for ${host}; the credentials see ${shown}${rest}`;
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  if (signal.aborted) return Promise.resolve(null);
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => resolve(null);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 const lifetimeMs = 10 * 60_000;

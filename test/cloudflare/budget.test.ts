@@ -26,6 +26,14 @@ describe('the call budget', () => {
     );
   });
 
+  it('lets a hundred new hosts, three calls each, start at once', () => {
+    const budget = new CallBudget(0);
+    for (let call = 0; call < 300; call++) {
+      expect(budget.waitMs(0)).to.equal(0);
+      budget.spend(0);
+    }
+  });
+
   it('says how long the next call has to wait, and is right', () => {
     const budget = new CallBudget(0, 2, 0.5);
     budget.spend(0);

@@ -57,7 +57,7 @@ describe('the API client', () => {
     await settle();
     expect(sent).to.equal(burstCalls);
     expect(remaining()).to.equal(0);
-    await clock.advance(1_500);
+    await clock.advance(2_000);
     expect(sent).to.equal(burstCalls + 3);
     await Promise.all(calls);
     api.close();

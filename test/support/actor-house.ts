@@ -149,6 +149,11 @@ class MemoryCloudflare extends Failures implements Cloudflare {
     return checked;
   }
 
+  async tunnelExists({ id }: { id: string }) {
+    const checked = await this.#call('tunnelExists', id);
+    return checked.ok ? ok([...this.tunnels.values()].includes(id)) : checked;
+  }
+
   async ensureDns({ host, tunnelId }: { host: string; tunnelId: string }) {
     const checked = await this.#call('ensureDns', host);
     if (!checked.ok) return checked;

@@ -40,20 +40,14 @@ describe('DNS at Cloudflare', () => {
   let stage: Stage;
   afterEach(() => stage.close());
 
-  it('gets a proxied CNAME and the owner mark in four calls, once the zones are known', async () => {
+  it('gets a proxied CNAME and the owner mark in two calls, once the zone and its marks are known', async () => {
     stage = await openStage();
     const { cloudflare, counted } = stage;
     const known = must(await cloudflare.ensureDns(request, running()));
     expect(records(stage)).to.deep.equal(published(known));
-    expect(counted()).to.deep.equal([
-      'zones.list 200',
-      'dns.list 200',
-      'dns.list 200',
-      'dns.create 200',
-      'dns.create 200',
-    ]);
+    expect(counted()).to.deep.equal(['zones.list 200', 'dns.list 200', 'dns.create 200', 'dns.create 200']);
     must(await cloudflare.ensureDns({ ...request, host: 'two.example.com' }, running()));
-    expect(counted()).to.deep.equal(['dns.list 200', 'dns.list 200', 'dns.create 200', 'dns.create 200']);
+    expect(counted()).to.deep.equal(['dns.create 200', 'dns.create 200']);
   });
 
   it('costs one call when the ledger’s record is as it should be, two when it leads elsewhere', async () => {
@@ -92,11 +86,17 @@ describe('DNS at Cloudflare', () => {
     expect(records(stage)).to.deep.equal(before);
   });
 
-  it('is a conflict when the other record only shows at the write', async () => {
+  it('is a conflict when the other record only shows at the write, and still does after a look', async () => {
     stage = await openStage();
     stage.api.faults.failNext({ count: 1, status: 400, code: 81053, matches: (method) => method === 'POST' });
-    expect(codeOf(await stage.cloudflare.ensureDns(request, running()))).to.equal('dns-conflict');
-    expect(records(stage)).to.deep.equal([]);
+    must(await stage.cloudflare.ensureDns(request, running()));
+    const host = 'two.example.com';
+    stage.api.faults.failNext({ count: 2, status: 400, code: 81053, matches: (method) => method === 'POST' });
+    const before = records(stage);
+    expect(codeOf(await stage.cloudflare.ensureDns({ ...request, host }, running()))).to.equal(
+      'dns-conflict',
+    );
+    expect(records(stage)).to.deep.equal(before);
   });
 
   it('is finished by the next attempt when an answer was lost, at either write', async () => {
@@ -127,22 +127,78 @@ describe('DNS at Cloudflare', () => {
     expect(records(stage)).to.include('CNAME app.example.com theirs.example.net');
   });
 
-  it('is removed with the CNAME first, as often as asked, and nothing else with it', async () => {
+  it('is removed in three calls, as often as asked, and nothing else with it', async () => {
     stage = await openStage();
-    const { api, cloudflare } = stage;
+    const { cloudflare, counted } = stage;
     seed(stage, { name: 'other.example.com' });
     seed(stage, { type: 'TXT', name: '_cloudflare-warp.app.example.com', content: '"something else"' });
     const foreign = records(stage);
     const known = must(await cloudflare.ensureDns(request, running()));
     const removal = { host: request.host, tunnelId, identity: 'me', known };
+    counted();
     must(await cloudflare.removeDns(removal, running()));
     expect(records(stage)).to.deep.equal(foreign);
-    const deleted = api.calls
-      .filter((call) => call.method === 'DELETE')
-      .map((call) => call.path.split('/').at(-1));
-    expect(deleted).to.deep.equal([known.cnameId, known.txtId]);
+    expect(counted()).to.deep.equal(['dns.list 200', 'dns.list 200', 'dns.batch 200']);
     must(await cloudflare.removeDns(removal, running()));
     must(await cloudflare.removeDns({ ...removal, known: null }, running()));
+  });
+
+  it('is removed with the CNAME first where a batch is refused, and whatever of it is gone already', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    const zone = api.zones.zones[0]!;
+    const known = must(await cloudflare.ensureDns(request, running()));
+    counted();
+    api.faults.failNext({
+      count: 1,
+      status: 404,
+      code: 81044,
+      matches: (_, path) => {
+        if (!path.endsWith('/batch')) return false;
+        return zone.records.delete(known.txtId);
+      },
+    });
+    must(await cloudflare.removeDns({ host: request.host, tunnelId, identity: 'me', known }, running()));
+    expect(records(stage)).to.deep.equal([]);
+    expect(counted().slice(2)).to.deep.equal(['dns.batch 404', 'dns.delete 200', 'dns.delete 404']);
+    expect(api.calls.at(-2)?.path.split('/').at(-1)).to.equal(known.cnameId);
+  });
+
+  it('of a hundred hosts at once costs two calls each and one look at the zone', async () => {
+    stage = await openStage();
+    const { cloudflare, counted } = stage;
+    const hosts = Array.from({ length: 100 }, (_, index) => `h${index}.example.com`);
+    const results = await Promise.all(
+      hosts.map((host) => cloudflare.ensureDns({ ...request, host }, running())),
+    );
+    expect(results.filter((result) => !result.ok)).to.deep.equal([]);
+    const calls = counted();
+    expect(calls.filter((call) => call === 'dns.create 200')).to.have.length(200);
+    expect(calls).to.have.length(202);
+  });
+
+  it('takes a full zone for full only after a look', async () => {
+    stage = await openStage({ maxRecords: 2 });
+    const { api, cloudflare } = stage;
+    const full = { count: 1, status: 400, code: 81045, matches: (method: string) => method === 'POST' };
+    const known = must(await cloudflare.ensureDns(request, running()));
+    api.faults.failNext(full);
+    expect(must(await cloudflare.ensureDns(request, running()))).to.deep.equal(known);
+    const another = await cloudflare.ensureDns({ ...request, host: 'two.example.com' }, running());
+    expect(codeOf(another)).to.equal('quota-exceeded');
+  });
+
+  it('is a conflict where another install’s mark stands alone, and finds its own such mark', async () => {
+    for (const identity of ['me', 'you']) {
+      if (identity === 'you') await stage.close();
+      stage = await openStage();
+      const content = `"heritage=cloudflare-warp-ingress,owner=${identity},host=app.example.com,record=gone"`;
+      seed(stage, { type: 'TXT', name: '_cloudflare-warp.app.example.com', content });
+      const before = records(stage);
+      const result = await stage.cloudflare.ensureDns(request, running());
+      expect(codeOf(result)).to.equal(identity === 'me' ? 'ok' : 'dns-conflict');
+      expect(records(stage)).to.have.members(result.ok ? published(result.value) : before);
+    }
   });
 
   it('is found by name and mark when the ledger had not learned of it yet', async () => {

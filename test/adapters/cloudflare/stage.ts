@@ -12,6 +12,8 @@ import { systemClock } from '../../../src/time/clock.ts';
 export interface Stage {
   readonly api: CloudflareApi;
   readonly cloudflare: CloudflareAdapter;
+  /** Ends the adapter and begins with another one, as a process does that has been restarted. */
+  restart(): void;
   /** What the adapter uses; a test rotates it. */
   readonly mounted: { now: Credentials };
   /** `op code` of each call since it was last asked. */
@@ -31,16 +33,24 @@ export async function openStage(settings: Partial<CloudflareApiSettings> = {}): 
     } as Credentials,
   };
   let counted: string[] = [];
-  const cloudflare = createCloudflare({
-    credentials: () => ({ ok: true, value: mounted.now }),
-    apiUrl: api.url,
-    clock: systemClock,
-    random: () => 0,
-    hooks: { called: (op, code) => counted.push(`${op} ${code}`), budgetRemaining: () => {} },
-  });
+  const start = (): CloudflareAdapter =>
+    createCloudflare({
+      credentials: () => ({ ok: true, value: mounted.now }),
+      apiUrl: api.url,
+      clock: systemClock,
+      random: () => 0,
+      hooks: { called: (op, code) => counted.push(`${op} ${code}`), budgetRemaining: () => {} },
+    });
+  let cloudflare = start();
   return {
     api,
-    cloudflare,
+    get cloudflare() {
+      return cloudflare;
+    },
+    restart: () => {
+      cloudflare.close();
+      cloudflare = start();
+    },
     mounted,
     counted: () => {
       const sofar = counted;

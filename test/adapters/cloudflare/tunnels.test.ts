@@ -3,15 +3,18 @@ import { codeOf, must, openStage, running, type Stage } from './stage.ts';
 
 const request = { host: 'app.example.com', name: 'warp-me-app.example.com', identity: 'me' };
 
+const isDeletion = (method: string, path: string, id: string): boolean =>
+  method === 'DELETE' && path.endsWith(id);
+
 describe('tunnels at Cloudflare', () => {
   let stage: Stage;
   afterEach(() => stage.close());
 
-  it('are created in two calls, with a token that opens them, and found again', async () => {
+  it('are created in one call, with a token that opens them, and found again', async () => {
     stage = await openStage();
     const { api, cloudflare, counted } = stage;
     const made = must(await cloudflare.ensureTunnel(request, running()));
-    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.create 200']);
+    expect(counted()).to.deep.equal(['tunnels.create 200']);
     const token = JSON.parse(Buffer.from(made.token, 'base64').toString());
     expect([token.a, token.t]).to.deep.equal([api.accountId, made.id]);
     const secret = Buffer.from(token.s, 'base64');
@@ -20,7 +23,7 @@ describe('tunnels at Cloudflare', () => {
 
     const found = must(await cloudflare.ensureTunnel(request, running()));
     expect(found).to.deep.equal(made);
-    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.token 200']);
+    expect(counted()).to.deep.equal(['tunnels.create 409', 'tunnels.list 200', 'tunnels.token 200']);
   });
 
   it('of a similar name, and deleted ones, are never taken for ours', async () => {
@@ -43,29 +46,24 @@ describe('tunnels at Cloudflare', () => {
     expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.id)).to.deep.equal([made.id]);
   });
 
-  it('are found when another was faster and the name is taken', async () => {
+  it('are found however a taken name is refused, also by an account that is full', async () => {
     stage = await openStage();
-    const { api, cloudflare, counted } = stage;
-    // Our list is answered before the other's creation, our creation after it.
-    api.faults.failNext({
-      count: 1,
-      status: 409,
-      code: 1013,
-      matches: (method) => {
-        if (method !== 'POST') return false;
-        const of = { accountId: api.accountId, name: request.name, secret: null, configSrc: 'local' };
-        api.tunnels.create(of);
-        return true;
-      },
-    });
-    const found = must(await cloudflare.ensureTunnel(request, running()));
-    expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.id)).to.deep.equal([found.id]);
-    expect(counted()).to.deep.equal([
-      'tunnels.list 200',
-      'tunnels.create 409',
-      'tunnels.list 200',
-      'tunnels.token 200',
-    ]);
+    const { api, cloudflare } = stage;
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    const isCreation = (method: string): boolean => method === 'POST';
+    api.faults.failNext({ count: 1, status: 400, code: 1013, matches: isCreation });
+    expect(must(await cloudflare.ensureTunnel(request, running()))).to.deep.equal(made);
+    const message = 'You have reached the maximum number of tunnels';
+    api.faults.failNext({ count: 1, status: 403, code: 1044, message, matches: isCreation });
+    expect(must(await cloudflare.ensureTunnel(request, running()))).to.deep.equal(made);
+  });
+
+  it('are a refusal when the name is taken and yet nothing has it', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    api.faults.failNext({ count: 1, status: 409, code: 1013 });
+    expect(codeOf(await cloudflare.ensureTunnel(request, running()))).to.equal('cloudflare-refused');
+    must(await cloudflare.ensureTunnel(request, running()));
   });
 
   it('beyond the account’s limit are a quota, not a riddle', async () => {
@@ -76,9 +74,9 @@ describe('tunnels at Cloudflare', () => {
     expect(codeOf(second)).to.equal('quota-exceeded');
   });
 
-  it('are removed with their connections, and removing them again is success', async () => {
+  it('are removed with their connections in one call, and removing them again is success', async () => {
     stage = await openStage();
-    const { api, cloudflare } = stage;
+    const { api, cloudflare, counted } = stage;
     const { id } = must(await cloudflare.ensureTunnel(request, running()));
     const revoked: string[] = [];
     api.tunnels.onRevoked((tunnelId) => revoked.push(tunnelId));
@@ -93,12 +91,39 @@ describe('tunnels at Cloudflare', () => {
       features: [],
     });
     const removal = { name: request.name, tunnel: { accountId: api.accountId, id } };
+    counted();
     must(await cloudflare.removeTunnel(removal, running()));
     expect(api.tunnels.live(api.accountId)).to.deep.equal([]);
     expect(revoked).to.include(id);
+    expect(counted()).to.deep.equal(['tunnels.delete 200']);
     must(await cloudflare.removeTunnel(removal, running()));
     const unknown = { accountId: api.accountId, id: '00000000-0000-4000-8000-000000000000' };
     must(await cloudflare.removeTunnel({ name: 'x', tunnel: unknown }, running()));
+  });
+
+  it('are removed after a cleanup where their connections are in the way, and are gone when they are', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    const { accountId } = api;
+    const { id } = must(await cloudflare.ensureTunnel(request, running()));
+    const removal = { name: request.name, tunnel: { accountId, id } };
+    counted();
+    const refusal = { count: 1, status: 400, code: 1022 };
+    api.faults.failNext({ ...refusal, count: 2, matches: (method, path) => isDeletion(method, path, id) });
+    expect(codeOf(await cloudflare.removeTunnel(removal, running()))).to.equal('cloudflare-refused');
+    counted();
+    api.faults.failNext({ ...refusal, matches: (method, path) => isDeletion(method, path, id) });
+    must(await cloudflare.removeTunnel(removal, running()));
+    expect(counted()).to.deep.equal([
+      'tunnels.delete 400',
+      'tunnels.get 200',
+      'tunnels.cleanup 200',
+      'tunnels.delete 200',
+    ]);
+    expect(api.tunnels.live(accountId)).to.deep.equal([]);
+    api.faults.failNext({ ...refusal, matches: (method, path) => isDeletion(method, path, id) });
+    must(await cloudflare.removeTunnel(removal, running()));
+    expect(counted()).to.deep.equal(['tunnels.delete 400', 'tunnels.get 200']);
   });
 
   it('are removed by exactly their name after an interrupted creation', async () => {
@@ -114,6 +139,45 @@ describe('tunnels at Cloudflare', () => {
   });
 });
 
+describe('whether a tunnel exists', () => {
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  it('costs one list for all that do, and one question for each that does not', async () => {
+    stage = await openStage();
+    const { api, cloudflare, counted } = stage;
+    const { accountId } = api;
+    const of = { accountId, secret: null, configSrc: 'local' };
+    const made = Array.from({ length: 30 }, (_, index) => api.tunnels.create({ ...of, name: `t${index}` }));
+    api.tunnels.delete(made[0]!);
+    const unknown = { accountId, id: '00000000-0000-4000-8000-000000000000' };
+    const answers = await Promise.all(
+      [...made, unknown].map((tunnel) => cloudflare.tunnelExists(tunnel, running())),
+    );
+    expect(answers.map(must)).to.deep.equal([false, ...made.slice(1).map(() => true), false]);
+    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.get 200', 'tunnels.get 404']);
+  });
+
+  it('is not denied to one that is younger than the list', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    const of = { accountId: api.accountId, id: '00000000-0000-4000-8000-000000000000' };
+    expect(must(await cloudflare.tunnelExists(of, running()))).to.equal(false);
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    expect(must(await cloudflare.tunnelExists(made, running()))).to.equal(true);
+  });
+
+  it('is unknown, not "no", when Cloudflare does not say', async () => {
+    stage = await openStage();
+    const { api, cloudflare } = stage;
+    const made = must(await cloudflare.ensureTunnel(request, running()));
+    const elsewhere = { ...made, accountId: 'f'.repeat(32) };
+    expect(codeOf(await cloudflare.tunnelExists(elsewhere, running()))).to.equal('credentials-invalid');
+    api.faults.outage = true;
+    expect(codeOf(await cloudflare.tunnelExists(made, running()))).to.equal('cloudflare-unreachable');
+  });
+});
+
 describe('Cloudflare out of order', () => {
   let stage: Stage;
   afterEach(() => stage.close());
@@ -122,21 +186,24 @@ describe('Cloudflare out of order', () => {
     stage = await openStage();
     const { api, cloudflare, counted } = stage;
     api.faults.failNext({ count: 1, status: 502, matches: (method) => method === 'GET' });
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+    expect(counted()).to.deep.equal(['tunnels.list 502', 'tunnels.list 200']);
     api.faults.failNext({ count: 1, status: 500, matches: (method) => method === 'POST' });
     const result = await cloudflare.ensureTunnel(request, running());
     expect(codeOf(result)).to.equal('cloudflare-unreachable');
-    expect(counted()).to.deep.equal(['tunnels.list 502', 'tunnels.list 200', 'tunnels.create 500']);
+    expect(counted()).to.deep.equal(['tunnels.create 500']);
   });
 
   it('is a rate limit with the wait that Cloudflare asked for, and then no more calls', async () => {
     stage = await openStage({ callsPerFiveMinutes: 1 });
     const { cloudflare, counted } = stage;
-    const result = await cloudflare.ensureTunnel(request, running());
+    must(await cloudflare.ensureTunnel(request, running()));
+    const result = await cloudflare.ensureTunnel({ ...request, name: 'warp-me-two' }, running());
     expect(codeOf(result)).to.equal('cloudflare-rate-limited');
     expect(!result.ok && result.fault.retryAfterMs).to.equal(300_000);
     const next = await cloudflare.ensureTunnel(request, running());
     expect(codeOf(next)).to.equal('cloudflare-rate-limited');
-    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.create 429']);
+    expect(counted()).to.deep.equal(['tunnels.create 200', 'tunnels.create 429']);
   });
 
   it('refuses a wrong token in a sentence that does not show it, and takes the next one', async () => {
