@@ -36,6 +36,9 @@ export async function runSandbox(config: SandboxConfig, log: Logger): Promise<Ru
   // Also when this process ends without asking (a second Ctrl-C), nothing stays behind.
   const removeFiles = (): void => rmSync(world.files.directory, { recursive: true, force: true });
   process.once('exit', removeFiles);
+  // A terminal that is closed would end this process without a word, and leave the controller behind.
+  const hangUp = (): void => void process.kill(process.pid, 'SIGTERM');
+  process.once('SIGHUP', hangUp);
   const stopping = new AbortController();
   const ended = Promise.withResolvers<Fault | null>();
   let controller: Controller | null = null;
@@ -49,6 +52,7 @@ export async function runSandbox(config: SandboxConfig, log: Logger): Promise<Ru
     await admin?.stop();
     await world.stop();
     process.removeListener('exit', removeFiles);
+    process.removeListener('SIGHUP', hangUp);
     ended.resolve(null);
   };
   let isEnded: Promise<void> | null = null;
