@@ -28,7 +28,9 @@ export interface EdgeSettings {
   readonly locationName?: string;
   /** EDUPCONN for a second connection of the same tunnel, connector and index. */
   readonly refuseDuplicates?: boolean;
+  /** Pause between PINGs to a registered connection, 10 s when left out. */
   readonly pingIntervalMs?: number;
+  /** A PING that is not answered for so long ends the connection, 5 s when left out. */
   readonly pingTimeoutMs?: number;
   readonly clock?: Clock;
 }
