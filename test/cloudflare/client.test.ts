@@ -231,6 +231,27 @@ describe('the API client', () => {
     expect(clock.pendingTimers).to.equal(0);
   });
 
+  it('reads a list to its end when the pages are smaller than asked for', async () => {
+    const { api } = stage();
+    const asked: number[] = [];
+    const list = await api.list(
+      {
+        op: 'test.list',
+        priority: 'create',
+        perPage: 1_000,
+        send: async (_, { page }) => {
+          asked.push(page);
+          return { result: page < 3 ? [page * 10, page * 10 + 1] : [30], result_info: { total_count: 5 } };
+        },
+        parse: Number,
+      },
+      never,
+    );
+    expect(list).to.deep.equal({ ok: true, value: [10, 11, 20, 21, 30] });
+    expect(asked).to.deep.equal([1, 2, 3]);
+    api.close();
+  });
+
   it('makes no call without credentials', async () => {
     const clock = new ManualClock();
     const api = new ApiClient({
