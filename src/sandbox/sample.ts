@@ -17,7 +17,8 @@ export async function applySample(kubernetes: KubeApi, namespace: string, origin
     apiVersion: 'v1',
     kind: 'Service',
     metadata,
-    spec: { ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+    // Above 1023, so that its cluster IP can be listened on without being root.
+    spec: { ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] },
   });
   await apply(kubernetes, `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices/${sampleName}`, {
     apiVersion: 'discovery.k8s.io/v1',

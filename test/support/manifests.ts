@@ -2,6 +2,9 @@ import type { KubeObject } from './kube-user.ts';
 
 /** Manifests as users write them, as short as their meaning allows. */
 
+/** Above 1023, so that a cluster IP can be listened on without being root. */
+export const servicePort = 8080;
+
 export interface PathOf {
   readonly path?: string;
   readonly type?: 'Prefix' | 'Exact';
@@ -27,12 +30,12 @@ export function ingress(
   };
 }
 
-export function pathOf({ path = '/', type = 'Prefix', service = 'web', port = 80 }: PathOf): object {
+export function pathOf({ path = '/', type = 'Prefix', service = 'web', port = servicePort }: PathOf): object {
   const reference = typeof port === 'number' ? { number: port } : { name: port };
   return { path, pathType: type, backend: { service: { name: service, port: reference } } };
 }
 
-export function service(name = 'web', port = 80): KubeObject {
+export function service(name = 'web', port = servicePort): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',

@@ -1,18 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { readControllerConfig } from '../../src/config.ts';
 import { type Controller, runController } from '../../src/controller.ts';
 import { createLog } from '../../src/log.ts';
-import { createAuthority } from '../../src/sandbox/certificates.ts';
-import { type CloudflareApi, startCloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
-import { type Edge, startEdge } from '../../src/sandbox/edge/edge.ts';
+import type { CloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
+import type { Edge } from '../../src/sandbox/edge/edge.ts';
 import type { Faults } from '../../src/sandbox/kube-api/fault-switches.ts';
-import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/kube-api.ts';
-import { type ServiceProxy, startServiceProxy } from '../../src/sandbox/service-proxy.ts';
+import { startWorld, type World } from '../../src/sandbox/world.ts';
 import { type KubeUser, kubeUser } from './kube-user.ts';
 import { WorkerThreads } from './worker-threads.ts';
 
@@ -38,41 +34,35 @@ export interface Answer {
 export class Town {
   readonly user: KubeUser;
   readonly threads = new WorkerThreads();
-  readonly kube: KubeApi;
-  readonly cloudflare: CloudflareApi;
-  readonly edge: Edge;
-  readonly #proxy: ServiceProxy;
-  readonly #directory: string;
+  readonly log: string[] = [];
+  readonly #world: World;
   readonly #origins = new Map<string, Server>();
   #controller: Controller | null = null;
-  readonly log: string[] = [];
 
-  constructor(parts: {
-    kube: KubeApi;
-    cloudflare: CloudflareApi;
-    edge: Edge;
-    proxy: ServiceProxy;
-    directory: string;
-  }) {
-    this.kube = parts.kube;
-    this.cloudflare = parts.cloudflare;
-    this.edge = parts.edge;
-    this.#proxy = parts.proxy;
-    this.#directory = parts.directory;
-    this.user = kubeUser(parts.kube, namespace);
+  constructor(world: World) {
+    this.#world = world;
+    this.user = kubeUser(world.kubernetes, namespace);
+  }
+
+  get cloudflare(): CloudflareApi {
+    return this.#world.cloudflare;
+  }
+
+  get edge(): Edge {
+    return this.#world.edge;
   }
 
   get kubeFaults(): Faults {
-    return this.kube.faults;
+    return this.#world.kubernetes.faults;
   }
 
   async startController(...flags: readonly string[]): Promise<void> {
     const { tunnelAddress } = this.edge;
     const config = readControllerConfig(
       [
-        `--kubeconfig=${join(this.#directory, 'kubeconfig')}`,
-        `--origincert=${join(this.#directory, 'cert.pem')}`,
-        `--cacert=${join(this.#directory, 'edge-ca.pem')}`,
+        `--kubeconfig=${this.#world.files.kubeconfig}`,
+        `--origincert=${this.#world.files.originCert}`,
+        `--cacert=${this.#world.files.edgeCa}`,
         `--api-url=${this.cloudflare.url}`,
         `--edge=${tunnelAddress}`,
         `--edge=${tunnelAddress}`,
@@ -192,7 +182,7 @@ export class Town {
 
   /** Null removes the file. */
   async writeCert(text: string | null): Promise<void> {
-    const path = join(this.#directory, 'cert.pem');
+    const path = this.#world.files.originCert;
     if (text === null) await rm(path);
     else await writeFile(path, text);
   }
@@ -214,11 +204,7 @@ export class Town {
       server.closeAllConnections();
       server.close();
     }
-    await this.edge.stop();
-    await this.cloudflare.stop();
-    await this.#proxy.stop();
-    await this.kube.stop();
-    await rm(this.#directory, { recursive: true, force: true });
+    await this.#world.stop();
   }
 
   async #events(ingress: string): Promise<readonly SeenEvent[]> {
@@ -232,19 +218,7 @@ export class Town {
 }
 
 export async function startTown(): Promise<Town> {
-  const directory = await mkdtemp(join(tmpdir(), 'warp-town-'));
-  const kube = await startKubeApi({ namespaces: [namespace] });
-  const cloudflare = await startCloudflareApi({ port: 0, zones: ['example.com'] });
-  const edge = await startEdge({
-    authority: createAuthority('edge'),
-    checkTunnel: (account, id) => cloudflare.tunnels.get(account, id) ?? null,
-    tunnelOf: (host) => cloudflare.zones.tunnelForHost(host),
-  });
-  const proxy = startServiceProxy({ store: kube.store });
-  await writeFile(join(directory, 'kubeconfig'), kube.kubeconfig(namespace));
-  await writeFile(join(directory, 'cert.pem'), cloudflare.certPem());
-  await writeFile(join(directory, 'edge-ca.pem'), edge.caPem);
-  return new Town({ kube, cloudflare, edge, proxy, directory });
+  return new Town(await startWorld({ namespace }));
 }
 
 function ask(url: string, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {

@@ -42,14 +42,14 @@ describe('bad input', function () {
       ingress('no-port', 'b.example.com', { paths: [{ port: 81 }] }),
     );
     expect(await message('no-service', 'WaitingForService')).to.include('"nowhere"');
-    expect(await message('no-port', 'InvalidIngress')).to.include('has no port 81; it has 80 ("http")');
+    expect(await message('no-port', 'InvalidIngress')).to.include('has no port 81; it has 8080 ("http")');
   });
 
   it('a host of no zone is named, with the zones there are', async () => {
     await town.startController();
-    await town.user.apply(ingress('web', 'app.example.org'));
+    await town.user.apply(ingress('web', 'app.example.net'));
     expect(await message('web', 'ZoneUnknown'))
-      .to.include('app.example.org')
+      .to.include('app.example.net')
       .and.include('example.com');
   });
 

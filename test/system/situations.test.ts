@@ -160,7 +160,7 @@ describe('the twenty-two situations', function () {
     await served();
     const bad = (name: string, spec: object) => ({ ...ingress(name, host), spec });
     await town.user.apply(
-      bad('only-default', { defaultBackend: { service: { name: 'web', port: { number: 80 } } } }),
+      bad('only-default', { defaultBackend: { service: { name: 'web', port: { number: 8080 } } } }),
       bad('no-http', { rules: [{ host: 'no-http.example.com' }] }),
       bad('no-host', { rules: [{ http: { paths: [pathOf({})] } }] }),
     );
