@@ -20,6 +20,7 @@ import {
   eitherOf,
   filePath,
   type HostPort,
+  httpUrl,
   listenAddress,
   matching,
   oneOf,
@@ -44,6 +45,8 @@ export interface ControllerConfig {
   readonly edge: readonly string[];
   /** Path of a PEM bundle that replaces all roots. */
   readonly cacert: string | null;
+  /** Where the keys of Access teams are; null is each team's own host. */
+  readonly accessCertsUrl: string | null;
   readonly graceMs: number;
   readonly tunnelsPerThread: number | 'auto';
   /** Null: from cores and memory. */
@@ -143,6 +146,13 @@ const options = {
     { value: 'managed', text: 'managed' },
     'whether DNS records are made and removed',
   ),
+  accessCertsUrl: option(
+    'access-certs-url',
+    'WARP_ACCESS_CERTS_URL',
+    httpUrl,
+    { value: null, text: "https://<team>.cloudflareaccess.com, each team's own" },
+    'where else the keys of Access teams are: URL/<team>/cdn-cgi/access/certs',
+  ),
   metrics: option(
     'metrics',
     'TUNNEL_METRICS',
@@ -183,6 +193,7 @@ export function readControllerConfig(
     apiUrl: value.apiUrl,
     edge: addressTexts(value.edge),
     cacert: value.cacert,
+    accessCertsUrl: value.accessCertsUrl,
     graceMs: value.graceMs,
     tunnelsPerThread: value.tunnelsPerThread,
     maxThreads: value.maxThreads,

@@ -139,6 +139,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     edge: { addresses: config.edge, ca, region: '' },
     graceMs: config.graceMs,
     logLevel: config.log.level,
+    accessCertsUrl: config.accessCertsUrl,
     maxThreads: config.maxThreads ?? defaultMaxThreads(availableParallelism(), memoryBytes()),
     tunnelsPerThread: config.tunnelsPerThread,
     onCounts: metrics.tunnelCounted,

@@ -1,6 +1,7 @@
 import { unreachable } from '../src/fault.ts';
 import { createLog } from '../src/log.ts';
 import { systemClock } from '../src/time/clock.ts';
+import { createAccessTeams } from '../src/tunnel/access/access-teams.ts';
 import { type Connector, startConnector } from '../src/tunnel/connector.ts';
 import { cloudflareDns, dnsOverTls } from '../src/tunnel/dns-over-tls.ts';
 import { systemResolver, withFallback } from '../src/tunnel/edge-resolver.ts';
@@ -10,12 +11,13 @@ import type { FromThread, RunId, ThreadTask, ToThread, TunnelFact } from '../src
  * What a worker thread runs: messages of the link to connectors and back. Hosts any number of tunnels until the
  * link is closed. What is thrown here ends the thread; the other side hears of that.
  */
-export default function hostTunnels({ port, logLevel }: ThreadTask): Promise<void> {
+export default function hostTunnels({ port, logLevel, accessCertsUrl }: ThreadTask): Promise<void> {
+  const log = createLog({ level: logLevel, format: 'json' });
+  const tools = { clock: systemClock, random: Math.random, log };
   const deps = {
-    clock: systemClock,
-    random: Math.random,
+    ...tools,
     resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
-    log: createLog({ level: logLevel, format: 'json' }),
+    teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
   };
   const connectors = new Map<RunId, Connector>();
   const say = (message: FromThread): void => port.postMessage(message);
@@ -53,6 +55,7 @@ export default function hostTunnels({ port, logLevel }: ThreadTask): Promise<voi
     port.once('close', () => {
       clearInterval(counting);
       for (const connector of connectors.values()) connector.destroy();
+      deps.teams.destroy();
       resolve();
     });
     say({ type: 'thread.ready' });

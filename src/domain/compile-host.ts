@@ -29,7 +29,8 @@ export function compileHost(
     else notes.set(resolved.note.message, resolved.note);
     return { path: rule.path, match: rule.match, target: targetOf(resolved, settings) };
   });
-  return { routes: { host: rules.host, routes: sortedRoutes(routes) }, usable, notes: [...notes.values()] };
+  const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
+  return { routes: table, usable, notes: [...notes.values()] };
 }
 
 /** The names of all Services that the rules mention. */

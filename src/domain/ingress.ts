@@ -1,3 +1,5 @@
+import type { AccessPolicy } from './access.ts';
+
 /**
  * An Ingress as the controller knows it: parsed once at the border (`kube/parse-ingress`), immutable, no more
  * than what decisions need.
@@ -67,7 +69,8 @@ export interface IngressSettings {
   readonly dns: 'managed' | 'off';
   readonly originVia: 'service' | 'endpoints';
   readonly origin: OriginSettings;
-  readonly access: { readonly team: string; readonly audience: readonly string[] } | null;
+  /** Null: everybody comes in. */
+  readonly access: AccessPolicy | null;
 }
 
 /** How to talk to an origin; cloudflared's `originRequest` of the same names. */

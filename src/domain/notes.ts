@@ -24,12 +24,9 @@ export function noteOfFault(host: string, fault: Fault): EventNote | null {
 /** Settings that are understood but not built yet; better refused than quietly not enforced. */
 export function unavailableSettings(settings: {
   readonly mode: string;
-  readonly access: object | null;
   readonly origin: { readonly protocol: string; readonly caSecret: string | null };
 }): string | null {
   if (settings.mode === 'pod') return 'mode "pod" is not available in this version; use "worker"';
-  if (settings.access !== null)
-    return 'access-team is not available in this version, so the host is not published';
   if (settings.origin.protocol === 'tcp') return 'backend-protocol "tcp" is not available in this version';
   if (settings.origin.caSecret !== null) return 'ca-secret is not available in this version';
   return null;

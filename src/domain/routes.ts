@@ -1,3 +1,4 @@
+import type { AccessPolicy } from './access.ts';
 import type { OriginSettings } from './ingress.ts';
 
 /**
@@ -9,6 +10,8 @@ export interface RouteTable {
   readonly host: string;
   /** In the order of precedence: the first whose path matches wins (`sortedRoutes`). */
   readonly routes: readonly Route[];
+  /** Whom the connector admits at all; null is everybody. */
+  readonly access: AccessPolicy | null;
 }
 
 export interface Route {

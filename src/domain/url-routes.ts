@@ -12,5 +12,5 @@ export function routesToUrl(host: string, url: string): RouteTable {
   };
   const settings = { ...defaultOriginSettings, protocol: isHttps ? 'https' : 'http' } as const;
   const target = { kind: 'origin', origin: { addresses: [address], settings, ca: null } } as const;
-  return { host, routes: [{ path: '/', match: 'prefix', target }] };
+  return { host, routes: [{ path: '/', match: 'prefix', target }], access: null };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isPublishableHost } from '../domain/host.ts';
+import { accessTeamName } from '../domain/access.ts';
 import type { IngressSettings, Problem } from '../domain/ingress.ts';
 import { parseDurationMs } from '../time/duration.ts';
 
@@ -47,10 +47,13 @@ const serverName = matching(
 const hostHeader = matching('a value for the Host header: name or address, optionally with a port', (text) =>
   /^[\w.:[\]-]{1,255}$/.test(text),
 );
-const accessTeam = matching(
-  'an Access team: its name, or <name>.cloudflareaccess.com',
-  (text) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) || isPublishableHost(text),
-);
+const accessTeam = z.string().transform((text, context) => {
+  const team = accessTeamName(text);
+  if (team !== null) return team;
+  const message = 'an Access team: its name in lower case, or <name>.cloudflareaccess.com';
+  context.issues.push({ code: 'custom', message, input: text });
+  return z.NEVER;
+});
 const maxAudiences = 20;
 const audiences = z
   .string()

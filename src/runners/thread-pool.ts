@@ -27,6 +27,7 @@ const maxReasonLength = 300;
 export interface HostThreadOptions {
   readonly workerFile: URL;
   readonly logLevel: string;
+  readonly accessCertsUrl: string | null;
   readonly heapMb: number;
   readonly clock: Clock;
 }
@@ -67,7 +68,8 @@ export class HostThread {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.on('message', (message: FromThread) => this.#receive(message));
-    this.#pool.run({ port: port2, logLevel: options.logLevel }, { transferList: [port2] }).then(
+    const { logLevel, accessCertsUrl } = options;
+    this.#pool.run({ port: port2, logLevel, accessCertsUrl }, { transferList: [port2] }).then(
       () =>
         this.#end(this.#state === 'closing' ? null : fault('thread-exited', 'the thread ended by itself')),
       (error: unknown) => this.#end(deathOf(error)),

@@ -13,6 +13,8 @@ export interface ThreadRunnerOptions extends PlacementLimits {
   readonly clock: Clock;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly logLevel: string;
+  /** Where the keys of Access teams are; null is each team's own host. */
+  readonly accessCertsUrl: string | null;
   /** The region is the token's, if this one is empty. */
   readonly edge: EdgeSettings;
   readonly graceMs: number;
@@ -126,11 +128,12 @@ class RunnerOverThreads implements ThreadRunner {
   }
 
   #startThread(): Host {
-    const { clock, log, logLevel, workerFile = defaultWorkerFile, heapMb = threadHeapMb } = this.#options;
+    const { clock, log, logLevel, accessCertsUrl } = this.#options;
+    const { workerFile = defaultWorkerFile, heapMb = threadHeapMb } = this.#options;
     const id = String(this.#nextThread++);
     const runs = new Map<RunId, ThreadRun>();
     const thread = new HostThread(
-      { workerFile, logLevel, heapMb, clock },
+      { workerFile, logLevel, accessCertsUrl, heapMb, clock },
       {
         message: (message) => this.#receive(runs, thread, message),
         ended: (cause) => {

@@ -1,6 +1,7 @@
 import type { RouteTable } from '../domain/routes.ts';
 import type { Logger } from '../log.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import type { AccessTeams } from './access/access-teams.ts';
 import { clientInfo } from './client-info.ts';
 import { ConnectionSlot, type SlotHost } from './connection-slot.ts';
 import { createCounts } from './counts.ts';
@@ -20,6 +21,7 @@ export interface ConnectorDeps {
   readonly random: () => number;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
   readonly resolver: EdgeResolver;
+  readonly teams: AccessTeams;
 }
 
 /** One running connector. After `tunnel.ended` every method is a no-op. */
@@ -47,12 +49,12 @@ export function startConnector(
   deps: ConnectorDeps,
   hear: (fact: TunnelFact) => void,
 ): Connector {
-  const { run } = spec;
-  const { clock, random, log } = deps;
+  const { run, connectorId } = spec;
+  const { clock, random, log, teams } = deps;
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
   const counts = createCounts(clock);
-  const proxy = createProxy({ routes: spec.routes, connectorId: spec.connectorId, clock, counts, log });
+  const proxy = createProxy({ routes: spec.routes, connectorId, teams, clock, counts, log });
   const timers = new Set<Timer>();
   let routes = spec.routes;
   let othersStarted = false;

@@ -46,6 +46,8 @@ export interface EdgeSettings {
 export interface ThreadTask {
   readonly port: MessagePort;
   readonly logLevel: string;
+  /** `--access-certs-url`; null is each team's own host. */
+  readonly accessCertsUrl: string | null;
 }
 
 export type ToThread =

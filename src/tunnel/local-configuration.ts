@@ -2,11 +2,14 @@ import type { Route, RouteTable } from '../domain/routes.ts';
 
 /** JSON for updateLocalConfiguration (protocol page section 7.3): what the dashboard shows of our routes. */
 export function localConfiguration(table: RouteTable): string {
+  const { access } = table;
+  const originRequest =
+    access === null ? {} : { access: { required: true, teamName: access.team, audTag: access.audience } };
   const rules = table.routes.map((route) => ({
     hostname: table.host,
     path: pathExpression(route),
     service: serviceOf(route),
-    originRequest: {},
+    originRequest,
   }));
   return JSON.stringify({
     ingress: [...rules, { service: 'http_status:404', originRequest: {} }],

@@ -1,6 +1,8 @@
 import { hostMatches, matchRoute, type Route, type RouteTable } from '../domain/routes.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
+import { AccessGuard } from './access/access-guard.ts';
+import type { AccessTeams } from './access/access-teams.ts';
 import type { Counts } from './counts.ts';
 import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
 import { planRequest, withoutPort } from './origin/http1-request.ts';
@@ -27,6 +29,8 @@ export interface TunnelProxy {
 export interface ProxyOptions {
   readonly routes: RouteTable;
   readonly connectorId: string;
+  /** Who verifies tokens where the routes ask for them; the caller's. */
+  readonly teams: AccessTeams;
   readonly clock: Clock;
   readonly counts: Counts;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
@@ -38,7 +42,7 @@ export const maxOpenRequests = 10_000;
 const failureLogEveryMs = 1_000;
 
 export function createProxy(options: ProxyOptions): TunnelProxy {
-  return new RoutingProxy(options);
+  return new AccessGuard(new RoutingProxy(options), options);
 }
 
 class RoutingProxy implements TunnelProxy, ExchangeOwner {

@@ -55,6 +55,14 @@ function compile(port: BackendPort, backend: BackendView | undefined, over: Part
   };
 }
 
+describe('the routes of a host', () => {
+  it('carry the Access policy, also while no backend is there', () => {
+    const access = { team: 'acme', audience: ['a'] };
+    const rules = { host: 'app.example.com', paths: [] };
+    expect(compileHost(rules, { ...settings, access }, new Map()).routes.access).to.equal(access);
+  });
+});
+
 const byNumber: BackendPort = { by: 'number', number: 80 };
 const byName: BackendPort = { by: 'name', name: 'http' };
 

@@ -12,7 +12,7 @@ function routes(...texts: string[]): readonly Route[] {
 }
 
 function answerOf(table: readonly Route[], path: string): string {
-  const route = matchRoute({ host: 'example.com', routes: table }, path);
+  const route = matchRoute({ host: 'example.com', routes: table, access: null }, path);
   return route === null ? '404' : `${route.match} ${route.path}`;
 }
 

@@ -42,10 +42,11 @@ describe('parseAnnotations', () => {
 
   it('reads team and audiences of Access together', () => {
     const annotations = { 'cloudflare-warp/access-team': 'acme', 'cloudflare-warp/access-aud': 'a1, b2' };
-    expect(parseAnnotations(annotations, plainSettings).settings.access).to.deep.equal({
-      team: 'acme',
-      audience: ['a1', 'b2'],
-    });
+    const byDomain = { ...annotations, 'cloudflare-warp/access-team': 'acme.cloudflareaccess.com' };
+    for (const given of [annotations, byDomain]) {
+      const { access } = parseAnnotations(given, plainSettings).settings;
+      expect(access).to.deep.equal({ team: 'acme', audience: ['a1', 'b2'] });
+    }
   });
 
   for (const [key, value, message] of [
@@ -103,6 +104,23 @@ describe('parseAnnotations', () => {
     expect(parse('access-team', 'acme').problems).to.have.length(1);
     expect(parse('access-aud', 'abc').problems).to.have.length(1);
   });
+
+  for (const team of [
+    '',
+    'a.b',
+    'acme.example.com',
+    'a/b',
+    '-a',
+    'A',
+    'a'.repeat(64),
+    '.cloudflareaccess.com',
+  ]) {
+    it(`refuses the team ${JSON.stringify(team.slice(0, 20))}: keys are asked for at that name`, () => {
+      const annotations = { 'cloudflare-warp/access-team': team, 'cloudflare-warp/access-aud': 'a1' };
+      const { problems } = parseAnnotations(annotations, plainSettings);
+      expect(problems[0]?.message).to.contain('expected an Access team');
+    });
+  }
 
   it('names every annotation that is wrong, not only the first', () => {
     const annotations = { 'cloudflare-warp/mode': 'x', 'cloudflare-warp/dns': 'y', 'cloudflare-warp/z': '' };

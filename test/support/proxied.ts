@@ -1,9 +1,11 @@
 import type { OriginSettings } from '../../src/domain/ingress.ts';
 import type { RouteTable } from '../../src/domain/routes.ts';
 import { type Clock, systemClock } from '../../src/time/clock.ts';
+import type { AccessTeams } from '../../src/tunnel/access/access-teams.ts';
 import { type Counts, createCounts } from '../../src/tunnel/counts.ts';
 import type { TunnelCounts } from '../../src/tunnel/link.ts';
 import { createProxy, type TunnelProxy } from '../../src/tunnel/proxy.ts';
+import { noTeams } from './access-teams.ts';
 import { type EdgeLink, linkToEdge } from './edge-link.ts';
 import { keptLog } from './kept-log.ts';
 import { tableTo } from './route-to.ts';
@@ -25,6 +27,7 @@ export interface ProxiedOptions {
   readonly clock?: Clock;
   /** Instead of a table whose every path goes to the scripted origin. */
   readonly routes?: (port: number) => RouteTable;
+  readonly teams?: AccessTeams;
 }
 
 export async function proxied(script: OriginScript, options: ProxiedOptions = {}): Promise<Proxied> {
@@ -33,7 +36,7 @@ export async function proxied(script: OriginScript, options: ProxiedOptions = {}
   const routes = options.routes?.(origin.port) ?? tableTo([origin.port], options.settings);
   const counts: Counts = createCounts(clock);
   const { log, lines } = keptLog();
-  const proxy = createProxy({ routes, connectorId, clock, counts, log });
+  const proxy = createProxy({ routes, connectorId, teams: options.teams ?? noTeams, clock, counts, log });
   const link = await linkToEdge(proxy);
   return {
     ...link,

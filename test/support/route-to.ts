@@ -3,7 +3,7 @@ import type { Route, RouteTable } from '../../src/domain/routes.ts';
 
 /** A table for app.example.com whose every path goes to these ports on loopback. */
 export function tableTo(ports: readonly number[], settings: Partial<OriginSettings> = {}): RouteTable {
-  return { host: 'app.example.com', routes: [routeTo(ports, settings)] };
+  return { host: 'app.example.com', routes: [routeTo(ports, settings)], access: null };
 }
 
 export function routeTo(ports: readonly number[], settings: Partial<OriginSettings> = {}, path = '/'): Route {

@@ -3,6 +3,7 @@ import type { Route, RouteTable } from '../../src/domain/routes.ts';
 import { type Connector, startConnector } from '../../src/tunnel/connector.ts';
 import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
 import type { ConnectorSpec, TunnelFact } from '../../src/tunnel/link.ts';
+import { noTeams } from './access-teams.ts';
 import { eventually } from './eventually.ts';
 import { keptLog } from './kept-log.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -21,7 +22,7 @@ export function routesTo(originPort: number | null): RouteTable {
     const origin = { addresses, settings: defaultOriginSettings, ca: null };
     routes.unshift({ path: '/hold', match: 'prefix', target: { kind: 'origin', origin } });
   }
-  return { host: 'app.example.com', routes };
+  return { host: 'app.example.com', routes, access: null };
 }
 
 /** A spec for a scripted edge, whose address is given as often as there are connections. */
@@ -57,6 +58,7 @@ export class RunningConnector {
         clock: this.clock,
         random,
         resolver: noResolver,
+        teams: noTeams,
         log: keptLog().log,
       },
       (fact) => this.facts.push(fact),

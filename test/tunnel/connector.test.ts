@@ -276,6 +276,7 @@ describe('connector', () => {
     connector.updateRoutes({
       host: 'app.example.com',
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
+      access: null,
     });
     const headers = await peer.request({ ':path': '/', ':authority': 'app.example.com' }).headers();
     assert.strictEqual(headers[':status'], 418);

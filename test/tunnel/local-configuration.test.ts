@@ -17,6 +17,7 @@ describe('local configuration', () => {
         { path: '/foo/', match: 'prefix', target: { kind: 'status', status: 503 } },
         { path: '/', match: 'prefix', target: origin },
       ],
+      access: null,
     } as const;
     const rule = (path: string, service: string) => ({
       hostname: 'app.example.com',
@@ -32,6 +33,15 @@ describe('local configuration', () => {
         { service: 'http_status:404', originRequest: {} },
       ],
       'warp-routing': {},
+    });
+  });
+
+  it('shows that Access is asked for', () => {
+    const access = { team: 'acme', audience: ['a', 'b'] };
+    const routes = [{ path: '/', match: 'prefix', target: origin }] as const;
+    const shown = JSON.parse(localConfiguration({ host: 'app.example.com', routes, access }));
+    assert.deepEqual(shown.ingress[0].originRequest, {
+      access: { required: true, teamName: 'acme', audTag: ['a', 'b'] },
     });
   });
 });

@@ -202,7 +202,7 @@ describe('connections to origins', () => {
           const route = routeTo([port]);
           if (route.target.kind !== 'origin') throw new Error('no origin');
           const origin = { ...route.target.origin, addresses: [{ host: 'nowhere.invalid', port }] };
-          return { host: 'app.example.com', routes: [{ ...route, target: { kind: 'origin', origin } }] };
+          return { ...tableTo([port]), routes: [{ ...route, target: { kind: 'origin', origin } }] };
         },
       });
       expect((await ask(edge, '/')).status).to.equal(502);
@@ -234,7 +234,9 @@ describe('connections to origins', () => {
       const route = routeTo([port], { protocol: 'https', ...settings });
       if (route.target.kind !== 'origin') throw new Error('no origin');
       const target = { kind: 'origin', origin: { ...route.target.origin, ca } } as const;
-      const here = await serve(answers, { routes: () => ({ host, routes: [{ ...route, target }] }) });
+      const here = await serve(answers, {
+        routes: () => ({ host, routes: [{ ...route, target }], access: null }),
+      });
       return { ...here, asked };
     };
 

@@ -30,6 +30,7 @@ describe('the proxy routes', () => {
     const { edge } = await serve((port, otherPort) => ({
       host: 'app.example.com',
       routes: [routeTo([otherPort], {}, '/foo'), routeTo([port], {}, '/')],
+      access: null,
     }));
     const paths = {
       '/foo': 201,
@@ -48,6 +49,7 @@ describe('the proxy routes', () => {
     const { edge, counted, origin } = await serve((port) => ({
       host: 'app.example.com',
       routes: [routeTo([port], {}, '/foo')],
+      access: null,
     }));
     const answer = await ask(edge, '/bar');
     expect(answer.status).to.equal(404);
@@ -62,6 +64,7 @@ describe('the proxy routes', () => {
     const { edge, counted } = await serve(() => ({
       host: 'app.example.com',
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 503 } }],
+      access: null,
     }));
     const answer = await ask(edge, '/', { ':method': 'POST' }, 'a body that nobody reads');
     expect(answer.status).to.equal(503);
@@ -117,6 +120,7 @@ describe('the proxy routes', () => {
     proxy.updateRoutes({
       host: 'app.example.com',
       routes: [routeTo([other.port], {}, '/new'), routeTo([origin.port])],
+      access: null,
     });
     expect((await ask(edge, '/')).status).to.equal(200);
     expect(origin.connections).to.have.length(1);

@@ -61,6 +61,7 @@ describe('thread runner, with real threads', () => {
       clock,
       log: log.log,
       logLevel: 'error',
+      accessCertsUrl: null,
       edge: { addresses: [edge.address], ca: edge.ca, region: '' },
       graceMs: 2000,
       maxThreads: 2,
@@ -112,7 +113,8 @@ describe('thread runner, with real threads', () => {
     return last.fault;
   };
   const endings = ({ facts }: Started): number => facts.filter(({ type }) => type === 'ended').length;
-  const command = ({ run }: Started, host: string): void => run.updateRoutes({ host, routes: [] });
+  const command = ({ run }: Started, host: string): void =>
+    run.updateRoutes({ host, routes: [], access: null });
 
   it('runs a tunnel in a thread: serves, follows routes, counts, stops, and the thread ends', async () => {
     createRunner({ workerFile: undefined as never });
@@ -123,6 +125,7 @@ describe('thread runner, with real threads', () => {
     tunnel.run.updateRoutes({
       host: 'app0.example.com',
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
+      access: null,
     });
     await eventually('counted', () => counts[0]);
     assert.strictEqual(await statusOf(tunnel, 0), 418);

@@ -33,6 +33,7 @@ describe('threads behind the sandbox edge', () => {
       clock: systemClock,
       log: keptLog().log,
       logLevel: 'error',
+      accessCertsUrl: null,
       edge: { addresses: [edge.tunnelAddress], ca: edge.caPem, region: '' },
       graceMs: 2000,
       maxThreads: 2,
@@ -72,6 +73,7 @@ describe('threads behind the sandbox edge', () => {
               target: { kind: 'origin', origin: { addresses, settings: defaultOriginSettings, ca: null } },
             },
           ],
+          access: null,
         },
       },
       (fact) => facts.push(fact),
@@ -101,7 +103,7 @@ describe('threads behind the sandbox edge', () => {
       }),
     );
     await eventually('under load', () => answers.length > 20);
-    one.run.updateRoutes({ host: 'exits.test', routes: [] });
+    one.run.updateRoutes({ host: 'exits.test', routes: [], access: null });
     await eventually('ended', () => one.facts.at(-1)?.type === 'ended');
     const before = answers.length;
     await eventually('still under load', () => answers.length > before + 20);

@@ -1,0 +1,67 @@
+import type { EdgeStream, StreamHandler } from '../edge-session.ts';
+
+/**
+ * A request that waits for its verdict, and then passes on what arrives to whoever serves it. Meanwhile its
+ * stream is paused: at most one window of body comes and is kept, and over all streams the session's
+ * `maxHeldBytes`.
+ */
+export class HeldRequest implements StreamHandler {
+  readonly #stream: EdgeStream;
+  readonly #cancelled: () => void;
+  #handler: StreamHandler | null = null;
+  #body: Buffer[] = [];
+  #trailers: readonly string[] | null = null;
+  #over = false;
+
+  /** `cancelled` is called when the edge gives up before `serve` or `drop`. */
+  constructor(stream: EdgeStream, cancelled: () => void) {
+    this.#stream = stream;
+    this.#cancelled = cancelled;
+    stream.pause();
+  }
+
+  /** It was cancelled or dropped: nothing is to be done for it any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** `handler` gets what has arrived and everything that follows. */
+  serve(handler: StreamHandler): void {
+    this.#handler = handler;
+    // Before the body is passed on, because its new owner may pause the stream again.
+    this.#stream.resume();
+    const body = this.#body;
+    this.#body = [];
+    for (const chunk of body) handler.data(chunk);
+    if (this.#trailers !== null) handler.end(this.#trailers);
+  }
+
+  /** Forgets what has arrived; the stream was answered by the caller. */
+  drop(): void {
+    this.#over = true;
+    this.#body = [];
+    this.#stream.resume();
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#handler !== null) this.#handler.data(chunk);
+    else if (!this.#over) this.#body.push(chunk);
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.#handler !== null) this.#handler.end(trailers);
+    else this.#trailers = trailers;
+  }
+
+  reset(code: number): void {
+    if (this.#handler !== null) return this.#handler.reset(code);
+    if (this.#over) return;
+    this.#over = true;
+    this.#body = [];
+    this.#cancelled();
+  }
+
+  drain(): void {
+    this.#handler?.drain();
+  }
+}
