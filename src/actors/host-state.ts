@@ -1,5 +1,5 @@
 import type { CompiledHost } from '../domain/compile-host.ts';
-import { type Cleared, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
+import { type Cleared, type Doubt, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressSettings } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
@@ -17,6 +17,11 @@ export interface HostState {
   compiled: CompiledHost | null;
   ledger: LedgerEntry | null;
   cleared: Cleared;
+  doubt: Doubt;
+  /** Until the records are looked at again. */
+  look: Timer | null;
+  /** When the tunnel was last verified on suspicion, monotonic milliseconds. */
+  verifiedAtMs: number;
   /** The step that is being carried out; never more than one per host. */
   stepInFlight: HostStep | null;
   /** Why the last step failed; null once one succeeded. */
@@ -43,6 +48,9 @@ export function newHostState(
     compiled: null,
     ledger,
     cleared: 'nothing',
+    doubt: 'none',
+    look: null,
+    verifiedAtMs: Number.NEGATIVE_INFINITY,
     stepInFlight: null,
     fault: null,
     attempts: 0,
@@ -70,11 +78,17 @@ export function dueStep(state: HostState, held: boolean): HostStep | null {
   return plannedStep(state);
 }
 
+/** A look at what is believed to be right is no reason to call the host unfinished. */
+function missingStep(state: HostState): HostStep | null {
+  return plannedStep({ ...state, doubt: 'none' });
+}
+
 function plannedStep(state: HostState): HostStep | null {
   return nextStep(state.intent, {
     ledger: state.ledger,
     running: state.tunnels.isRunning,
     cleared: state.cleared,
+    doubt: state.doubt,
   });
 }
 
@@ -94,7 +108,7 @@ export function isUp(state: HostState): boolean {
 /** Still on its way to serve, so that what it replaces should stay for the moment. */
 export function isSettling(state: HostState, settings: IngressSettings | null): boolean {
   if (state.intent.kind !== 'wanted' || state.fault !== null) return false;
-  if (plannedStep(state) !== null) return true;
+  if (missingStep(state) !== null) return true;
   return shouldRun(state, settings, false) && !isUp(state) && state.tunnels.fault === null;
 }
 
@@ -105,7 +119,7 @@ export function tunnelStateOf(
   held: boolean,
 ): TunnelState {
   if (state.intent.kind === 'unwanted' || state.released) return 'closing';
-  if (state.intent.kind === 'wanted' && plannedStep(state) !== null) {
+  if (state.intent.kind === 'wanted' && missingStep(state) !== null) {
     return state.fault === null ? 'provisioning' : 'failed';
   }
   if (!shouldRun(state, settings, held)) return 'waiting';

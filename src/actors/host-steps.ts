@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { tunnelName } from '../domain/host.ts';
 import type { HostStep } from '../domain/host-plan.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
@@ -41,10 +42,20 @@ export async function carryOut(
       const tunnel = await cloudflare.ensureTunnel({ host, name: entry.tunnelName, identity }, signal);
       return tunnel.ok ? write({ ...entry, tunnel: tunnel.value }, world, signal) : tunnel;
     }
+    case 'verify-tunnel': {
+      const tunnel = await cloudflare.ensureTunnel({ host, name: entry.tunnelName, identity }, signal);
+      if (!tunnel.ok) return tunnel;
+      if (isDeepStrictEqual(tunnel.value, entry.tunnel)) return ok({ ledger: entry, cleared: 'nothing' });
+      // Another tunnel: records that lead to the old one are published anew.
+      const dns = tunnel.value.id === entry.tunnel?.id ? entry.dns : null;
+      return write({ ...entry, tunnel: tunnel.value, dns }, world, signal);
+    }
     case 'publish-dns': {
       const request = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
       const dns = await cloudflare.ensureDns(request, signal);
-      return dns.ok ? write({ ...entry, dns: dns.value }, world, signal) : dns;
+      if (!dns.ok) return dns;
+      if (isDeepStrictEqual(dns.value, entry.dns)) return ok({ ledger: entry, cleared: 'nothing' });
+      return write({ ...entry, dns: dns.value }, world, signal);
     }
     case 'withdraw-dns': {
       const removal = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };

@@ -130,6 +130,7 @@ export class HostTunnels {
         request: { host, tunnel, haConnections, routes: this.#routes ?? wish.routes },
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
+        hearUnauthorized: () => this.#context.self.tell({ type: 'tunnel.unauthorized', child: name }),
       };
     });
     this.#context.spawn(name, tunnelSpec(create, this.#world.graceMs));
@@ -174,5 +175,6 @@ export class HostTunnels {
 }
 
 function isSame(one: TunnelWish, other: TunnelWish): boolean {
-  return one.identity.id === other.identity.id && one.haConnections === other.haConnections;
+  const { id, token } = other.identity;
+  return one.identity.id === id && one.identity.token === token && one.haConnections === other.haConnections;
 }

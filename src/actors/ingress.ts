@@ -41,6 +41,15 @@ const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0
  */
 const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAfterMs: 0 };
 
+/** A tunnel that the edge goes on refusing is looked after at Cloudflare at most this often. */
+const verifyEveryMs = 300_000;
+
+/**
+ * How often a host's records are looked at (one call), give or take a half, so that 1,000 hosts cost three calls
+ * a minute. The first time is that long after the start: a restart costs nothing.
+ */
+const dnsLookEveryMs = 6 * 3_600_000;
+
 /**
  * One Ingress: holds its hosts, brings each towards what was assigned (one step at a time, the newest
  * assignment wins between steps), and runs a tunnel actor per host while that host should be up.
@@ -122,6 +131,12 @@ class IngressActor {
       case 'tunnel.connections':
         this.#connections(message);
         break;
+      case 'tunnel.unauthorized':
+        this.#doubtTunnel(HostTunnels.hostOf(message.child));
+        break;
+      case 'dns.doubted':
+        this.#doubtDns(message.host);
+        break;
       default:
         return unreachable(message);
     }
@@ -186,6 +201,7 @@ class IngressActor {
       const tunnels = new HostTunnels(host, this.#context, this.#world);
       state = newHostState(host, ledger, tunnels, this.#context.clock.monotonic());
       this.#hosts.set(host, state);
+      this.#lookLater(state);
     }
     return state;
   }
@@ -265,6 +281,7 @@ class IngressActor {
     if (state.fault !== null) this.#notes.stepSucceeded(state.host);
     state.fault = null;
     state.attempts = 0;
+    state.doubt = 'none';
     if (outcome.ledger === null) this.#forgotten.set(state.host, state.ledger?.resourceVersion ?? '');
     else this.#forgotten.delete(state.host);
     state.ledger = outcome.ledger;
@@ -309,6 +326,29 @@ class IngressActor {
     }
   }
 
+  /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
+  #doubtTunnel(host: string): void {
+    const state = this.#hosts.get(host);
+    if (state === undefined || state.tunnels.registered > 0) return;
+    const nowMs = this.#context.clock.monotonic();
+    if (nowMs - state.verifiedAtMs < verifyEveryMs) return;
+    state.verifiedAtMs = nowMs;
+    state.doubt = 'tunnel';
+    this.#world.log.warn({ host, tunnel: state.ledger?.tunnel?.id }, 'tunnel refused by the edge, verifying');
+  }
+
+  #doubtDns(host: string): void {
+    const state = this.#hosts.get(host);
+    if (state === undefined) return;
+    if (state.doubt === 'none') state.doubt = 'dns';
+    this.#lookLater(state);
+  }
+
+  #lookLater(state: HostState): void {
+    const delayMs = dnsLookEveryMs * (0.5 + this.#world.random());
+    state.look = this.#context.after(delayMs, { type: 'dns.doubted', host: state.host });
+  }
+
   /** A host that is through with being removed or released is the supervisor's again. */
   #finish(state: HostState): void {
     if (state.tunnels.isRunning || state.stepInFlight !== null) return;
@@ -316,6 +356,7 @@ class IngressActor {
     const cleared = state.intent.kind === 'unwanted' && state.ledger === null;
     if (!state.released && !cleared) return;
     state.retry?.cancel();
+    state.look?.cancel();
     this.#hosts.delete(state.host);
     this.#notes.forget(state.host);
     this.#world.telemetry.tunnelState(ingress, state.host, null);

@@ -84,6 +84,10 @@ export type IngressMessage =
     }
   | { readonly type: 'status.due' }
   | { readonly type: 'step.due'; readonly host: string }
+  /** The edge goes on refusing the tunnel's credentials. */
+  | { readonly type: 'tunnel.unauthorized'; readonly child: string }
+  /** Time to look whether the host's records are still there. */
+  | { readonly type: 'dns.doubted'; readonly host: string }
   | {
       readonly type: 'tunnel.connections';
       /** Name of the tunnel actor, and which of its lives tells it. */

@@ -14,9 +14,10 @@ export function tunnelActor(
   begin: () => TunnelLife,
 ): ActorFactory<TunnelMessage> {
   return (context) => {
-    const { request, hearConnections } = begin();
+    const { request, hearConnections, hearUnauthorized } = begin();
     const { host } = request;
     let ended = false;
+    let refusals = 0;
     let whenEnded = (): void => {};
     const run = world.runner.start(request, (fact) => {
       if (fact.type === 'ended') {
@@ -51,8 +52,11 @@ export function tunnelActor(
     function receiveFact(fact: Extract<TunnelMessage, { type: 'fact' }>['fact']): void {
       switch (fact.type) {
         case 'connections':
+          if (fact.registered > 0) refusals = 0;
           return hearConnections(fact.registered);
         case 'lost':
+          refusals = fact.fault.code === 'edge-unauthorized' ? refusals + 1 : 0;
+          if (refusals > 0 && refusals % doubtAfterRefusals === 0) hearUnauthorized();
           world.log.warn(
             { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
             'edge connection lost',
@@ -73,7 +77,12 @@ export interface TunnelLife {
   readonly request: TunnelRunRequest;
   /** How many of the tunnel's connections are registered now. */
   readonly hearConnections: (registered: number) => void;
+  /** The edge has refused the credentials `doubtAfterRefusals` times in a row and none is registered. */
+  readonly hearUnauthorized: () => void;
 }
+
+/** The edge also refuses for some seconds after a creation, until it has heard of the tunnel. */
+const doubtAfterRefusals = 4;
 
 /** A tunnel is tried again for ever; its own failures never reach the Ingress' other hosts. */
 const tunnelBackoff: Backoff = { baseMs: 500, capMs: 30_000, healthyAfterMs: 60_000 };

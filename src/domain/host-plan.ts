@@ -8,6 +8,8 @@ export type HostStep =
   /** Write down that this host will be ours, before anything exists. */
   | 'record'
   | 'create-tunnel'
+  /** Look whether the tunnel is still the one that the ledger knows; make it again if it is gone. */
+  | 'verify-tunnel'
   | 'publish-dns'
   | 'withdraw-dns'
   | 'remove-tunnel'
@@ -26,7 +28,11 @@ export interface HostFacts {
   readonly running: boolean;
   /** How far a removal has come; never beyond what was carried out in this life of the actor. */
   readonly cleared: Cleared;
+  /** What the ledger says may not be so any more: somebody may have changed it at Cloudflare. */
+  readonly doubt: Doubt;
 }
+
+export type Doubt = 'none' | 'tunnel' | 'dns';
 
 export type Cleared = 'nothing' | 'dns' | 'tunnel';
 
@@ -44,13 +50,14 @@ export function nextStep(intent: HostIntent, facts: HostFacts): HostStep | null 
 
 function nextStepTowards(
   intent: Extract<HostIntent, { kind: 'wanted' }>,
-  { ledger }: HostFacts,
+  { ledger, doubt }: HostFacts,
 ): HostStep | null {
   const publishes = intent.dns === 'managed';
   if (ledger === null || ledger.ingress !== intent.ingress || (publishes && !ledger.publishes))
     return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
-  if (publishes && ledger.dns === null) return 'publish-dns';
+  if (doubt === 'tunnel') return 'verify-tunnel';
+  if (publishes && (ledger.dns === null || doubt === 'dns')) return 'publish-dns';
   if (!publishes && ledger.publishes) return 'withdraw-dns';
   return null;
 }

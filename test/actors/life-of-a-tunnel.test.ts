@@ -300,6 +300,43 @@ describe('life of a tunnel', () => {
     expect(house.sink.status.get('web')).to.deep.equal([published]);
   });
 
+  it('makes a tunnel again that somebody deleted at Cloudflare, and serves on the new one', async () => {
+    await serve();
+    house.cloudflare.tunnels.clear();
+    house.cloudflare.idSuffix = '-anew';
+    const run = house.runner.of(host)!;
+    run.hear({ type: 'connections', registered: 0 });
+    const fault = { code: 'edge-unauthorized' as const, message: 'Unauthorized: Tunnel not found' };
+    for (let refusal = 0; refusal < 8; refusal++) run.hear({ type: 'lost', connIndex: 0, fault });
+    await house.quiet();
+    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}-anew`);
+    expect(house.cloudflare.records.get(host)).to.equal(`id-of-${name}-anew`);
+    expect(house.runner.runs.map(({ request }) => request.tunnel.id)).to.deep.equal([`id-of-${name}-anew`]);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('goes on as it was while a refused tunnel cannot be verified', async () => {
+    await serve();
+    const run = house.runner.of(host)!;
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 100);
+    run.hear({ type: 'connections', registered: 0 });
+    const fault = { code: 'edge-unauthorized' as const, message: 'Unauthorized' };
+    for (let refusal = 0; refusal < 4; refusal++) run.hear({ type: 'lost', connIndex: 0, fault });
+    await house.pass(60_000);
+    expect(house.runner.runs).to.deep.equal([run]);
+    run.hear({ type: 'connections', registered: 4 });
+    await house.quiet();
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('looks after its records now and then and puts back what somebody deleted', async () => {
+    await serve();
+    house.cloudflare.records.clear();
+    await house.pass(10 * 3_600_000);
+    expect(house.cloudflare.records.get(host)).to.equal(`id-of-${name}`);
+    expect(house.cloudflare.calls.filter((call) => call.startsWith('ensureDns'))).to.have.length(2);
+  });
+
   it('writes the status again until it is written', async () => {
     house.sink.failNext('publish', 'kube-unreachable', 2);
     await serve();

@@ -104,8 +104,24 @@ const cases: readonly [
 
 describe('host plan', () => {
   for (const [what, intent, ledger, running, cleared, step] of cases) {
-    it(what, () => expect(nextStep(intent, { ledger, running, cleared })).to.equal(step));
+    it(what, () => expect(nextStep(intent, { ledger, running, cleared, doubt: 'none' })).to.equal(step));
   }
+
+  it('verifies a doubted tunnel before its records', () => {
+    const facts = { ledger: entry({ tunnel }), running: true, cleared: 'nothing' as const };
+    expect(nextStep(wanted, { ...facts, doubt: 'tunnel' })).to.equal('verify-tunnel');
+    expect(nextStep(unwanted, { ...facts, doubt: 'tunnel' })).to.equal('withdraw-dns');
+  });
+  it('publishes doubted records again, and those only', () => {
+    const facts = {
+      ledger: entry({ tunnel, dns }),
+      running: true,
+      cleared: 'nothing' as const,
+      doubt: 'dns' as const,
+    };
+    expect(nextStep(wanted, facts)).to.equal('publish-dns');
+    expect(nextStep(unpublished, { ...facts, ledger: entry({ tunnel, publishes: false }) })).to.equal(null);
+  });
 
   it('reaches its goal from every state, and never needs more than four steps', () => {
     const states = fc.record({
@@ -125,7 +141,7 @@ describe('host plan', () => {
         let cleared: Cleared = 'nothing';
         const steps: HostStep[] = [];
         for (;;) {
-          const step = nextStep(start.intent, { ledger, running: false, cleared });
+          const step = nextStep(start.intent, { ledger, running: false, cleared, doubt: 'none' });
           if (step === null) break;
           steps.push(step);
           expect(steps.length, steps.join()).to.be.at.most(4);

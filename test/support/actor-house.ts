@@ -121,6 +121,8 @@ class MemoryCloudflare extends Failures implements Cloudflare {
   /** host → tunnel id */
   records = new Map<string, string>();
   readonly calls: string[] = [];
+  /** Of tunnels that are created from now on. */
+  idSuffix = '';
   #gate: Promise<void> | null = null;
 
   /** Holds every call until the function that is given back is called. */
@@ -138,7 +140,7 @@ class MemoryCloudflare extends Failures implements Cloudflare {
   async ensureTunnel({ name }: { name: string }) {
     const checked = await this.#call('ensureTunnel', name);
     if (!checked.ok) return checked;
-    const id = this.tunnels.get(name) ?? `id-of-${name}`;
+    const id = this.tunnels.get(name) ?? `id-of-${name}${this.idSuffix}`;
     this.tunnels.set(name, id);
     return ok({ accountId: 'account', id, token: 'token' });
   }
