@@ -30,6 +30,8 @@ export interface HostState {
   retry: Timer | null;
   readonly tunnels: HostTunnels;
   readonly wantedSinceMs: number;
+  /** The name under which the supervisor knows it to be up, or null. */
+  servedAs: string | null;
   /** Has been up in this life of the actor. */
   wasUp: boolean;
 }
@@ -57,6 +59,7 @@ export function newHostState(
     retry: null,
     tunnels,
     wantedSinceMs: nowMs,
+    servedAs: null,
     wasUp: false,
   };
 }

@@ -1,3 +1,4 @@
+import type { LostPath } from '../domain/claims.ts';
 import type { EventNote } from '../domain/event.ts';
 import type { Problem } from '../domain/ingress.ts';
 import { noteOfFault } from '../domain/notes.ts';
@@ -24,11 +25,16 @@ export function ingressNotes(emit: (note: EventNote) => void) {
         problems.map(({ where, message }) => warning('InvalidIngress', `${where}: ${message}`)),
       );
     },
-    taken(taken: readonly { readonly host: string; readonly by: string }[]): void {
+    taken(taken: readonly LostPath[]): void {
       say(
         'taken',
-        taken.map(({ host, by }) =>
-          warning('HostTaken', `${host} belongs to the older Ingress "${by}" and is served from there`),
+        taken.map(({ host, path, to, because }) =>
+          warning(
+            'HostTaken',
+            because === 'path'
+              ? `${host}${path} belongs to the older Ingress "${to}" and is served from there`
+              : `${host}${path} is not served: the older Ingress "${to}" has the host with another Access protection`,
+          ),
         ),
       );
     },

@@ -357,6 +357,7 @@ class IngressActor {
     if (!state.released && !cleared) return;
     state.retry?.cancel();
     state.look?.cancel();
+    this.#tellServing(state, null);
     this.#hosts.delete(state.host);
     this.#notes.forget(state.host);
     this.#world.telemetry.tunnelState(ingress, state.host, null);
@@ -373,25 +374,38 @@ class IngressActor {
     const tunnelState = tunnelStateOf(state, settings, held);
     this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
     this.#world.telemetry.tunnelConnections(state.host, state.tunnels.registered);
+    this.#tellServing(state, isUp(state) ? hostnameOf(state) : null);
     if (state.intent.kind !== 'wanted') return;
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
     if (tunnelState === 'up') this.#notes.tunnelReady(state.host, state.ledger?.tunnel?.id ?? '');
   }
 
+  /** For Ingresses whose paths are routed in this host's tunnel. */
+  #tellServing(state: HostState, hostname: string | null): void {
+    if (state.servedAs === hostname) return;
+    state.servedAs = hostname;
+    this.#supervisor.tell({ type: 'host.serving', host: state.host, hostname });
+  }
+
   /** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
   #hostnames(): readonly string[] {
-    const names: string[] = [];
+    const names = new Set<string>();
     for (const state of this.#hosts.values()) {
-      const id = state.ledger?.tunnel?.id;
-      if (id === undefined) continue;
-      const name = tunnelHostname(id);
-      if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.push(name);
+      const name = hostnameOf(state);
+      if (name === null) continue;
+      if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.add(name);
     }
-    return names;
+    for (const name of this.#assignment.servedAlso) names.add(name);
+    return [...names];
   }
 
   #comesBack(state: HostState): boolean {
     return !state.wasUp && shouldRun(state, this.#assignment.settings, false) && state.tunnels.fault === null;
   }
+}
+
+function hostnameOf(state: HostState): string | null {
+  const id = state.ledger?.tunnel?.id;
+  return id === undefined ? null : tunnelHostname(id);
 }

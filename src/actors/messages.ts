@@ -1,4 +1,5 @@
 import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
+import type { LostPath } from '../domain/claims.ts';
 import type { Cleared, HostStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressKey, IngressSettings, IngressSpec, Problem } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
@@ -29,6 +30,8 @@ export type SupervisorMessage =
   | WorldMessage
   /** The ledger as just written; the watch will say the same later. */
   | { readonly type: 'host.recorded'; readonly entry: LedgerEntry }
+  /** The host's tunnel is up under this name, or (null) not up any more. */
+  | { readonly type: 'host.serving'; readonly host: string; readonly hostname: string | null }
   /** Nothing of the host is left, at Cloudflare or in the ledger. */
   | { readonly type: 'host.cleared'; readonly ingress: IngressKey; readonly host: string }
   /** The host's connector has ended and nothing was removed: the next owner goes on from the ledger. */
@@ -58,7 +61,10 @@ export interface Assignment {
   readonly ledger: readonly LedgerEntry[];
   readonly publishedHostnames: readonly string[];
   readonly problems: readonly Problem[];
-  readonly taken: readonly { readonly host: string; readonly by: IngressKey }[];
+  /** Paths of this Ingress that an older one keeps from being served. */
+  readonly taken: readonly LostPath[];
+  /** Names of other Ingresses' tunnels that serve paths of this one, while they are up. */
+  readonly servedAlso: readonly string[];
 }
 
 export type IngressMessage =

@@ -1,3 +1,5 @@
+import { mergeHost } from '../domain/claims.ts';
+import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
@@ -77,6 +79,8 @@ class Supervisor {
    */
   readonly #holderOf = new Map<string, IngressKey>();
   readonly #heldBy = new Map<IngressKey, Set<string>>();
+  /** Hosts whose tunnel is up, and its name. */
+  readonly #servedAt = new Map<string, string>();
   readonly #stopping = new Set<IngressKey>();
   #synced = false;
 
@@ -115,6 +119,8 @@ class Supervisor {
       case 'host.recorded':
         this.#world.putLedger(message.entry);
         return;
+      case 'host.serving':
+        return this.#serving(message.host, message.hostname);
       case 'host.cleared':
         this.#world.replaceLedger(message.host, null);
         return this.#letGo(message.host, message.ingress);
@@ -198,8 +204,12 @@ class Supervisor {
     const spec = known?.effective ?? null;
     const held = this.#heldBy.get(key) ?? new Set<string>();
     const isMine = (host: string): boolean => this.#world.ownerOf(host) === key;
-    const hosts = (spec?.hosts ?? []).filter(({ host }) => isMine(host) && held.has(host));
-    const services = hosts.flatMap((rules) => rules.paths.map((path) => path.backend.service));
+    const named = (spec?.hosts ?? []).map(({ host, paths }) => {
+      const { rules, lost } = mergeHost(host, this.#world.seniority(host));
+      const taken = lost.filter(({ from }) => from === key);
+      return { host, rules, taken, shared: !isMine(host) && taken.length < paths.length };
+    });
+    const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
     return {
       ingress: { name: key, uid: known?.newest.uid ?? '' },
       hosts,
@@ -207,22 +217,35 @@ class Supervisor {
       keepOthers: known?.newest.refused ?? false,
       kept: spec?.unservable ?? [],
       settings: spec?.settings ?? null,
-      backends: new Map(services.map((service) => [service, this.#world.backend(service)])),
+      backends: new Map(Array.from(servicesOf(hosts), (service) => [service, this.#world.backend(service)])),
       ledger: [...held].flatMap((host) => this.#world.ledger(host) ?? []),
       publishedHostnames: known?.newest.publishedHostnames ?? [],
       problems: known?.newest.problems ?? [],
-      taken: (spec?.hosts ?? []).flatMap(({ host }) =>
-        isMine(host) ? [] : [{ host, by: this.#world.ownerOf(host)! }],
-      ),
+      taken: named.flatMap(({ taken }) => taken),
+      servedAlso: named.flatMap(({ host, shared }) => (shared ? (this.#servedAt.get(host) ?? []) : [])),
     };
+  }
+
+  /** Those whose paths are served by another Ingress' tunnel have its name in their status. */
+  #serving(host: string, hostname: string | null): void {
+    if (hostname === null) this.#servedAt.delete(host);
+    else this.#servedAt.set(host, hostname);
+    for (const { key } of this.#world.seniority(host).slice(1)) this.#assign(key);
   }
 
   #tellBackend(service: string): void {
     if (!this.#synced) return;
-    const interested = this.#world.interestedIn(service);
-    if (interested.size === 0) return;
+    const concerned = new Set<IngressKey>();
+    for (const key of this.#world.interestedIn(service)) {
+      // The paths of an Ingress may be routed in another one's tunnel.
+      for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
+        const holder = this.#holderOf.get(host);
+        if (holder !== undefined) concerned.add(holder);
+      }
+    }
+    if (concerned.size === 0) return;
     const view = this.#world.backend(service);
-    for (const key of interested) this.#actor(key)?.tell({ type: 'backend', service, view });
+    for (const key of concerned) this.#actor(key)?.tell({ type: 'backend', service, view });
   }
 
   #ledgerPresent(entry: LedgerEntry): void {

@@ -1,5 +1,5 @@
 import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
-import { ownerOf } from '../domain/claims.ts';
+import { bySeniority } from '../domain/claims.ts';
 import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
@@ -33,8 +33,16 @@ export class World {
     return this.#ingresses.keys();
   }
 
+  /** The Ingresses that name a host, its owner first. */
+  seniority(host: string): readonly IngressSpec[] {
+    const claimants = this.#claims.get(host);
+    return claimants === undefined
+      ? []
+      : bySeniority(claimants.values(), this.#ledger.get(host)?.ingress ?? null);
+  }
+
   ownerOf(host: string): IngressKey | null {
-    return ownerOf(this.#claims.get(host)?.values() ?? [], this.#ledger.get(host)?.ingress ?? null);
+    return this.seniority(host)[0]?.key ?? null;
   }
 
   interestedIn(service: string): ReadonlySet<IngressKey> {

@@ -1,20 +1,75 @@
-import type { IngressKey, IngressSpec } from './ingress.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { HostRules, IngressKey, IngressSpec, PathRule } from './ingress.ts';
 
 /**
- * One host, one tunnel, one owner: of several Ingresses that name a host the oldest has it. Kubernetes counts
- * ages in seconds; of two of the same age the one that has the host keeps it, else the lower uid decides, so
- * that every replica decides alike.
+ * Who has a host that several Ingresses name: the oldest first. Kubernetes counts ages in seconds; of two of the
+ * same age the one that has the host keeps it, else the lower uid decides, so that every replica decides alike.
  */
-export function ownerOf(claimants: Iterable<IngressSpec>, incumbent: IngressKey | null): IngressKey | null {
-  let owner: IngressSpec | null = null;
-  for (const claimant of claimants) {
-    if (owner === null || comesBefore(claimant, owner, incumbent)) owner = claimant;
-  }
-  return owner?.key ?? null;
+export function bySeniority(
+  claimants: Iterable<IngressSpec>,
+  incumbent: IngressKey | null,
+): readonly IngressSpec[] {
+  return [...claimants].sort((a, b) => {
+    if (a.createdAtMs !== b.createdAtMs) return a.createdAtMs - b.createdAtMs;
+    if (a.key === incumbent || b.key === incumbent) return a.key === incumbent ? -1 : 1;
+    return a.uid < b.uid ? -1 : 1;
+  });
 }
 
-function comesBefore(a: IngressSpec, b: IngressSpec, incumbent: IngressKey | null): boolean {
-  if (a.createdAtMs !== b.createdAtMs) return a.createdAtMs < b.createdAtMs;
-  if (a.key === incumbent || b.key === incumbent) return a.key === incumbent;
-  return a.uid < b.uid;
+/** One host, one tunnel, one owner. */
+export function ownerOf(claimants: Iterable<IngressSpec>, incumbent: IngressKey | null): IngressKey | null {
+  return bySeniority(claimants, incumbent)[0]?.key ?? null;
+}
+
+export interface MergedHost {
+  readonly rules: HostRules;
+  /** Paths that are not served because an older Ingress is in the way. */
+  readonly lost: readonly LostPath[];
+}
+
+export interface LostPath {
+  readonly from: IngressKey;
+  readonly host: string;
+  readonly path: string;
+  /** The older Ingress. */
+  readonly to: IngressKey;
+  readonly because: 'path' | 'access';
+}
+
+/**
+ * The paths of all Ingresses that name a host, routed inside its one tunnel. The oldest wins a conflict: the same
+ * path with the same match. An Ingress that asks for another Access protection than the owner does not share the
+ * host, because a tunnel is protected as a whole.
+ */
+export function mergeHost(host: string, seniority: readonly IngressSpec[]): MergedHost {
+  const [owner, ...others] = seniority;
+  const paths = new Map<string, { readonly rule: PathRule; readonly from: IngressKey }>();
+  const lost: LostPath[] = [];
+  const rulesOf = (spec: IngressSpec): readonly PathRule[] =>
+    spec.hosts.find((rules) => rules.host === host)?.paths ?? [];
+
+  for (const rule of owner === undefined ? [] : rulesOf(owner)) {
+    const key = keyOf(rule);
+    // Within one Ingress the first of two equal paths counts, as it is written.
+    if (!paths.has(key)) paths.set(key, { rule, from: owner!.key });
+  }
+  for (const spec of others) {
+    const shares = isDeepStrictEqual(spec.settings.access, owner!.settings.access);
+    for (const rule of rulesOf(spec)) {
+      const key = keyOf(rule);
+      const older = paths.get(key)?.from;
+      if (older === spec.key) continue;
+      if (shares && older === undefined) {
+        paths.set(key, { rule: { ...rule, settings: spec.settings }, from: spec.key });
+      } else {
+        const because = shares ? 'path' : 'access';
+        lost.push({ from: spec.key, host, path: rule.path, to: older ?? owner!.key, because });
+      }
+    }
+  }
+  return { rules: { host, paths: Array.from(paths.values(), ({ rule }) => rule) }, lost };
+}
+
+function keyOf({ match, path }: PathRule): string {
+  return `${match} ${path}`;
 }

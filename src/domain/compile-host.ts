@@ -24,10 +24,11 @@ export function compileHost(
   const notes = new Map<string, EventNote>();
   let usable = false;
   const routes = rules.paths.map((rule): Route => {
-    const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), settings);
+    const own = rule.settings ?? settings;
+    const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), own);
     if (resolved.state === 'ready') usable = true;
     else notes.set(resolved.note.message, resolved.note);
-    return { path: rule.path, match: rule.match, target: targetOf(resolved, settings) };
+    return { path: rule.path, match: rule.match, target: targetOf(resolved, own) };
   });
   const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
   return { routes: table, usable, notes: [...notes.values()] };

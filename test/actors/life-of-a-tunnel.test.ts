@@ -399,6 +399,45 @@ describe('several Ingresses', () => {
     expect(house.sink.take()).to.have.members(['young HostTaken', 'old TunnelReady']);
   });
 
+  const path = (at: string, backend = 'web') => ({ ...rule(backend), path: at });
+
+  it('with one host and other paths share its tunnel, and both show its name', async () => {
+    const shop = { ...young, hosts: [{ host, paths: [path('/shop', 'shop')] }] };
+    await house.tell(service(), slice(), present(old), present(shop), synced);
+    await house.tell(service('shop', 80, '10.0.0.9'), slice('shop-1', 'shop'));
+    expect(house.runner.started).to.deep.equal([host]);
+    const routes = house.runner
+      .of(host)!
+      .routes.routes.map(({ path: at, target }) => [
+        at,
+        target.kind === 'origin' ? target.origin.addresses[0]!.host : target.status,
+      ]);
+    expect(routes).to.deep.equal([
+      ['/shop', '10.0.0.9'],
+      ['/', '10.0.0.1'],
+    ]);
+    expect(house.sink.status.get('old')).to.deep.equal([published]);
+    expect(house.sink.status.get('young')).to.deep.equal([published]);
+    await house.tell(removed('young'));
+    expect(house.runner.of(host)!.routes.routes).to.have.length(1);
+  });
+
+  it('with one path in common: the oldest has that path, the rest is shared', async () => {
+    const both = { ...young, hosts: [{ host, paths: [path('/'), path('/shop')] }] };
+    await house.tell(service(), slice(), present(old), present(both), synced);
+    expect(house.runner.of(host)!.routes.routes.map(({ path: at }) => at)).to.deep.equal(['/shop', '/']);
+    expect(house.sink.take()).to.include('young HostTaken');
+  });
+
+  it('that ask for another Access protection do not share a host', async () => {
+    const access = { team: 'team', audience: ['aud'] };
+    const open = { ...young, hosts: [{ host, paths: [path('/open')] }] };
+    const closed = { ...old, settings: { ...old.settings, access } };
+    await house.tell(service(), slice(), present(closed), present(open), synced);
+    expect(house.runner.of(host)?.routes.routes.map(({ path: at }) => at) ?? ['/']).to.deep.equal(['/']);
+    expect(house.sink.take()).to.include('young HostTaken');
+  });
+
   it('hand a host over when its owner goes, without losing tunnel or name', async () => {
     await house.tell(service(), slice(), present(young), present(old), synced);
     house.cloudflare.calls.length = 0;

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { mergeHost } from '../../src/domain/claims.ts';
+import { ingress, rule } from '../support/actor-house.ts';
+
+const host = 'app.example.com';
+const exact = (path: string) => ({ ...rule(), path, match: 'exact' as const });
+const prefix = (path: string) => ({ ...rule(), path });
+const spec = (key: string, ...paths: ReturnType<typeof rule | typeof exact>[]) =>
+  ingress(key, [], { hosts: [{ host, paths }] });
+
+/** `rules from seniority`: which paths are served, and which are lost to whom. */
+function merged(...seniority: ReturnType<typeof spec>[]) {
+  const { rules, lost } = mergeHost(host, seniority);
+  return {
+    served: rules.paths.map(({ match, path }) => `${match} ${path}`),
+    lost: lost.map(({ from, path, to, because }) => `${from} ${path} to ${to}: ${because}`),
+  };
+}
+
+describe('one host in several Ingresses', () => {
+  it('has the paths of all of them', () => {
+    expect(merged(spec('old', prefix('/')), spec('young', prefix('/shop')))).to.deep.equal({
+      served: ['prefix /', 'prefix /shop'],
+      lost: [],
+    });
+  });
+  it('gives a path that two want to the older', () => {
+    expect(merged(spec('old', prefix('/a')), spec('young', prefix('/a'), prefix('/b')))).to.deep.equal({
+      served: ['prefix /a', 'prefix /b'],
+      lost: ['young /a to old: path'],
+    });
+  });
+  it('takes exact and prefix of one path for two', () => {
+    expect(merged(spec('old', prefix('/a')), spec('young', exact('/a'))).served).to.deep.equal([
+      'prefix /a',
+      'exact /a',
+    ]);
+  });
+  it('lets the middle one win over the youngest', () => {
+    expect(
+      merged(spec('old', prefix('/')), spec('mid', prefix('/a')), spec('young', prefix('/a'))).lost,
+    ).to.deep.equal(['young /a to mid: path']);
+  });
+  it('counts the first of two equal paths of one Ingress, and blames nobody', () => {
+    expect(merged(spec('old', prefix('/a'), prefix('/a')))).to.deep.equal({
+      served: ['prefix /a'],
+      lost: [],
+    });
+  });
+  it('keeps each path with the settings of its own Ingress', () => {
+    const young = spec('young', prefix('/b'));
+    const { rules } = mergeHost(host, [spec('old', prefix('/a')), young]);
+    expect(rules.paths.map(({ settings }) => settings)).to.deep.equal([undefined, young.settings]);
+  });
+  it('is not shared by Ingresses that want different Access protection', () => {
+    const young = spec('young', prefix('/b'));
+    const guarded = { ...young, settings: { ...young.settings, access: { team: 't', audience: ['a'] } } };
+    expect(merged(spec('old', prefix('/a')), guarded)).to.deep.equal({
+      served: ['prefix /a'],
+      lost: ['young /b to old: access'],
+    });
+  });
+  it('is nobody’s when nobody names it', () => {
+    expect(merged()).to.deep.equal({ served: [], lost: [] });
+  });
+});
