@@ -84,11 +84,13 @@ export class Town {
     this.#controller = null;
   }
 
-  /** Port of an origin on every loopback address that answers each request with its name. */
-  async origin(name: string): Promise<number> {
+  /** Port of an origin on every loopback address that answers each request with its name, and its address. */
+  async origin(name: string, withAddress = false): Promise<number> {
     let server = this.#origins.get(name);
     if (server === undefined) {
-      server = createServer((_request, response) => response.end(name));
+      server = createServer(({ socket }, response) => {
+        response.end(withAddress ? `${name} ${socket.localAddress}` : name);
+      });
       this.#origins.set(name, server);
       await new Promise<void>((resolve) => server!.listen(0, '0.0.0.0', resolve));
     }
