@@ -98,8 +98,8 @@ export class Town {
   }
 
   /** One request through the edge's front door. */
-  get(host: string, path = '/'): Promise<Answer> {
-    return ask(this.edge.frontUrl, path, { host });
+  get(host: string, path = '/', headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return ask(this.edge.frontUrl, path, { host, ...headers });
   }
 
   /** One request to the controller's own listener. */

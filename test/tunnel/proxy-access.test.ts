@@ -15,6 +15,7 @@ import type { OriginScript } from '../support/scripted-origin.ts';
 const key = new AccessKey('one');
 const header = 'cf-access-jwt-assertion';
 const policy = { team: 'acme', audience: ['app-1', 'app-2'] };
+const windowBytes = 1_048_576;
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 describe('the proxy admits by Access', () => {
@@ -181,20 +182,31 @@ describe('the proxy admits by Access', () => {
     };
     const slowToken = () => key.token({ ...claims(), iss: 'https://slow.cloudflareaccess.com' });
 
-    it('holds a request with its body until the verdict, then passes on every byte', async () => {
-      await slow();
-      const body = Buffer.alloc(3 * 1_048_576, 'x');
-      script = (connection, head) =>
-        connection.socket.on('data', () => {
-          if (connection.receivedBytes === head.length + body.length) connection.socket.write(ok);
-        });
-      const headers = { ':method': 'POST', [header]: slowToken(), 'content-length': String(body.length) };
-      const asked = ask(here.edge, '/', headers, body);
-      await eventually('it to be held', () => here.proxy.openRequests === 1);
-      expect(here.origin.connections).to.have.length(0);
-      release();
-      expect((await asked).status).to.equal(200);
-    });
+    for (const chunkedEncoding of [true, false]) {
+      const origin = chunkedEncoding ? 'an origin' : 'an origin that takes no chunks';
+      it(`holds one window of a body until the verdict, then passes on every byte to ${origin}`, async () => {
+        await slow();
+        const table = tableTo([here.origin.port], { chunkedEncoding });
+        here.proxy.updateRoutes({ ...table, access: { ...policy, team: 'slow' } });
+        const body = Buffer.alloc(3 * windowBytes, 'x');
+        script = (connection, head) =>
+          connection.socket.on('data', () => {
+            if (connection.receivedBytes === head.length + body.length) connection.socket.write(ok);
+          });
+        const length = chunkedEncoding ? { 'content-length': String(body.length) } : {};
+        const headers = { ':method': 'POST', [header]: slowToken(), ...length };
+        const upload = openStream(here.edge, '/', headers);
+        upload.end(body);
+        const answer = answerOf(upload);
+        const sentBytes = () => here.edge.socket.bytesWritten ?? 0;
+        await eventually('the window to be used up', () => sentBytes() > windowBytes);
+        for (let i = 0; i < 3; i += 1) await new Promise((resolve) => here.edge.ping(resolve));
+        expect(sentBytes()).to.be.below(windowBytes + 65_536);
+        expect(here.origin.connections).to.have.length(0);
+        release();
+        expect((await answer).status).to.equal(200);
+      });
+    }
 
     it('asks a refused upload to stop', async () => {
       await slow();

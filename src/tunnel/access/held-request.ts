@@ -40,7 +40,6 @@ export class HeldRequest implements StreamHandler {
   drop(): void {
     this.#over = true;
     this.#body = [];
-    this.#stream.resume();
   }
 
   data(chunk: Buffer): void {
