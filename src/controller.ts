@@ -7,6 +7,7 @@ import { CredentialStore } from './cloudflare/credentials.ts';
 import type { ControllerConfig } from './config.ts';
 import { type Fault, FaultError, fault, faultOf, type Result } from './fault.ts';
 import { createActorSystem } from './kernel/system.ts';
+import { createSecrets } from './kube/ca-secret.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
 import { createIngressSink } from './kube/ingress-sink.ts';
 import { createLedgerStore } from './kube/ledger-store.ts';
@@ -155,6 +156,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
       ledger: createLedgerStore(client, identity),
       runner,
       sink,
+      secrets: createSecrets(client),
       telemetry: metrics.telemetry,
       log,
       random: Math.random,

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
-import { compileHost } from '../domain/compile-host.ts';
+import { caSecretsOf, compileHost } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
 import { dispositionOf, type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import { CaReader } from './ca-reader.ts';
 import {
   admitCleared,
   dueStep,
@@ -20,12 +21,13 @@ import { carryOut, type StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
 import { ingressNotes } from './ingress-notes.ts';
 import type { Assignment, IngressMessage, StepOutcome, SupervisorMessage } from './messages.ts';
-import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
+import type { ActorLog, IngressSink, Secrets, Telemetry, TunnelRunner } from './ports.ts';
 import { StatusPublisher } from './status-publisher.ts';
 
 export interface IngressWorld extends StepWorld {
   readonly runner: TunnelRunner;
   readonly sink: IngressSink;
+  readonly secrets: Secrets;
   readonly telemetry: Telemetry;
   readonly log: ActorLog;
   readonly random: () => number;
@@ -83,6 +85,7 @@ class IngressActor {
   readonly #forgotten = new Map<string, string>();
   readonly #notes: ReturnType<typeof ingressNotes>;
   readonly #status: StatusPublisher;
+  readonly #cas: CaReader;
 
   constructor(
     context: ActorContext<IngressMessage>,
@@ -96,6 +99,7 @@ class IngressActor {
     this.#assignment = assignment;
     this.#backends = new Map(assignment.backends);
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
+    this.#cas = new CaReader(context, world);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
     this.#assigned(assignment);
     this.#converge();
@@ -109,6 +113,13 @@ class IngressActor {
       case 'backend':
         this.#backends.set(message.service, message.view);
         for (const state of this.#hosts.values()) this.#compile(state);
+        break;
+      case 'ca.read':
+        this.#cas.read(message.secret, message.result);
+        for (const state of this.#hosts.values()) this.#compile(state);
+        break;
+      case 'ca.due':
+        this.#cas.due(message.secret);
         break;
       case 'ledger.seen':
         this.#ledgerSeen(message);
@@ -168,6 +179,7 @@ class IngressActor {
     this.#assignment = next;
     this.#backends = new Map(next.backends);
     this.#status.seen(next.publishedHostnames);
+    if (next.settings !== null) this.#cas.want(caSecretsOf(next.hosts, next.settings));
     for (const entry of next.ledger) {
       const forgotten = this.#forgotten.get(entry.host);
       const outlived = forgotten !== undefined && !isLaterVersion(entry.resourceVersion, forgotten);
@@ -209,7 +221,9 @@ class IngressActor {
   #compile(state: HostState): void {
     const { settings } = this.#assignment;
     if (state.rules === null || settings === null || state.intent.kind !== 'wanted') return;
-    const compiled = compileHost(state.rules, settings, this.#backends);
+    // A change of the CA's name must not be a gap of 503 while the new one is read.
+    if (this.#cas.isPending && state.compiled !== null) return;
+    const compiled = compileHost(state.rules, settings, this.#backends, this.#cas.known);
     // The same routes stay the same object, which is how everybody below sees that nothing has changed.
     const same = isDeepStrictEqual(state.compiled?.routes, compiled.routes);
     state.compiled = same ? { ...compiled, routes: state.compiled!.routes } : compiled;

@@ -89,6 +89,8 @@ export type IngressMessage =
       readonly result: Result<void>;
     }
   | { readonly type: 'status.due' }
+  | { readonly type: 'ca.read'; readonly secret: string; readonly result: Result<string> }
+  | { readonly type: 'ca.due'; readonly secret: string }
   | { readonly type: 'step.due'; readonly host: string }
   /** The edge goes on refusing the tunnel's credentials. */
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }

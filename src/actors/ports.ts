@@ -16,6 +16,12 @@ export interface LedgerStore {
   remove(host: string, signal: AbortSignal): Promise<Result<void>>;
 }
 
+/** Secrets that Ingresses name. */
+export interface Secrets {
+  /** PEM certificates from `ca.crt` of the Secret of that name, checked; its faults' messages name the Secret. */
+  readCa(name: string, signal: AbortSignal): Promise<Result<string>>;
+}
+
 /** Cloudflare, with whatever credentials are mounted now. */
 export interface Cloudflare {
   /** Creates the tunnel, or finds the one of that name; the answer has its connector token. */

@@ -12,14 +12,37 @@ export interface CompiledHost {
   readonly notes: readonly EventNote[];
 }
 
+/** What is known of the CA in one Secret. */
+export interface OriginCa {
+  /** Trusted besides the public roots; null: it could not be read. */
+  readonly pem: string | null;
+  /** Why it could not be read, or not anew. */
+  readonly note: EventNote | null;
+}
+
+const publicRoots: OriginCa = { pem: null, note: null };
+
+/** The Secret whose CA matters: certificates are looked at only with TLS, and only if they are to be verified. */
+function caSecretOf({ origin }: IngressSettings): string | null {
+  return origin.protocol === 'https' && origin.verifyTls ? origin.caSecret : null;
+}
+
+/** The names of all Secrets whose CA the rules need. */
+export function caSecretsOf(hosts: readonly HostRules[], settings: IngressSettings): ReadonlySet<string> {
+  const secrets = hosts.flatMap((host) => host.paths.map((rule) => caSecretOf(rule.settings ?? settings)));
+  return new Set(secrets.filter((secret) => secret !== null));
+}
+
 /**
  * Rules and backends → routes. A path whose backend is not there stays in the table and answers 503, so that it
- * does not fall through to a shorter path's backend.
+ * does not fall through to a shorter path's backend. The same while the CA of its origins is not known (`cas`, by
+ * Secret); the tunnel is up then, because it is not the backend that is missing.
  */
 export function compileHost(
   rules: HostRules,
   settings: IngressSettings,
   backends: ReadonlyMap<string, BackendView>,
+  cas: ReadonlyMap<string, OriginCa>,
 ): CompiledHost {
   const notes = new Map<string, EventNote>();
   let usable = false;
@@ -28,7 +51,10 @@ export function compileHost(
     const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), own);
     if (resolved.state === 'ready') usable = true;
     else notes.set(resolved.note.message, resolved.note);
-    return { path: rule.path, match: rule.match, target: targetOf(resolved, own) };
+    const secret = caSecretOf(own);
+    const ca = secret === null ? publicRoots : (cas.get(secret) ?? null);
+    if (ca !== null && ca.note !== null) notes.set(ca.note.message, ca.note);
+    return { path: rule.path, match: rule.match, target: targetOf(resolved, own, ca) };
   });
   const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
   return { routes: table, usable, notes: [...notes.values()] };
@@ -43,9 +69,13 @@ type ResolvedBackend =
   | { readonly state: 'ready'; readonly addresses: readonly OriginAddress[] }
   | { readonly state: 'missing'; readonly note: EventNote };
 
-function targetOf(resolved: ResolvedBackend, settings: IngressSettings): RouteTarget {
-  if (resolved.state === 'missing') return { kind: 'status', status: 503 };
-  return { kind: 'origin', origin: { addresses: resolved.addresses, settings: settings.origin, ca: null } };
+function targetOf(resolved: ResolvedBackend, settings: IngressSettings, ca: OriginCa | null): RouteTarget {
+  const trusted = ca === publicRoots || (ca !== null && ca.pem !== null);
+  if (resolved.state === 'missing' || !trusted) return { kind: 'status', status: 503 };
+  return {
+    kind: 'origin',
+    origin: { addresses: resolved.addresses, settings: settings.origin, ca: ca.pem },
+  };
 }
 
 function resolveBackend(

@@ -24,10 +24,9 @@ export function noteOfFault(host: string, fault: Fault): EventNote | null {
 /** Settings that are understood but not built yet; better refused than quietly not enforced. */
 export function unavailableSettings(settings: {
   readonly mode: string;
-  readonly origin: { readonly protocol: string; readonly caSecret: string | null };
+  readonly origin: { readonly protocol: string };
 }): string | null {
   if (settings.mode === 'pod') return 'mode "pod" is not available in this version; use "worker"';
   if (settings.origin.protocol === 'tcp') return 'backend-protocol "tcp" is not available in this version';
-  if (settings.origin.caSecret !== null) return 'ca-secret is not available in this version';
   return null;
 }

@@ -29,7 +29,7 @@ export interface Origin {
   /** At least one: a cluster IP, a DNS name, or the ready endpoints. */
   readonly addresses: readonly OriginAddress[];
   readonly settings: OriginSettings;
-  /** PEM; null trusts the system's roots. */
+  /** PEM, trusted besides the public roots; null: only those. */
   readonly ca: string | null;
 }
 

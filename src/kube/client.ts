@@ -19,7 +19,7 @@ import { refusal } from './refusal.ts';
  *   networking.k8s.io  ingresses/status  patch
  *   (core)             services          list, watch
  *   discovery.k8s.io   endpointslices    list, watch
- *   (core)             secrets           get, list, watch, create, patch, delete
+ *   (core)             secrets           get, list, watch, create, patch, delete   (get: also what ca-secret names)
  *   (core)             events            create, patch
  *   (core)             namespaces        get, resourceNames: [the namespace]   (its UID is our identity)
  */

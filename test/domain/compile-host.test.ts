@@ -41,7 +41,12 @@ function compile(port: BackendPort, backend: BackendView | undefined, over: Part
     host: 'app.example.com',
     paths: [{ path: '/', match: 'prefix' as const, backend: { service: 'web', port } }],
   };
-  const compiled = compileHost(rules, { ...settings, ...over }, new Map(backend ? [['web', backend]] : []));
+  const compiled = compileHost(
+    rules,
+    { ...settings, ...over },
+    new Map(backend ? [['web', backend]] : []),
+    new Map(),
+  );
   const target = compiled.routes.routes[0]!.target;
   const answer =
     target.kind === 'status'
@@ -59,7 +64,7 @@ describe('the routes of a host', () => {
   it('carry the Access policy, also while no backend is there', () => {
     const access = { team: 'acme', audience: ['a'] };
     const rules = { host: 'app.example.com', paths: [] };
-    expect(compileHost(rules, { ...settings, access }, new Map()).routes.access).to.equal(access);
+    expect(compileHost(rules, { ...settings, access }, new Map(), new Map()).routes.access).to.equal(access);
   });
 });
 

@@ -4,6 +4,7 @@ import type {
   IngressSink,
   LedgerStore,
   RunFact,
+  Secrets,
   Telemetry,
   TunnelRunner,
   TunnelRunRequest,
@@ -28,6 +29,7 @@ export class ActorHouse {
   readonly ledger = new MemoryLedger();
   readonly runner = new MemoryRunner();
   readonly sink = new MemorySink();
+  readonly secrets = new MemorySecrets();
   readonly states = new Map<string, TunnelState>();
   readonly #root;
   synced = false;
@@ -47,6 +49,7 @@ export class ActorHouse {
       ledger: this.ledger,
       runner: this.runner,
       sink: this.sink,
+      secrets: this.secrets,
       telemetry,
       log: silent,
       random: () => 0.5,
@@ -173,6 +176,20 @@ class MemoryCloudflare extends Failures implements Cloudflare {
     this.calls.push(`${operation} ${subject}`);
     await this.#gate;
     return this.check(operation);
+  }
+}
+
+class MemorySecrets extends Failures implements Secrets {
+  /** Name → the CA in it. */
+  readonly cas = new Map<string, string>();
+  reads = 0;
+
+  async readCa(name: string): Promise<Result<string>> {
+    this.reads += 1;
+    const checked = this.check('readCa');
+    if (!checked.ok) return checked;
+    const ca = this.cas.get(name);
+    return ca === undefined ? failed('ingress-invalid', `Secret "${name}" does not exist`) : ok(ca);
   }
 }
 

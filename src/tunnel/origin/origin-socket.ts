@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Origin, OriginAddress } from '../../domain/routes.ts';
 import type { Clock } from '../../time/clock.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
+import { trustIn } from './origin-trust.ts';
 
 /** Period of TCP keep-alive towards origins: cloudflared's `tcpKeepAlive`. */
 const tcpKeepAliveMs = 30_000;
@@ -40,7 +41,7 @@ export function dialOrigin(
         // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
         // the address that is dialled.
         ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
-        ...(origin.ca === null ? {} : { ca: origin.ca }),
+        ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
       })
     : connectTcp({ host: address.host, port: address.port, ...buffers });
 

@@ -1,0 +1,62 @@
+import { X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import type { Secrets } from '../actors/ports.ts';
+import { failed, ok, type Result } from '../fault.ts';
+import type { KubeClient } from './client.ts';
+
+/** Where cert-manager and Kubernetes' own service accounts have it, too. */
+const caKey = 'ca.crt';
+/** A bundle of all public roots has a quarter of this. */
+const maxPemBytes = 512 * 1024;
+const maxCertificates = 500;
+
+const shape = z.object({ data: z.record(z.string(), z.unknown()).nullish() });
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
+const certificateBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/**
+ * Secrets that Ingresses name, read with one GET each (RBAC: `secrets`, `get`). Of a Secret nothing but the
+ * certificates under `ca.crt` leaves this file, neither as a value nor in a message. Faults: `ingress-invalid`
+ * when the Secret is missing or holds no CA, else those of the client.
+ */
+export function createSecrets(client: KubeClient): Secrets {
+  return {
+    async readCa(name, signal) {
+      const found = await client.call({ method: 'GET', resource: 'secrets', name }, signal);
+      if (found.ok) return caOf(name, found.value);
+      if (found.fault.code !== 'kube-not-found') return found;
+      return failed(
+        'ingress-invalid',
+        `Secret "${name}" does not exist in namespace "${client.namespace}"; expected one with PEM certificates under "${caKey}"`,
+      );
+    },
+  };
+}
+
+/** The certificates of a Secret object, each checked, as one PEM text without anything else that was there. */
+export function caOf(name: string, object: unknown): Result<string> {
+  const refuse = (seen: string): Result<never> =>
+    failed('ingress-invalid', `Secret "${name}" ${seen}; expected PEM certificates under "${caKey}"`);
+  const parsed = shape.safeParse(object);
+  const encoded = parsed.success ? parsed.data.data?.[caKey] : undefined;
+  if (encoded === undefined) return refuse(`has no "${caKey}"`);
+  if (typeof encoded !== 'string' || !base64.test(encoded))
+    return refuse(`has a "${caKey}" that is not base64`);
+  if (encoded.length > (maxPemBytes * 4) / 3)
+    return refuse(`has a "${caKey}" of more than ${maxPemBytes} bytes`);
+  const blocks = Buffer.from(encoded, 'base64').toString('latin1').match(certificateBlock) ?? [];
+  if (blocks.length === 0) return refuse(`has a "${caKey}" without a certificate`);
+  if (blocks.length > maxCertificates) return refuse(`has more than ${maxCertificates} certificates`);
+  const broken = blocks.findIndex((block) => !isCertificate(block));
+  if (broken >= 0) return refuse(`has a "${caKey}" whose certificate ${broken + 1} cannot be read`);
+  return ok(`${blocks.join('\n')}\n`);
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
+  }
+}
