@@ -16,6 +16,7 @@ import {
   windowUpdateFrame,
   writeFrameHeader,
 } from '../../src/tunnel/wire/http2-frames.ts';
+import { StreamSlots } from './stream-slots.ts';
 
 /** One stream's other end, in the edge. After `ended` or `failed` nothing is called any more. */
 export interface Exchange {
@@ -53,7 +54,7 @@ export class TunnelConnection {
   readonly #socket: TLSSocket;
   readonly #encoder = new HpackEncoder();
   readonly #decoder = new HpackDecoder(headerTableBytes, headerLimits);
-  readonly #streams = new Map<number, OpenStream>();
+  readonly #streams = new StreamSlots<OpenStream>();
   readonly #blocked = new Set<OpenStream>();
   readonly #closed: () => void;
   #nextId = 1;
