@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { HostRules, IngressKey, IngressSpec, PathRule } from './ingress.ts';
+import type { HostRules, IngressKey, IngressSettings, IngressSpec, PathRule } from './ingress.ts';
 
 /**
  * Who has a host that several Ingresses name: the oldest first. Kubernetes counts ages in seconds; of two of the
@@ -54,7 +53,7 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
     if (!paths.has(key)) paths.set(key, { rule, from: owner!.key });
   }
   for (const spec of others) {
-    const shares = isDeepStrictEqual(spec.settings.access, owner!.settings.access);
+    const shares = sameAccess(spec.settings.access, owner!.settings.access);
     for (const rule of rulesOf(spec)) {
       const key = keyOf(rule);
       const older = paths.get(key)?.from;
@@ -72,4 +71,9 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
 
 function keyOf({ match, path }: PathRule): string {
   return `${match} ${path}`;
+}
+
+function sameAccess(one: IngressSettings['access'], other: IngressSettings['access']): boolean {
+  if (one === null || other === null) return one === other;
+  return one.team === other.team && [...one.audience].sort().join() === [...other.audience].sort().join();
 }
