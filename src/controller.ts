@@ -142,6 +142,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     logLevel: config.log.level,
     accessCertsUrl: config.accessCertsUrl,
     maxThreads: config.maxThreads ?? defaultMaxThreads(availableParallelism(), memoryBytes()),
+    cores: availableParallelism(),
     tunnelsPerThread: config.tunnelsPerThread,
     onCounts: metrics.tunnelCounted,
     onThread: metrics.threadTunnels,

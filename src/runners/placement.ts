@@ -1,35 +1,134 @@
-/** Which thread carries which of a tunnel's connections: a pure decision over what runs now. */
+import { mostShared } from './thread-count.ts';
+
+/**
+ * Which thread carries which of a tunnel's connections: a pure decision over what runs now, one part at a time.
+ * What runs stays where it is.
+ */
 
 export interface ThreadLoad {
   readonly id: string;
-  readonly tunnels: number;
+  /** How many connections each tunnel, by its id, has there. */
+  readonly tunnels: ReadonlyMap<string, number>;
+  readonly connections: number;
+  /** For the tunnel that is there alone: strict isolation, or quarantine. */
+  readonly reserved: boolean;
 }
 
 export interface PlacementLimits {
   readonly maxThreads: number;
-  /** Most tunnels on one thread; `auto`: as many as there are, once there are `maxThreads` threads. */
+  /** Most tunnels on one thread; 1 is strict isolation. */
   readonly tunnelsPerThread: 'auto' | number;
 }
 
-/** One part of a tunnel: some of its HA connections on one thread; null stands for a thread still to be made. */
-export interface Part {
-  readonly thread: string | null;
-  readonly connections: readonly number[];
+/** Some connections of a tunnel that need a thread. */
+export interface Homeless {
+  readonly tunnel: string;
+  /** The tunnel is in quarantine. */
+  readonly alone: boolean;
+}
+
+/** What the present threads are judged by. */
+export interface Circumstances {
+  readonly limits: PlacementLimits;
+  /** How many threads should be shared for the tunnels of now. */
+  readonly sharedThreads: number;
+  /** Tunnels that were on a thread that died lately. */
+  readonly suspects: ReadonlySet<string>;
+}
+
+export type Place =
+  | { readonly kind: 'thread'; readonly id: string }
+  | { readonly kind: 'new'; readonly reserved: boolean };
+
+/**
+ * Parts of a tunnel that go on threads of their own: two, so that a thread's death leaves it the other one. With
+ * strict isolation, or when there may be one thread only, it is one part.
+ */
+export function partsOf(
+  connections: readonly number[],
+  { maxThreads, tunnelsPerThread }: PlacementLimits,
+): readonly (readonly number[])[] {
+  if (tunnelsPerThread === 1 || maxThreads < 2) return [connections];
+  return [0, 1]
+    .map((parity) => connections.filter((_, position) => position % 2 === parity))
+    .filter((part) => part.length > 0);
 }
 
 /**
- * A thread of its own for each tunnel while there may be more threads, then the one with the fewest tunnels.
- * Null when every thread is full.
+ * Strict isolation: a new thread. Quarantine: the tunnel's own thread, or a new one, or as any other when there
+ * may be no more. Otherwise a shared thread without this tunnel: a new one while there are too few, then the one
+ * with the fewest connections. Null when every thread is full.
  */
-export function placeTunnel(
-  connections: readonly number[],
+export function placePart(
+  part: Homeless,
   threads: readonly ThreadLoad[],
-  limits: PlacementLimits,
-): readonly Part[] | null {
-  if (threads.length < limits.maxThreads) return [{ thread: null, connections }];
+  circumstances: Circumstances,
+): Place | null {
+  const { maxThreads, tunnelsPerThread } = circumstances.limits;
+  const mayStart = threads.length < maxThreads;
+  if (tunnelsPerThread === 1) return mayStart ? { kind: 'new', reserved: true } : null;
+  if (part.alone) {
+    const own = threads.find(({ reserved, tunnels }) => reserved && tunnels.has(part.tunnel));
+    if (own !== undefined) return { kind: 'thread', id: own.id };
+    if (mayStart) return { kind: 'new', reserved: true };
+  }
+  return placeShared(part, threads, circumstances);
+}
+
+function placeShared(
+  { tunnel }: Homeless,
+  threads: readonly ThreadLoad[],
+  { limits, sharedThreads, suspects }: Circumstances,
+): Place | null {
   const most = limits.tunnelsPerThread === 'auto' ? Number.POSITIVE_INFINITY : limits.tunnelsPerThread;
-  const [emptiest] = threads
-    .filter(({ tunnels }) => tunnels < most)
-    .toSorted((one, other) => one.tunnels - other.tunnels);
-  return emptiest === undefined ? null : [{ thread: emptiest.id, connections }];
+  const shared = threads.filter(({ reserved }) => !reserved);
+  const sibling = shared.find(({ tunnels }) => tunnels.has(tunnel));
+  const others = shared.filter(({ tunnels }) => !tunnels.has(tunnel) && tunnels.size < most);
+
+  const mayShare = others.length === 0 ? mostShared(limits.maxThreads) : sharedThreads;
+  if (shared.length < mayShare && threads.length < limits.maxThreads) return { kind: 'new', reserved: false };
+
+  const order = suspects.has(tunnel) ? apartFrom(suspects) : unlike(sibling);
+  const [best = sibling] = kept(others, shared, sharedThreads)
+    .map((thread) => ({ ...thread, rank: order(thread) }))
+    .toSorted((one, other) => compare(one.rank, other.rank));
+  return best === undefined ? null : { kind: 'thread', id: best.id };
+}
+
+/** With more threads than there should be, the emptiest get nothing more, so that they end with what they have. */
+function kept(
+  others: readonly ThreadLoad[],
+  shared: readonly ThreadLoad[],
+  sharedThreads: number,
+): readonly ThreadLoad[] {
+  const fullest = new Set(
+    shared.toSorted((one, other) => other.connections - one.connections).slice(0, sharedThreads),
+  );
+  const some = others.filter((thread) => fullest.has(thread));
+  return some.length > 0 ? some : others;
+}
+
+type Order = (thread: ThreadLoad) => readonly [number, number];
+
+/** Fewest connections, then fewest tunnels that also share the sibling's thread: so pairs of threads vary. */
+function unlike(sibling: ThreadLoad | undefined): Order {
+  return ({ connections, tunnels }) => [
+    connections,
+    sibling === undefined ? 0 : both(tunnels, sibling.tunnels),
+  ];
+}
+
+/** Suspects are kept apart before all: the next death then leaves few of them. */
+function apartFrom(suspects: ReadonlySet<string>): Order {
+  return ({ connections, tunnels }) => [both(tunnels, suspects), connections];
+}
+
+function both(some: ReadonlyMap<string, number>, others: { has(tunnel: string): boolean }): number {
+  let count = 0;
+  for (const one of some.keys()) if (others.has(one)) count++;
+  return count;
+}
+
+function compare(one: readonly [number, number], other: readonly [number, number]): number {
+  return one[0] - other[0] || one[1] - other[1];
 }

@@ -7,3 +7,32 @@ const threadsPerCore = 16;
 export function defaultMaxThreads(cores: number, memoryBytes: number): number {
   return Math.max(2, Math.min(cores * threadsPerCore, Math.floor(memoryBytes / 2 / threadBytes)));
 }
+
+/** `auto`: one more shared thread for each so many tunnels, so that one death costs few of them … */
+export const tunnelsPerSharedThread = 25;
+/** … up to this many per core: more would share the same core and cost memory. */
+export const sharedThreadsPerCore = 4;
+/** A tunnel's connections are spread over two threads. */
+const leastShared = 2;
+
+export interface ThreadLimits {
+  readonly cores: number;
+  readonly maxThreads: number;
+  /** Most tunnels on one thread. */
+  readonly tunnelsPerThread: 'auto' | number;
+}
+
+/** How many threads so many tunnels should share. */
+export function sharedThreads(tunnels: number, limits: ThreadLimits): number {
+  const { cores, tunnelsPerThread } = limits;
+  const wanted =
+    tunnelsPerThread === 'auto'
+      ? Math.min(Math.ceil(tunnels / tunnelsPerSharedThread), cores * sharedThreadsPerCore)
+      : Math.ceil((leastShared * tunnels) / tunnelsPerThread);
+  return Math.min(mostShared(limits.maxThreads), Math.max(leastShared, wanted));
+}
+
+/** One thread is left for a quarantine, unless sharing needs them all. */
+export function mostShared(maxThreads: number): number {
+  return maxThreads > leastShared ? maxThreads - 1 : maxThreads;
+}

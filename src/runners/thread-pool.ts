@@ -50,6 +50,7 @@ export class HostThread {
   #timer: Timer;
   #sequence = 0;
   #state: 'running' | 'closing' | 'ending' = 'running';
+  #wasReady = false;
 
   constructor(options: HostThreadOptions, events: HostThreadEvents) {
     this.#options = options;
@@ -77,6 +78,11 @@ export class HostThread {
     this.#timer = this.#after(threadStartMs, () => this.#unresponsive('was not ready', threadStartMs));
   }
 
+  /** It has come so far that what it dies of is the work that it was given. */
+  get wasReady(): boolean {
+    return this.#wasReady;
+  }
+
   send(message: ToThread): void {
     this.#port.postMessage(message);
   }
@@ -97,7 +103,10 @@ export class HostThread {
 
   #receive(message: FromThread): void {
     if (this.#state !== 'running') return;
-    if (message.type === 'thread.ready') return this.#ping();
+    if (message.type === 'thread.ready') {
+      this.#wasReady = true;
+      return this.#ping();
+    }
     if (message.type === 'thread.pong') {
       if (message.sequence === this.#sequence) this.#heard();
       return;

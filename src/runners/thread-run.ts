@@ -1,70 +1,104 @@
-import type { RunFact, TunnelRun } from '../actors/ports.ts';
+import type { RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import { type Fault, fault } from '../fault.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
-import type { RunId } from '../tunnel/link.ts';
-import type { HostThread } from './thread-pool.ts';
+import type { TunnelEnding } from '../tunnel/link.ts';
+import type { ThreadPart } from './thread-part.ts';
 
-/** Beyond its grace period, and again after it was told to end at once, a run may take so long, milliseconds. */
-export const endingSlackMs = 5000;
+/** Of parts that are lost while others serve on: the first is back within a second. */
+export const partBackoff: Backoff = { baseMs: 400, capMs: 30_000, healthyAfterMs: 60_000 };
+
+/** Where a part stands among those that one thread took along, in [0, 1): it spreads their restarts in time. */
+const alone = 0.5;
 
 export interface ThreadRunOptions {
   readonly clock: Clock;
   readonly graceMs: number;
-}
-
-interface RunPart {
-  readonly thread: HostThread;
-  /** The part is over: its thread may go. */
-  leave(): void;
+  /** Starts a part with these connections on some thread and `begun` with it, or says why that cannot be. */
+  place(run: ThreadRun, connections: readonly number[]): Fault | null;
 }
 
 /**
- * One run of a tunnel over the threads that carry its parts. When one part fails the others are ended, too, and
- * `ended` is told after the last one, with the first fault.
+ * One run of a tunnel over the threads that carry its parts. A part that is lost is started again elsewhere while
+ * another one serves; the run ends when it has none left. Owns its parts and their restarts.
  */
 export class ThreadRun implements TunnelRun {
-  readonly id: RunId;
-  readonly host: string;
+  readonly id: string;
+  readonly request: TunnelRunRequest;
   readonly #options: ThreadRunOptions;
   readonly #hear: (fact: RunFact) => void;
-  readonly #parts = new Map<HostThread, RunPart>();
+  readonly #parts = new Set<ThreadPart>();
+  /** Restarts of lost parts that are due later. */
+  readonly #restarts = new Set<Timer>();
   readonly #registered = new Set<number>();
-  #state: 'running' | 'stopping' | 'killed' | 'ended' = 'running';
+  /** The part that leaves its thread for another one. */
+  #moving: ThreadPart | null = null;
+  #routes: RouteTable;
+  #losses = 0;
+  #lastLossMs = 0;
+  #state: 'running' | 'stopping' | 'ended' = 'running';
+  /** What the ending will say. */
   #fault: Fault | null = null;
-  #timer: Timer | null = null;
 
-  constructor(id: RunId, host: string, options: ThreadRunOptions, hear: (fact: RunFact) => void) {
+  constructor(
+    id: string,
+    request: TunnelRunRequest,
+    options: ThreadRunOptions,
+    hear: (fact: RunFact) => void,
+  ) {
     this.id = id;
-    this.host = host;
+    this.request = request;
+    this.#routes = request.routes;
     this.#options = options;
     this.#hear = hear;
   }
 
-  add(part: RunPart): void {
-    this.#parts.set(part.thread, part);
+  get tunnel(): string {
+    return this.request.tunnel.id;
+  }
+
+  /** What a part that starts now serves. */
+  get routes(): RouteTable {
+    return this.#routes;
+  }
+
+  get parts(): ReadonlySet<ThreadPart> {
+    return this.#parts;
+  }
+
+  /** Every part serves, so that one of them may be moved without a gap. */
+  get isSettled(): boolean {
+    return (
+      this.#state === 'running' &&
+      this.#moving === null &&
+      this.#restarts.size === 0 &&
+      [...this.#parts].every((part) => part.connections.some((index) => this.#registered.has(index)))
+    );
+  }
+
+  begun(part: ThreadPart): void {
+    this.#parts.add(part);
   }
 
   updateRoutes(routes: RouteTable): void {
-    for (const thread of this.#parts.keys()) thread.send({ type: 'tunnel.routes', run: this.id, routes });
+    this.#routes = routes;
+    for (const { thread, id } of this.#parts) thread.send({ type: 'tunnel.routes', run: id, routes });
   }
 
   stop(): void {
     if (this.#state !== 'running') return;
-    this.#state = 'stopping';
-    this.#tellStop(this.#options.graceMs, () => this.kill());
+    this.#giveUpRestarts();
+    for (const part of this.#parts) part.stop(this.#options.graceMs);
   }
 
-  /** A thread that cannot even end a tunnel at once is ended itself. */
   kill(): void {
-    if (this.#state !== 'running' && this.#state !== 'stopping') return;
-    this.#state = 'killed';
-    this.#tellStop(0, () => {
-      const cause = fault('thread-unresponsive', `a tunnel did not end within ${endingSlackMs} ms`);
-      for (const thread of this.#parts.keys()) thread.kill(cause);
-    });
+    if (this.#state === 'ended') return;
+    this.#giveUpRestarts();
+    for (const part of this.#parts) part.kill();
   }
 
+  /** It never began. */
   fail(cause: Fault): void {
     this.#fault ??= cause;
     this.#endIfOver();
@@ -72,36 +106,92 @@ export class ThreadRun implements TunnelRun {
 
   registered(connIndex: number): void {
     this.#registered.add(connIndex);
-    this.#hear({ type: 'connections', registered: this.#registered.size });
+    this.#tellConnections();
   }
 
   lost(connIndex: number, cause: Fault): void {
     const wasRegistered = this.#registered.delete(connIndex);
     this.#hear({ type: 'lost', connIndex, fault: cause });
-    if (wasRegistered) this.#hear({ type: 'connections', registered: this.#registered.size });
+    if (wasRegistered) this.#tellConnections();
   }
 
-  /** Null is an end that was asked for. */
-  partEnded(thread: HostThread, cause: Fault | null): void {
-    const part = this.#parts.get(thread);
-    if (part === undefined) return;
-    this.#parts.delete(thread);
-    this.#fault ??= cause;
-    part.leave();
-    if (cause !== null) this.kill();
-    this.#endIfOver();
+  /** Unregisters the part, lets its requests finish, then has it placed anew. Its tunnel must be settled. */
+  move(part: ThreadPart): void {
+    this.#moving = part;
+    for (const index of part.connections) this.#registered.delete(index);
+    this.#tellConnections();
+    part.stop(this.#options.graceMs);
   }
 
-  #tellStop(graceMs: number, whenLate: () => void): void {
-    this.#timer?.cancel();
-    this.#timer = this.#options.clock.after(graceMs + endingSlackMs, whenLate);
-    for (const thread of this.#parts.keys()) thread.send({ type: 'tunnel.stop', run: this.id, graceMs });
+  /** The connector of a part ended, its thread did not. */
+  partEnded(part: ThreadPart, ending: TunnelEnding): void {
+    if (ending.how === 'failed') return this.partLost(part, ending.fault);
+    if (this.#state === 'running' && !part.stopping) {
+      return this.partLost(part, fault('edge-lost', 'the connector ended by itself'));
+    }
+    const moved = this.#moving === part;
+    this.#forget(part);
+    if (this.#state !== 'running') this.#endIfOver();
+    else if (moved) this.#start(part.connections);
+  }
+
+  /** `position` as the part's place among those that were lost at once. */
+  partLost(part: ThreadPart, cause: Fault, position: number = alone): void {
+    this.#forget(part);
+    if (this.#state !== 'running' || this.#parts.size === 0) {
+      this.#fault ??= cause;
+      return this.#endIfOver();
+    }
+    const before = this.#registered.size;
+    for (const index of part.connections) {
+      this.#registered.delete(index);
+      this.#hear({ type: 'lost', connIndex: index, fault: cause });
+    }
+    if (this.#registered.size < before) this.#tellConnections();
+    this.#startLater(part.connections, position);
+  }
+
+  #startLater(connections: readonly number[], position: number): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonic();
+    if (nowMs - this.#lastLossMs >= partBackoff.healthyAfterMs) this.#losses = 0;
+    const delayMs = backoffDelayMs(partBackoff, this.#losses, position);
+    this.#losses++;
+    this.#lastLossMs = nowMs;
+    const timer = clock.after(delayMs, () => {
+      this.#restarts.delete(timer);
+      this.#start(connections);
+    });
+    this.#restarts.add(timer);
+  }
+
+  #start(connections: readonly number[]): void {
+    const problem = this.#options.place(this, connections);
+    if (problem === null) return;
+    if (this.#parts.size === 0) this.fail(problem);
+    else this.#startLater(connections, alone);
+  }
+
+  #giveUpRestarts(): void {
+    this.#state = 'stopping';
+    for (const timer of this.#restarts) timer.cancel();
+    this.#restarts.clear();
+  }
+
+  #forget(part: ThreadPart): void {
+    this.#parts.delete(part);
+    part.gone();
+    if (this.#moving === part) this.#moving = null;
   }
 
   #endIfOver(): void {
     if (this.#parts.size > 0 || this.#state === 'ended') return;
+    this.#giveUpRestarts();
     this.#state = 'ended';
-    this.#timer?.cancel();
     this.#hear({ type: 'ended', fault: this.#fault });
+  }
+
+  #tellConnections(): void {
+    this.#hear({ type: 'connections', registered: this.#registered.size });
   }
 }

@@ -2,14 +2,18 @@ import { randomUUID } from 'node:crypto';
 import type { RunFact, TunnelRun, TunnelRunner, TunnelRunRequest } from '../actors/ports.ts';
 import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
-import type { Clock } from '../time/clock.ts';
-import type { EdgeSettings, FromThread, RunId, TunnelCounts, TunnelCredentials } from '../tunnel/link.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
 import { parseTunnelToken } from '../tunnel/token.ts';
-import { type PlacementLimits, placeTunnel } from './placement.ts';
-import { HostThread, threadHeapMb } from './thread-pool.ts';
+import { type Circumstances, partsOf, placePart } from './placement.ts';
+import { type Evidence, nextChangeMs, noEvidence, suspectsOf, withDeath, withTime } from './suspects.ts';
+import { sharedThreads, type ThreadLimits } from './thread-count.ts';
+import { ThreadPart } from './thread-part.ts';
+import { threadHeapMb } from './thread-pool.ts';
 import { ThreadRun } from './thread-run.ts';
+import { type Host, type Tenant, type TenantMessage, ThreadSet } from './thread-set.ts';
 
-export interface ThreadRunnerOptions extends PlacementLimits {
+export interface ThreadRunnerOptions extends ThreadLimits {
   readonly clock: Clock;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly logLevel: string;
@@ -32,9 +36,10 @@ export interface ThreadRunner extends TunnelRunner {
 }
 
 /**
- * Runs tunnels in worker threads. A thread that throws, exits, spins or runs out of heap is one `ended` fact
- * for each tunnel on it, and nothing to anybody else; what starts next gets another thread. Threads that host
- * nothing end.
+ * Runs tunnels in worker threads, each in two parts on two threads unless isolation is strict. A thread that
+ * throws, exits, spins or runs out of heap costs each tunnel on it the connections that were there, which are
+ * started again elsewhere; a tunnel that has no other part gets one `ended` fact. A tunnel that was on the dead
+ * threads again and again is put into a thread of its own. Threads that host nothing end.
  */
 export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   return new RunnerOverThreads(options);
@@ -42,31 +47,42 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
 
 const defaultWorkerFile = new URL('../../workers/tunnel-thread.js', import.meta.url);
 
-interface Host {
-  readonly id: string;
-  readonly thread: HostThread;
-  readonly runs: Map<RunId, ThreadRun>;
-}
-
 class RunnerOverThreads implements ThreadRunner {
   readonly #options: ThreadRunnerOptions;
   /** The same for every tunnel of this process, as cloudflared does it. */
   readonly #connectorId = randomUUID();
-  /** Threads that take tunnels. */
-  readonly #hosts = new Map<string, Host>();
-  /** Threads that are not gone yet, with those that end. */
-  readonly #threads = new Set<HostThread>();
-  #nextThread = 1;
+  readonly #runs = new Set<ThreadRun>();
+  readonly #threads: ThreadSet;
+  #evidence: Evidence = noEvidence;
+  #suspects: ReadonlySet<string> = new Set();
+  #review: Timer | null = null;
+  #sharedThreads = 0;
   #nextRun = 1;
+  #nextPart = 1;
   #closed: PromiseWithResolvers<void> | null = null;
 
   constructor(options: ThreadRunnerOptions) {
     this.#options = options;
+    const { workerFile = defaultWorkerFile, heapMb = threadHeapMb } = options;
+    this.#threads = new ThreadSet(
+      { ...options, workerFile, heapMb },
+      {
+        message: (tenant, message) => this.#receive(tenant, message),
+        died: (tenants, cause, started) => this.#died(tenants, cause, started),
+        gone: () => this.#resolveWhenEmpty(),
+      },
+    );
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
-    const run = new ThreadRun(`run-${this.#nextRun++}`, request.host, this.#options, hear);
-    const problem = this.#place(run, request);
+    const { clock, graceMs } = this.#options;
+    const place = (from: ThreadRun, connections: readonly number[]) => this.#place(from, connections);
+    const run = new ThreadRun(`run-${this.#nextRun++}`, request, { clock, graceMs, place }, (fact) => {
+      if (fact.type === 'ended') this.#runs.delete(run);
+      hear(fact);
+    });
+    this.#runs.add(run);
+    const problem = this.#begin(run);
     // Never before the caller has what it asked for.
     if (problem !== null) queueMicrotask(() => run.fail(problem));
     return run;
@@ -74,119 +90,164 @@ class RunnerOverThreads implements ThreadRunner {
 
   close(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
-    for (const { runs } of [...this.#hosts.values()]) for (const run of [...runs.values()]) run.stop();
+    this.#review?.cancel();
+    for (const run of [...this.#runs]) run.stop();
     this.#resolveWhenEmpty();
     return this.#closed.promise;
   }
 
-  #place(run: ThreadRun, request: TunnelRunRequest): Fault | null {
-    if (this.#closed !== null) return fault('stopped', 'the runner is closing');
-    const token = parseTunnelToken(request.tunnel.token);
-    if (!token.ok) return token.fault;
-    const connections = Array.from({ length: request.haConnections }, (_, connIndex) => connIndex);
-    const loads = Array.from(this.#hosts.values(), ({ id, runs }) => ({ id, tunnels: runs.size }));
-    const parts = placeTunnel(connections, loads, this.#options);
-    if (parts === null) {
-      return fault('threads-exhausted', `all ${loads.length} threads are full; see --max-threads`);
-    }
-    const { credentials, region } = token.value;
-    for (const part of parts) {
-      const host = (part.thread === null ? undefined : this.#hosts.get(part.thread)) ?? this.#startThread();
-      host.runs.set(run.id, run);
-      run.add({
-        thread: host.thread,
-        leave: () => this.#leave(host, run),
-      });
-      this.#tellLoad(host);
-      this.#send(host, run, request, credentials, region, part.connections);
+  #begin(run: ThreadRun): Fault | null {
+    const connections = Array.from({ length: run.request.haConnections }, (_, connIndex) => connIndex);
+    for (const part of partsOf(connections, this.#options)) {
+      const problem = this.#place(run, part);
+      if (problem !== null) return problem;
     }
     return null;
   }
 
-  #send(
-    host: Host,
-    run: ThreadRun,
-    request: TunnelRunRequest,
-    credentials: TunnelCredentials,
-    region: string,
-    connections: readonly number[],
-  ): void {
-    const { edge, graceMs } = this.#options;
+  #place(run: ThreadRun, connections: readonly number[]): Fault | null {
+    if (this.#closed !== null) return fault('stopped', 'the runner is closing');
+    const token = parseTunnelToken(run.request.tunnel.token);
+    if (!token.ok) return token.fault;
+    const host = this.#hostFor(run);
+    if (host === null) {
+      return fault(
+        'threads-exhausted',
+        `all ${this.#threads.hosts.size} threads are full; see --max-threads`,
+      );
+    }
+    const { clock, edge, graceMs } = this.#options;
+    const { credentials, region } = token.value;
+    const part = new ThreadPart(`${run.id}.${this.#nextPart++}`, connections, host.thread, clock);
+    this.#threads.enter(host, { run, part });
+    run.begun(part);
     host.thread.send({
       type: 'tunnel.start',
       spec: {
-        run: run.id,
-        host: request.host,
+        run: part.id,
+        host: run.request.host,
         credentials,
         connectorId: this.#connectorId,
         connections,
         edge: { ...edge, region: edge.region === '' ? region : edge.region },
         graceMs,
-        routes: request.routes,
+        routes: run.routes,
       },
     });
+    return null;
   }
 
-  #startThread(): Host {
-    const { clock, log, logLevel, accessCertsUrl } = this.#options;
-    const { workerFile = defaultWorkerFile, heapMb = threadHeapMb } = this.#options;
-    const id = String(this.#nextThread++);
-    const runs = new Map<RunId, ThreadRun>();
-    const thread = new HostThread(
-      { workerFile, logLevel, accessCertsUrl, heapMb, clock },
-      {
-        message: (message) => this.#receive(runs, thread, message),
-        ended: (cause) => {
-          this.#hosts.delete(id);
-          this.#threads.delete(thread);
-          this.#options.onThread(id, null);
-          const fields = { thread: id, tunnels: runs.size };
-          if (cause !== null) log.warn({ ...fields, code: cause.code, detail: cause.message }, 'thread lost');
-          else log.info(fields, 'thread ended');
-          for (const run of [...runs.values()]) run.partEnded(thread, cause);
-          this.#resolveWhenEmpty();
-        },
-      },
-    );
-    const host = { id, thread, runs };
-    this.#hosts.set(id, host);
-    this.#threads.add(thread);
-    log.info({ thread: id }, 'thread started');
-    return host;
+  #hostFor(run: ThreadRun): Host | null {
+    const place = this.#bestPlace(run);
+    if (place === null) return null;
+    return place.kind === 'new'
+      ? this.#threads.spawn(place.reserved)
+      : (this.#threads.hosts.get(place.id) ?? null);
   }
 
-  #receive(runs: Map<RunId, ThreadRun>, thread: HostThread, message: FromThread): void {
-    if (message.type === 'thread.ready' || message.type === 'thread.pong') return;
-    const run = runs.get(message.run);
-    if (run === undefined) return;
+  #bestPlace(run: ThreadRun) {
+    const hosts = [...this.#threads.hosts.values()];
+    const part = { tunnel: run.tunnel, alone: this.#evidence.quarantined.has(run.tunnel) };
+    const circumstances = this.#circumstances();
+    if (part.alone || this.#threads.maySpawn) return placePart(part, hosts, circumstances);
+    const limits = { ...circumstances.limits, maxThreads: hosts.length };
+    // Nobody there to take it: then a thread must be tried all the same.
+    return placePart(part, hosts, { ...circumstances, limits }) ?? placePart(part, hosts, circumstances);
+  }
+
+  #circumstances(): Circumstances {
+    const { cores, maxThreads, tunnelsPerThread } = this.#options;
+    const tunnels = this.#runs.size;
+    const threads = sharedThreads(tunnels, this.#options);
+    if (threads !== this.#sharedThreads && tunnelsPerThread !== 1) {
+      this.#sharedThreads = threads;
+      const fields = { tunnels, threads, cores, maxThreads, tunnelsPerThread };
+      this.#options.log.info(fields, 'number of shared threads decided');
+    }
+    return { limits: this.#options, sharedThreads: threads, suspects: this.#suspects };
+  }
+
+  #receive(tenant: Tenant, message: TenantMessage): void {
+    const { run, part } = tenant;
     switch (message.type) {
       case 'connection.registered':
-        return run.registered(message.connIndex);
+        run.registered(message.connIndex);
+        return this.#settle(run);
       case 'connection.lost':
         return run.lost(message.connIndex, message.fault);
       case 'tunnel.counts':
-        return this.#options.onCounts(run.host, message.counts);
+        return this.#options.onCounts(run.request.host, message.counts);
       case 'tunnel.ended':
-        return run.partEnded(thread, message.ending.how === 'failed' ? message.ending.fault : null);
+        this.#threads.leave(tenant);
+        return run.partEnded(part, message.ending);
       default:
         return unreachable(message);
     }
   }
 
-  #leave(host: Host, run: ThreadRun): void {
-    host.runs.delete(run.id);
-    if (!this.#hosts.has(host.id)) return;
-    this.#tellLoad(host);
-    if (host.runs.size > 0) return;
-    this.#hosts.delete(host.id);
-    host.thread.close();
+  /** Judges first, so that what starts again already goes where it belongs. */
+  #died(tenants: readonly Tenant[], cause: Fault, started: boolean): void {
+    const tunnels = new Set(tenants.map(({ run }) => run.tunnel));
+    if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) this.#accuse(tunnels);
+    for (const [index, { run, part }] of tenants.entries()) run.partLost(part, cause, index / tenants.length);
   }
 
-  #tellLoad({ id, runs }: Host): void {
-    this.#options.onThread(id, runs.size);
+  #accuse(tunnels: ReadonlySet<string>): void {
+    const death = { atMs: this.#options.clock.monotonic(), tunnels };
+    // The only tunnel has no neighbours that would have to be saved from it.
+    const free = this.#runs.size > 1 ? this.#options.maxThreads - this.#threads.hosts.size : 0;
+    this.#judge(withDeath(this.#evidence, death, free));
+  }
+
+  #judge(evidence: Evidence): void {
+    const before = this.#evidence.quarantined;
+    const now = evidence.quarantined;
+    this.#evidence = evidence;
+    this.#suspects = suspectsOf(evidence);
+    const concerned = [...this.#runs].filter(({ tunnel }) => before.has(tunnel) !== now.has(tunnel));
+    for (const { tunnel, request } of concerned) {
+      const { host } = request;
+      if (now.has(tunnel)) this.#options.log.warn({ host, tunnel }, 'tunnel put into quarantine');
+      else this.#options.log.info({ host, tunnel }, 'tunnel released from quarantine');
+    }
+    // A thread whose tunnel is released is shared from now on, which moves nothing.
+    for (const host of this.#threads.hosts.values()) {
+      host.reserved &&= [...host.tunnels.keys()].some((tunnel) => now.has(tunnel));
+    }
+    for (const run of concerned) this.#settle(run);
+    this.#review?.cancel();
+    const atMs = nextChangeMs(evidence);
+    this.#review = atMs === null || this.#closed !== null ? null : this.#reviewAt(atMs);
+  }
+
+  #reviewAt(atMs: number): Timer {
+    const { clock } = this.#options;
+    return clock.after(atMs - clock.monotonic(), () =>
+      this.#judge(withTime(this.#evidence, clock.monotonic())),
+    );
+  }
+
+  /**
+   * Moves a part that is where it should not be: outside of its tunnel's quarantine, or beside the tunnel's other
+   * part without need. Only while all parts serve, and one at a time, so that the tunnel always does.
+   */
+  #settle(run: ThreadRun): void {
+    if (run.parts.size < 2 || !run.isSettled) return;
+    const parts = Array.from(run.parts, (part) => ({ part, host: this.#threads.hostOf(part) }));
+    const own = parts.find(({ host }) => host?.reserved);
+    const outside = parts.find(({ host }) => host !== own?.host);
+    if (own !== undefined) {
+      if (outside !== undefined) run.move(outside.part);
+      return;
+    }
+    const [first] = parts;
+    if (first === undefined || parts.some(({ host }) => host !== first.host)) return;
+    const place = this.#bestPlace(run);
+    const elsewhere = place !== null && (place.kind === 'new' || place.id !== first.host?.id);
+    if (elsewhere) run.move(first.part);
   }
 
   #resolveWhenEmpty(): void {
-    if (this.#threads.size === 0) this.#closed?.resolve();
+    if (this.#threads.isEmpty) this.#closed?.resolve();
   }
 }

@@ -1,23 +1,289 @@
 import { assert } from 'chai';
-import { type PlacementLimits, placeTunnel, type ThreadLoad } from '../../src/runners/placement.ts';
+import fc from 'fast-check';
+import {
+  type Circumstances,
+  type Place,
+  partsOf,
+  placePart,
+  type ThreadLoad,
+} from '../../src/runners/placement.ts';
+import { mostShared, sharedThreads } from '../../src/runners/thread-count.ts';
 
-describe('placement of a tunnel', () => {
-  const two = [
-    { id: 'a', tunnels: 3 },
-    { id: 'b', tunnels: 2 },
+const none: ReadonlySet<string> = new Set();
+
+function load(id: string, tunnels: Record<string, number>, reserved = false): ThreadLoad {
+  const connections = Object.values(tunnels).reduce((sum, count) => sum + count, 0);
+  return { id, tunnels: new Map(Object.entries(tunnels)), connections, reserved };
+}
+
+function circumstances(
+  maxThreads: number,
+  shared: number,
+  tunnelsPerThread: 'auto' | number = 'auto',
+  suspects = none,
+): Circumstances {
+  return { limits: { maxThreads, tunnelsPerThread }, sharedThreads: shared, suspects };
+}
+
+describe('parts of a tunnel', () => {
+  const cases: [string, number[], number, 'auto' | number, number[][]][] = [
+    [
+      'two, turn by turn',
+      [0, 1, 2, 3],
+      8,
+      'auto',
+      [
+        [0, 2],
+        [1, 3],
+      ],
+    ],
+    ['the larger one first', [0, 1, 2], 8, 5, [[0, 2], [1]]],
+    ['one for one connection', [0], 8, 'auto', [[0]]],
+    ['one with strict isolation', [0, 1, 2, 3], 8, 1, [[0, 1, 2, 3]]],
+    ['one when there may be one thread', [0, 1], 1, 'auto', [[0, 1]]],
   ];
-  const cases: [string, ThreadLoad[], PlacementLimits, string | null | undefined][] = [
-    ['a new thread when there is none', [], { maxThreads: 2, tunnelsPerThread: 'auto' }, null],
-    ['a new thread while there may be more', two, { maxThreads: 3, tunnelsPerThread: 'auto' }, null],
-    ['the emptiest one after that', two, { maxThreads: 2, tunnelsPerThread: 'auto' }, 'b'],
-    ['one that is not full', two, { maxThreads: 2, tunnelsPerThread: 3 }, 'b'],
-    ['nowhere when all are full', two, { maxThreads: 2, tunnelsPerThread: 2 }, undefined],
+  for (const [title, connections, maxThreads, tunnelsPerThread, parts] of cases) {
+    it(title, () => assert.deepEqual(partsOf(connections, { maxThreads, tunnelsPerThread }), parts));
+  }
+});
+
+describe('placement of a part', () => {
+  const x = { tunnel: 'x', alone: false };
+  const [a, b, c] = [load('a', { o: 2, p: 2 }), load('b', { o: 2 }), load('c', { p: 2, q: 2 })];
+  const on = (id: string): Place => ({ kind: 'thread', id });
+  const fresh: Place = { kind: 'new', reserved: false };
+  const own: Place = { kind: 'new', reserved: true };
+  const cases: [string, typeof x, ThreadLoad[], Circumstances, Place | null][] = [
+    ['a new thread when there is none', x, [], circumstances(4, 2), fresh],
+    ['a new thread while too few are shared', x, [a, b], circumstances(4, 3), fresh],
+    ['then the one with the fewest connections', x, [a, b, c], circumstances(4, 3), on('b')],
+    ['not where the other part is', x, [a, load('b', { x: 2 }), c], circumstances(4, 3), on('a')],
+    [
+      'of equal ones that with the fewest common neighbours',
+      x,
+      [load('s', { x: 2, o: 2, p: 2 }), a, c],
+      circumstances(4, 3),
+      on('c'),
+    ],
+    [
+      'a second thread rather than beside the other part',
+      x,
+      [load('b', { x: 2 })],
+      circumstances(2, 1),
+      fresh,
+    ],
+    [
+      'beside the other part when there can be no other',
+      x,
+      [load('b', { x: 2 })],
+      circumstances(1, 1),
+      on('b'),
+    ],
+    ['not on a full one', x, [a, b, c], circumstances(3, 3, 1 + 1), on('b')],
+    ['nowhere when all are full', x, [a, c], circumstances(2, 2, 2), null],
+    ['a thread of its own when isolation is strict', x, [a], circumstances(2, 2, 1), own],
+    ['nowhere when isolation is strict and there are enough', x, [a, b], circumstances(2, 2, 1), null],
+    ['a thread of its own in quarantine', { ...x, alone: true }, [a, b], circumstances(4, 2), own],
+    [
+      'with the rest of the tunnel in quarantine',
+      { ...x, alone: true },
+      [a, b, load('d', { x: 2 }, true)],
+      circumstances(4, 2),
+      on('d'),
+    ],
+    [
+      'shared when there is no thread left to be alone in',
+      { ...x, alone: true },
+      [a, b],
+      circumstances(2, 2),
+      on('b'),
+    ],
+    [
+      "not in another tunnel's quarantine",
+      x,
+      [a, b, load('d', { z: 1 }, true)],
+      circumstances(4, 2),
+      on('b'),
+    ],
+    [
+      'a suspect away from other suspects',
+      x,
+      [a, b, load('d', { r: 9 })],
+      circumstances(4, 3, 'auto', new Set(['x', 'o', 'p'])),
+      on('d'),
+    ],
+    [
+      'with more threads than needed, not on the emptiest, so that it can end',
+      x,
+      [load('a', { o: 2, p: 2 }), load('b', { o: 2 }), load('c', { p: 2, q: 2, r: 2 })],
+      circumstances(4, 2),
+      on('a'),
+    ],
   ];
-  for (const [title, threads, limits, expected] of cases) {
-    it(title, () => {
-      const parts = placeTunnel([0, 1], threads, limits);
-      const whole = expected === undefined ? null : [{ thread: expected, connections: [0, 1] }];
-      assert.deepEqual(parts, whole);
-    });
+  for (const [title, part, threads, given, expected] of cases) {
+    it(title, () => assert.deepEqual(placePart(part, threads, given), expected));
+  }
+});
+
+/** What threads carry, as a runner would keep it; parts never move by themselves. */
+class Model {
+  readonly threads = new Map<
+    string,
+    { load: ThreadLoad; parts: { tunnel: string; connections: number[] }[] }
+  >();
+  readonly tunnels = new Set<string>();
+  readonly #limits;
+  #next = 1;
+
+  constructor(limits: { cores: number; maxThreads: number; tunnelsPerThread: 'auto' | number }) {
+    this.#limits = limits;
+  }
+
+  get loads(): ThreadLoad[] {
+    return Array.from(this.threads.values(), (thread) => thread.load);
+  }
+
+  /** Places all parts, or none; gives the loads that were there when each one was placed. */
+  come(tunnel: string, haConnections: number): { place: Place; loads: ThreadLoad[] }[] | null {
+    this.tunnels.add(tunnel);
+    const placed: { place: Place; loads: ThreadLoad[] }[] = [];
+    for (const connections of partsOf([...Array(haConnections).keys()], this.#limits)) {
+      const loads = this.loads;
+      const place = placePart({ tunnel, alone: false }, loads, this.now());
+      if (place === null) {
+        assert.isEmpty(placed, 'a tunnel whose first part found a place');
+        this.tunnels.delete(tunnel);
+        return null;
+      }
+      placed.push({ place, loads });
+      const id = place.kind === 'new' ? String(this.#next++) : place.id;
+      const parts = [...(this.threads.get(id)?.parts ?? []), { tunnel, connections: [...connections] }];
+      this.#put(id, parts, place.kind === 'new' ? place.reserved : this.threads.get(id)!.load.reserved);
+    }
+    return placed;
+  }
+
+  go(tunnel: string): void {
+    this.tunnels.delete(tunnel);
+    for (const [id, { parts, load }] of [...this.threads]) {
+      this.#put(
+        id,
+        parts.filter((part) => part.tunnel !== tunnel),
+        load.reserved,
+      );
+    }
+  }
+
+  now(): Circumstances {
+    return {
+      limits: this.#limits,
+      sharedThreads: sharedThreads(this.tunnels.size, this.#limits),
+      suspects: none,
+    };
+  }
+
+  #put(id: string, parts: { tunnel: string; connections: number[] }[], reserved: boolean): void {
+    if (parts.length === 0) return void this.threads.delete(id);
+    const counts: Record<string, number> = {};
+    for (const { tunnel, connections } of parts) counts[tunnel] = (counts[tunnel] ?? 0) + connections.length;
+    this.threads.set(id, { parts, load: load(id, counts, reserved) });
+  }
+}
+
+describe('placement, over any history of tunnels', () => {
+  const history = fc.record({
+    cores: fc.integer({ min: 1, max: 4 }),
+    maxThreads: fc.integer({ min: 1, max: 12 }),
+    tunnelsPerThread: fc.oneof(fc.constant('auto' as const), fc.integer({ min: 1, max: 6 })),
+    steps: fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: fc.record({ haConnections: fc.integer({ min: 1, max: 4 }) }) },
+        { weight: 1, arbitrary: fc.record({ leaves: fc.nat() }) },
+      ),
+      { maxLength: 150 },
+    ),
+  });
+
+  it('keeps the limits, spreads each tunnel over two threads, and fills the emptiest', () => {
+    fc.assert(
+      fc.property(history, ({ steps, ...limits }) => {
+        const model = new Model(limits);
+        const strict = limits.tunnelsPerThread === 1;
+        for (const [index, step] of steps.entries()) {
+          if ('leaves' in step) {
+            const all = [...model.tunnels];
+            if (all.length > 0) model.go(all[step.leaves % all.length]!);
+            continue;
+          }
+          const tunnel = `t${index}`;
+          const placed = model.come(tunnel, step.haConnections);
+          const full =
+            limits.tunnelsPerThread === 'auto' ? Number.POSITIVE_INFINITY : limits.tunnelsPerThread;
+          if (placed === null) {
+            const shared = strict ? limits.maxThreads : mostShared(limits.maxThreads);
+            assert.lengthOf(model.loads, shared, 'refused although there may be another thread');
+            assert.isTrue(model.loads.every(({ tunnels }) => tunnels.size >= full));
+            continue;
+          }
+          const homes = model.loads.filter(({ tunnels }) => tunnels.has(tunnel));
+          if (strict)
+            assert.deepEqual(
+              homes.map(({ tunnels }) => tunnels.size),
+              [1],
+            );
+          // One thread, only where every other one is full.
+          if (!strict && step.haConnections > 1 && homes.length < 2) {
+            const others = model.loads.filter(({ tunnels }) => !tunnels.has(tunnel));
+            assert.strictEqual(model.loads.length, mostShared(limits.maxThreads));
+            assert.isTrue(others.every(({ tunnels }) => tunnels.size >= full));
+          }
+          for (const { place, loads } of placed) {
+            if (place.kind === 'new') continue;
+            const chosen = loads.find(({ id }) => id === place.id)!;
+            const wanted = model.now().sharedThreads;
+            if (loads.length > wanted || chosen.tunnels.has(tunnel)) continue;
+            const open = loads.filter(({ tunnels }) => !tunnels.has(tunnel) && tunnels.size < full);
+            assert.strictEqual(chosen.connections, Math.min(...open.map(({ connections }) => connections)));
+          }
+          assert.isAtMost(model.loads.length, limits.maxThreads);
+          assert.isTrue(model.loads.every(({ tunnels }) => tunnels.size <= full));
+        }
+      }),
+    );
+  });
+
+  it('of a thousand tunnels that only come, no thread has a third more than another, and pairs vary', () => {
+    const model = new Model({ cores: 2, maxThreads: 32, tunnelsPerThread: 'auto' });
+    for (let index = 0; index < 1000; index++) model.come(`t${index}`, 4);
+    const connections = model.loads.map((thread) => thread.connections);
+    assert.lengthOf(connections, 8);
+    assert.isAtMost(Math.max(...connections), (Math.min(...connections) * 4) / 3);
+    for (const one of model.loads) {
+      const lost = [...one.tunnels.keys()];
+      for (const other of model.loads.filter(({ id }) => id !== one.id)) {
+        const common = lost.filter((tunnel) => other.tunnels.has(tunnel)).length;
+        assert.isAtMost(common, lost.length / 3, `threads ${one.id} and ${other.id}`);
+      }
+    }
+  });
+});
+
+describe('number of shared threads', () => {
+  const cases: [string, number, Parameters<typeof sharedThreads>[1], number][] = [
+    ['two for one tunnel', 1, { cores: 8, maxThreads: 100, tunnelsPerThread: 'auto' }, 2],
+    ['one more for 25 tunnels', 51, { cores: 8, maxThreads: 100, tunnelsPerThread: 'auto' }, 3],
+    ['four for a core at most', 1000, { cores: 2, maxThreads: 100, tunnelsPerThread: 'auto' }, 8],
+    [
+      'one fewer than there may be, for a quarantine',
+      1000,
+      { cores: 8, maxThreads: 6, tunnelsPerThread: 'auto' },
+      5,
+    ],
+    ['both when there may be two', 1000, { cores: 8, maxThreads: 2, tunnelsPerThread: 'auto' }, 2],
+    ['one when there may be one', 1000, { cores: 8, maxThreads: 1, tunnelsPerThread: 'auto' }, 1],
+    ['as many as two parts of each tunnel need', 30, { cores: 1, maxThreads: 100, tunnelsPerThread: 10 }, 6],
+  ];
+  for (const [title, tunnels, limits, expected] of cases) {
+    it(title, () => assert.strictEqual(sharedThreads(tunnels, limits), expected));
   }
 });

@@ -1,4 +1,4 @@
-import type { ThreadTask, ToThread } from '../../src/tunnel/link.ts';
+import type { RunId, ThreadTask, ToThread } from '../../src/tunnel/link.ts';
 import hostTunnels from '../../workers/tunnel-thread.ts';
 
 /** What a route table for one of these hosts makes the thread do, whatever tunnels it hosts. */
@@ -19,18 +19,28 @@ const misdeeds: Readonly<Record<string, () => void>> = {
   },
 };
 
-/** The real thread, with a switch that breaks it: a `tunnel.routes` for a host of the list above. */
+/**
+ * The real thread, with a switch that breaks it: a `tunnel.routes` for a host of the list above. `1.exits.test`
+ * means only the thread that carries the tunnel's connection 1.
+ */
 export default function hostTunnelsBadly(task: ThreadTask): Promise<void> {
+  const connections = new Map<RunId, readonly number[]>();
   task.port.on('message', (message: ToThread) => {
-    if (message.type === 'tunnel.routes') misdeeds[message.routes.host]?.();
-    // A thread that hosts on but ends no tunnel.
-    if (message.type === 'tunnel.routes' && message.routes.host === 'deaf.test') {
-      task.port.removeAllListeners('message');
-      task.port.on('message', (later: ToThread) => {
-        if (later.type !== 'thread.ping') return;
-        task.port.postMessage({ type: 'thread.pong', sequence: later.sequence });
-      });
-    }
+    if (message.type === 'tunnel.start') connections.set(message.spec.run, message.spec.connections);
+    if (message.type !== 'tunnel.routes') return;
+    const [, connIndex, misdeed = ''] = /^(?:(\d+)\.)?(.*)$/.exec(message.routes.host) ?? [];
+    const here = connIndex === undefined || connections.get(message.run)?.includes(Number(connIndex));
+    if (!here) return;
+    misdeeds[misdeed]?.();
+    if (misdeed === 'deaf.test') goDeaf(task);
   });
   return hostTunnels(task);
+}
+
+/** A thread that hosts on but ends no tunnel. */
+function goDeaf({ port }: ThreadTask): void {
+  port.removeAllListeners('message');
+  port.on('message', (later: ToThread) => {
+    if (later.type === 'thread.ping') port.postMessage({ type: 'thread.pong', sequence: later.sequence });
+  });
 }

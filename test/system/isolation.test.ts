@@ -4,7 +4,7 @@ import { startTown, type Town } from '../support/town.ts';
 
 const hosts = ['a.example.com', 'b.example.com', 'c.example.com', 'd.example.com'];
 
-describe('one tunnel and its neighbours', function () {
+describe('one tunnel and its neighbours, each in a thread of its own', function () {
   this.timeout(90_000);
   let town: Town;
   /** Requests of the load so far. */
@@ -12,7 +12,7 @@ describe('one tunnel and its neighbours', function () {
 
   beforeEach(async () => {
     town = await startTown();
-    await town.startController();
+    await town.startController('--tunnels-per-thread=1');
     await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
     // One after the other, so that the first thread is the first host's.
     for (const host of hosts) {

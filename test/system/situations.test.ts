@@ -194,6 +194,8 @@ describe('the twenty-two situations', function () {
   });
 
   it('18: a thread that dies takes only its tunnel with it, which is restarted', async () => {
+    await town.stopController();
+    await town.startController('--tunnels-per-thread=1');
     await served();
     const [thread] = await town.threads.list();
     await town.user.apply(ingress('second', 'second.example.com'));

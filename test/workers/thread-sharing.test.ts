@@ -1,0 +1,218 @@
+import { isDeepStrictEqual } from 'node:util';
+import { assert } from 'chai';
+import { lastingHealthMs } from '../../src/runners/suspects.ts';
+import { partBackoff } from '../../src/runners/thread-run.ts';
+import { eventually } from '../support/eventually.ts';
+import { RunnerStage, type StagedRun } from '../support/runner-stage.ts';
+
+describe('threads that tunnels share', () => {
+  let stage: RunnerStage;
+
+  beforeEach(async () => {
+    stage = await RunnerStage.open();
+  });
+  afterEach(() => stage.close());
+
+  /** So many tunnels with so many connections each, all registered. */
+  async function tunnels(count: number, haConnections: number): Promise<StagedRun[]> {
+    const all = Array.from({ length: count }, (_, index) => stage.start(index, { haConnections }));
+    await registered(all, haConnections);
+    return all;
+  }
+
+  async function registered(all: readonly StagedRun[], count: number): Promise<void> {
+    await Promise.all(all.map((tunnel) => tunnel.registered(count)));
+  }
+
+  async function threadsLost(count: number): Promise<void> {
+    const lost = () => stage.log.lines.filter(({ msg }) => msg === 'thread lost').length;
+    await eventually(`${count} threads lost`, () => lost() === count);
+  }
+
+  const quarantine = (): string[] =>
+    stage.log.lines
+      .filter(({ msg }) => String(msg).includes('quarantine'))
+      .map(({ host, msg }) => `${host} ${msg}`);
+
+  it('each tunnel has half of its connections on either thread; all are told as one run', async () => {
+    stage.createRunner({ maxThreads: 8 });
+    const [one, two] = (await tunnels(2, 4)) as [StagedRun, StagedRun];
+    assert.deepEqual(
+      [...stage.living],
+      [
+        ['1', 2],
+        ['2', 2],
+      ],
+    );
+    const indexes = one.peers.map(({ registration }) => registration?.connIndex);
+    assert.sameMembers(indexes, [0, 1, 2, 3]);
+    const ids = new Set(
+      [...one.peers, ...two.peers].map(({ registration }) => registration?.client.clientId),
+    );
+    assert.strictEqual(ids.size, 1, 'the edge sees one connector');
+    assert.deepInclude(
+      stage.log.lines.find(({ msg }) => msg === 'number of shared threads decided'),
+      { threads: 2, tunnels: 1, cores: 2, maxThreads: 8 },
+    );
+    one.run.stop();
+    await one.ended();
+    assert.strictEqual(one.endings, 1);
+    assert.isNull(one.ending);
+  });
+
+  it('a dead thread costs each tunnel only what was there, and it is back within a second', async () => {
+    stage.createRunner({ maxThreads: 8 });
+    const all = await tunnels(3, 2);
+    const [bad] = all as [StagedRun];
+    bad.command('0.exits.test');
+    await threadsLost(1);
+    for (const tunnel of all) {
+      await tunnel.registered(1);
+      assert.strictEqual(tunnel.endings, 0);
+      assert.deepEqual(
+        tunnel.losses.map(({ connIndex, fault }) => [connIndex, fault.code]),
+        [[0, 'thread-exited']],
+      );
+    }
+    for (const tunnel of all.slice(1)) assert.strictEqual(await tunnel.status(), 503, 'serves meanwhile');
+    await stage.clock.advance(partBackoff.baseMs);
+    assert.isBelow(partBackoff.baseMs, 1000);
+    await registered(all, 2);
+    assert.isEmpty(quarantine());
+  });
+
+  it('what starts again serves the routes of now', async () => {
+    stage.createRunner();
+    const [tunnel] = (await tunnels(1, 2)) as [StagedRun];
+    tunnel.command('1.exits.test');
+    await threadsLost(1);
+    tunnel.run.updateRoutes({
+      host: 'app0.example.com',
+      routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
+      access: null,
+    });
+    await stage.clock.advance(partBackoff.baseMs);
+    await tunnel.registered(2);
+    const again = tunnel.peers.find(({ registration }) => registration?.connIndex === 1)!;
+    assert.strictEqual(await tunnel.status(again), 418);
+  });
+
+  it('connections that one thread took along return spread in time, and later after repeated deaths', async () => {
+    stage.createRunner({ maxThreads: 2 });
+    const all = await tunnels(4, 2);
+    const [bad] = all as [StagedRun];
+    const restartsWithin = async (ms: number): Promise<number> => {
+      const before = stage.edge.connections.length;
+      await stage.clock.advance(ms);
+      return stage.edge.connections.length - before;
+    };
+    bad.command('0.exits.test');
+    await threadsLost(1);
+    assert.strictEqual(await restartsWithin(partBackoff.baseMs / 2 - 1), 0);
+    // One by one over the second half of the wait; the thread is there from the first of them on.
+    await stage.clock.advance(1);
+    await eventually('the first is back', () => all.some(({ connections }) => connections === 2));
+    assert.strictEqual(all.filter(({ connections }) => connections === 2).length, 1);
+    await stage.clock.advance(partBackoff.baseMs / 2);
+    await registered(all, 2);
+    bad.command('0.exits.test');
+    await threadsLost(2);
+    assert.strictEqual(await restartsWithin(partBackoff.baseMs - 1), 0, 'not as soon as the first time');
+    await stage.clock.advance(partBackoff.baseMs + 1);
+    await registered(all, 2);
+  });
+
+  it('a run ends when no part of it is left, with restarts that were due', async () => {
+    stage.createRunner();
+    const [tunnel] = (await tunnels(1, 2)) as [StagedRun];
+    tunnel.command('0.exits.test');
+    await threadsLost(1);
+    tunnel.command('1.throws.test');
+    await tunnel.ended();
+    assert.strictEqual(tunnel.ending?.code, 'thread-threw');
+    assert.strictEqual(stage.clock.pendingTimers, 1, 'only the end of suspicion is waited for');
+    assert.isEmpty([...stage.living]);
+  });
+
+  it('suspects are kept apart, so that the second death tells who did it', async () => {
+    // Two tunnels to a thread: the third one has threads of its own from the start.
+    stage.createRunner({ maxThreads: 8, tunnelsPerThread: 2 });
+    const all = await tunnels(3, 2);
+    const [bad, beside, far] = all as [StagedRun, StagedRun, StagedRun];
+    await killTwice(bad, all);
+    assert.deepEqual(quarantine(), ['app0.example.com tunnel put into quarantine']);
+    assert.deepEqual(
+      all.map(({ losses }) => losses.length),
+      [2, 1, 1],
+    );
+    await eventually('both parts of it are in one thread', () => tunnelsOnThreads() === 5);
+    await registered(all, 2);
+    bad.command('exits.test');
+    await bad.ended();
+    for (const { losses } of [beside, far]) assert.lengthOf(losses, 1, 'hit once, not again');
+  });
+
+  it('who may have killed two threads is put alone into one, without a gap, until it is trusted', async () => {
+    stage.createRunner({ maxThreads: 8 });
+    const all = await tunnels(2, 2);
+    const [bad, good] = all as [StagedRun, StagedRun];
+    await killTwice(bad, all);
+    assert.sameMembers(quarantine(), [
+      'app0.example.com tunnel put into quarantine',
+      'app1.example.com tunnel put into quarantine',
+    ]);
+    await eventually('each in its own thread', () => isDeepStrictEqual([...stage.living.values()], [1, 1]));
+    await registered(all, 2);
+    for (const tunnel of all) assert.strictEqual(tunnel.endings, 0);
+
+    // Alone it is proven guilty, which hits nobody and acquits the other.
+    bad.command('exits.test');
+    await bad.ended();
+    assert.lengthOf(good.losses, 2);
+    assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
+    await eventually('the other is on two threads again', () => stage.living.size === 2);
+    await registered([good], 2);
+    const counts = good.facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
+    assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
+
+    // Its next run is alone, too, until it has been healthy for long.
+    const again = stage.start(0, { haConnections: 2 });
+    await again.registered(2);
+    assert.deepEqual([...stage.living.values()], [1, 1, 1]);
+    await livingFor(lastingHealthMs - 1000, [again, good]);
+    assert.lengthOf(quarantine(), 3);
+    await livingFor(2000, [again, good]);
+    assert.deepEqual(quarantine().slice(3), ['app0.example.com tunnel released from quarantine']);
+    await eventually('both are on two threads', () => tunnelsOnThreads() === 4);
+    await again.registered(2);
+    assert.isEmpty(again.losses);
+    assert.lengthOf(good.losses, 2);
+  });
+
+  /** Two threads die of the tunnel, one after the other; everything lost comes back. */
+  async function killTwice(bad: StagedRun, all: readonly StagedRun[]): Promise<void> {
+    for (const deaths of [1, 2]) {
+      bad.command('0.exits.test');
+      await threadsLost(deaths);
+      await stage.clock.advance(2 * partBackoff.baseMs);
+      await registered(all, 2);
+    }
+  }
+
+  /** Summed over the threads: a tunnel counts once for each thread that it is on. */
+  const tunnelsOnThreads = (): number => [...stage.living.values()].reduce((sum, count) => sum + count, 0);
+
+  /**
+   * Moves the clock in steps that leave every thread room to answer its heartbeat: each one is asked something
+   * else meanwhile, which a connection that moves may refuse.
+   */
+  async function livingFor(ms: number, all: readonly StagedRun[]): Promise<void> {
+    const stepMs = 4000;
+    for (let leftMs = ms; leftMs > 0; leftMs -= stepMs) {
+      await stage.clock.advance(Math.min(stepMs, leftMs));
+      await Promise.all(
+        all.flatMap((tunnel) => tunnel.peers.map((peer) => tunnel.status(peer).catch(() => null))),
+      );
+    }
+  }
+});
