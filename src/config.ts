@@ -61,10 +61,11 @@ export interface ControllerConfig {
   readonly log: LogSettings;
 }
 
+export const defaultIngressClass = 'cloudflare-warp';
 const maxTunnelsPerThread = 1_000;
 const maxThreads = 1_000;
 
-const options = {
+export const controllerOptions = {
   namespace: option(
     'namespace',
     'WARP_NAMESPACE',
@@ -83,7 +84,7 @@ const options = {
     'ingress-class',
     'WARP_INGRESS_CLASS',
     matching('NAME', /^\S{1,253}$/, 'one word'),
-    { value: 'cloudflare-warp', text: 'cloudflare-warp' },
+    { value: defaultIngressClass, text: defaultIngressClass },
     'class of the Ingresses that are ours',
   ),
   originCert,
@@ -180,11 +181,18 @@ export function readControllerConfig(
   env: Environment,
   isTerminal: boolean,
 ): Result<ControllerConfig> {
-  const settings = readOptions(options, argv, env);
-  if (!settings.ok) return settings;
-  const credentials = credentialSource(settings.value);
+  const settings = readOptions(controllerOptions, argv, env);
+  return settings.ok ? controllerConfig(settings.value, isTerminal) : settings;
+}
+
+/** What the settings of the controller's own options come to; other commands have further options beside them. */
+export function controllerConfig(
+  settings: Settings<typeof controllerOptions>,
+  isTerminal: boolean,
+): Result<ControllerConfig> {
+  const credentials = credentialSource(settings);
   if (!credentials.ok) return credentials;
-  const { value } = settings.value;
+  const { value } = settings;
   return ok({
     namespace: value.namespace,
     kubeconfig: value.kubeconfig,
@@ -215,11 +223,11 @@ export function readControllerConfig(
 }
 
 export function describeControllerOptions(): string {
-  return describeOptions(options);
+  return describeOptions(controllerOptions);
 }
 
 /** A certificate or an API token, never both: a flag beats the environment, and two equals are refused. */
-function credentialSource({ value, from }: Settings<typeof options>): Result<CredentialSource> {
+function credentialSource({ value, from }: Settings<typeof controllerOptions>): Result<CredentialSource> {
   const hasCertFlag = from.originCert === 'flag';
   if (hasCertFlag && value.apiTokenFile !== null) {
     return failed('config-invalid', '--origincert and --api-token-file: expected one of the two');

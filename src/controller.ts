@@ -6,6 +6,7 @@ import { createCloudflare } from './cloudflare/adapter.ts';
 import { CredentialStore } from './cloudflare/credentials.ts';
 import type { ControllerConfig } from './config.ts';
 import { type Fault, FaultError, fault, faultOf, type Result } from './fault.ts';
+import { readIdentity } from './identity.ts';
 import { createActorSystem } from './kernel/system.ts';
 import { createSecrets } from './kube/ca-secret.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
@@ -185,25 +186,19 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
   closers.push(() => world.stop());
 }
 
-const defaultClass = 'cloudflare-warp';
-
-/**
- * Whose tunnels and records these are: `--identity`, or the namespace's UID, which no other cluster has. A
- * second controller of another class in the same namespace is another owner.
- */
+/** Waits for the API server where the identity is to be read from it. */
 async function ownerIdentity(
   config: ControllerConfig,
   client: KubeClient,
   log: Logger,
   signal: AbortSignal,
 ): Promise<string> {
-  if (config.identity !== null) return config.identity;
   for (let attempt = 0; ; attempt++) {
-    const uid = await client.readNamespaceUid(signal);
-    if (uid.ok)
-      return config.ingressClass === defaultClass ? uid.value : `${uid.value}-${config.ingressClass}`;
+    const identity = await readIdentity(config, client, signal);
+    if (identity.ok) return identity.value;
+    const { code, message: detail } = identity.fault;
     const retryInMs = backoffDelayMs(identityBackoff, attempt, Math.random());
-    log.warn({ code: uid.fault.code, detail: uid.fault.message, retryInMs }, 'namespace not readable');
+    log.warn({ code, detail, retryInMs }, 'namespace not readable');
     await sleep(clock, retryInMs, signal);
   }
 }

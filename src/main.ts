@@ -1,6 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { asksForHelp, type Environment } from './config/option-table.ts';
+import {
+  describeCleanupOptions,
+  describePlanOptions,
+  readCleanupConfig,
+  readPlanConfig,
+} from './config/overview.ts';
 import { describeSandboxOptions, readSandboxConfig } from './config/sandbox.ts';
 import { describeTunnelOptions, readTunnelConfig } from './config/tunnel.ts';
 import { describeControllerOptions, readControllerConfig } from './config.ts';
@@ -19,8 +25,8 @@ interface Command {
 }
 
 interface Prepared {
-  readonly log: LogSettings;
-  start(log: Logger): Promise<Running>;
+  /** The process' exit code, once all is over. */
+  run(): Promise<number>;
 }
 
 const commands: Readonly<Record<string, Command>> = {
@@ -28,16 +34,41 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'the ingress controller, in a cluster or against a kubeconfig',
     describeOptions: describeControllerOptions,
     prepare: (argv, env, isTerminal) =>
-      prepared(readControllerConfig(argv, env, isTerminal), async (config, log) => {
+      staying(readControllerConfig(argv, env, isTerminal), async (config, log) => {
         const { runController } = await import('./controller.ts');
         return runController(config, log);
+      }),
+  },
+  plan: {
+    summary: 'what the controller would change at Cloudflare, and why an Ingress is not served',
+    describeOptions: describePlanOptions,
+    prepare: (argv, env) =>
+      once(readPlanConfig(argv, env), async ({ controller, output }, signal) => {
+        const { makePlan, printPlan } = await import('./plan.ts');
+        const plan = await makePlan(controller, signal);
+        if (!plan.ok) return plan;
+        const exitCode = plan.value.changes.length === 0 ? 0 : 2;
+        return ok({ text: printPlan(plan.value, output), exitCode });
+      }),
+  },
+  cleanup: {
+    summary: 'lists what this install left at Cloudflare without an owner; --delete removes it',
+    describeOptions: describeCleanupOptions,
+    prepare: (argv, env) =>
+      once(readCleanupConfig(argv, env), async (config, signal) => {
+        const { cleanUp, printCleanup } = await import('./cleanup.ts');
+        const cleanup = await cleanUp(config, signal);
+        if (!cleanup.ok) return cleanup;
+        const { leftovers, failures } = cleanup.value;
+        const exitCode = failures.length > 0 ? 1 : leftovers.every(({ removed }) => removed) ? 0 : 2;
+        return ok({ text: printCleanup(cleanup.value, config.output), exitCode });
       }),
   },
   sandbox: {
     summary: 'the whole world on this machine, and the controller in it',
     describeOptions: describeSandboxOptions,
     prepare: (argv, env, isTerminal) =>
-      prepared(readSandboxConfig(argv, env, isTerminal), async (config, log) => {
+      staying(readSandboxConfig(argv, env, isTerminal), async (config, log) => {
         const { runSandbox } = await import('./sandbox/main.ts').catch(sandboxIsLeftOut);
         return runSandbox(config, log);
       }),
@@ -46,7 +77,7 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'one tunnel, nothing else: what a tunnel pod runs',
     describeOptions: describeTunnelOptions,
     prepare: (argv, env, isTerminal) =>
-      prepared(readTunnelConfig(argv, env, isTerminal), async (config, log) => {
+      staying(readTunnelConfig(argv, env, isTerminal), async (config, log) => {
         const { runTunnelPod } = await import('../workers/tunnel-pod.ts');
         return runTunnelPod({ ...config, routes: routesToUrl(config.hostname, config.url) }, log);
       }),
@@ -87,16 +118,44 @@ async function main([name, ...argv]: readonly string[]): Promise<number> {
   }
   const ready = command.prepare(argv, process.env, process.stdout.isTTY === true);
   if (!ready.ok) return refuse(ready.fault.message);
-  const log = openLog(ready.value.log);
-  return runUntilEnd(() => ready.value.start(log), process, log);
+  return ready.value.run();
 }
 
-function prepared<C extends { readonly log: LogSettings }>(
+/** A command that stays until it is stopped. */
+function staying<C extends { readonly log: LogSettings }>(
   config: Result<C>,
   start: (config: C, log: Logger) => Promise<Running>,
 ): Result<Prepared> {
   if (!config.ok) return config;
-  return ok({ log: config.value.log, start: (log) => start(config.value, log) });
+  return ok({
+    run: () => {
+      const log = openLog(config.value.log);
+      return runUntilEnd(() => start(config.value, log), process, log);
+    },
+  });
+}
+
+/**
+ * A command that answers and ends: 0 when there is nothing to do, 2 when there is, 1 when it cannot tell. (2 is also
+ * the code of a wrong setting; then there is a line on stderr and nothing on stdout.)
+ */
+function once<C>(
+  config: Result<C>,
+  work: (config: C, signal: AbortSignal) => Promise<Result<{ text: string; exitCode: 0 | 1 | 2 }>>,
+): Result<Prepared> {
+  if (!config.ok) return config;
+  return ok({
+    run: async () => {
+      // Ctrl-C ends the process: what these commands write may be interrupted anywhere.
+      const answer = await work(config.value, new AbortController().signal);
+      if (!answer.ok) {
+        process.stderr.write(`warp-ingress: ${answer.fault.message}\n`);
+        return 1;
+      }
+      await new Promise((resolve) => process.stdout.write(answer.value.text, resolve));
+      return answer.value.exitCode;
+    },
+  });
 }
 
 /** The image is built without the sandbox. */

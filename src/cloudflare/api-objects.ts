@@ -4,6 +4,8 @@ export interface SeenTunnel {
   readonly id: string;
   readonly name: string;
   readonly deleted: boolean;
+  /** Connections that the edge has for it now; 0 where the answer does not say. */
+  readonly connections: number;
   /** Only in the answer to a creation. A secret. */
   readonly token: string | null;
 }
@@ -26,11 +28,12 @@ export interface SeenZone {
 }
 
 export function tunnelOf(value: unknown): SeenTunnel | null {
-  const { id, name, deleted_at: deletedAt, token } = fieldsOf(value);
+  const { id, name, deleted_at: deletedAt, token, connections } = fieldsOf(value);
   if (!isText(id) || typeof name !== 'string') return null;
   // Go's zero time stands for "never" in some answers.
   const deleted = isText(deletedAt) && !deletedAt.startsWith('0001-01-01');
-  return { id, name, deleted, token: isText(token) ? token : null };
+  const count = Array.isArray(connections) ? connections.length : 0;
+  return { id, name, deleted, connections: count, token: isText(token) ? token : null };
 }
 
 export function recordOf(value: unknown): SeenRecord | null {

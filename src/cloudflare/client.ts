@@ -38,6 +38,8 @@ export interface ApiClientOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly hooks: CallHooks;
+  /** Its own unless given: what runs beside the controller has less to spend. */
+  readonly budget?: CallBudget;
 }
 
 export type Sdk = ReturnType<typeof sdkFor>;
@@ -58,7 +60,7 @@ export class ApiClient {
 
   constructor(options: ApiClientOptions) {
     this.#options = options;
-    this.#budget = new CallBudget(options.clock.monotonic());
+    this.#budget = options.budget ?? new CallBudget(options.clock.monotonic());
   }
 
   /** Waits for its turn and the budget, calls, and repeats what may be repeated. Settles soon after an abort. */

@@ -1,7 +1,8 @@
 import type { TunnelIdentity } from '../domain/ledger.ts';
 import { ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
-import { tunnelOf } from './api-objects.ts';
+import type { ApiResult } from './api-failure.ts';
+import { type SeenTunnel, tunnelOf } from './api-objects.ts';
 import { type ApiClient, misshapen } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { SharedReading } from './shared-reading.ts';
@@ -17,21 +18,8 @@ export class LiveTunnels {
   constructor(api: ApiClient, clock: Clock) {
     this.#api = api;
     this.#reading = new SharedReading('tunnels.list', clock, async ({ accountId }, signal) => {
-      const ids = await api.list(
-        {
-          op: 'tunnels.list',
-          priority: 'tend',
-          perPage: tunnelsPerPage,
-          send: (sdk, paging, options) =>
-            sdk.zeroTrust.tunnels.cloudflared.list(
-              { account_id: accountId, is_deleted: false, ...paging },
-              options,
-            ),
-          parse: liveId,
-        },
-        signal,
-      );
-      return ids.ok ? { ok: true, value: new Set(ids.value) as ReadonlySet<string> } : ids;
+      const live = await listLiveTunnels(api, accountId, signal);
+      return live.ok ? { ok: true, value: new Set(live.value.map(({ id }) => id)) } : live;
     });
   }
 
@@ -67,9 +55,27 @@ export class LiveTunnels {
   }
 }
 
-function liveId(item: unknown): string | null {
-  const tunnel = tunnelOf(item);
-  return tunnel === null || tunnel.deleted ? null : tunnel.id;
+/** All tunnels of the account, whosever they are. */
+export async function listLiveTunnels(
+  api: ApiClient,
+  accountId: string,
+  signal: AbortSignal,
+): Promise<ApiResult<SeenTunnel[]>> {
+  const listed = await api.list(
+    {
+      op: 'tunnels.list',
+      priority: 'tend',
+      perPage: tunnelsPerPage,
+      send: (sdk, paging, options) =>
+        sdk.zeroTrust.tunnels.cloudflared.list(
+          { account_id: accountId, is_deleted: false, ...paging },
+          options,
+        ),
+      parse: tunnelOf,
+    },
+    signal,
+  );
+  return listed.ok ? { ok: true, value: listed.value.filter(({ deleted }) => !deleted) } : listed;
 }
 
 const lifetimeMs = 60_000;

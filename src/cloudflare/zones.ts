@@ -28,7 +28,12 @@ export class ZoneDirectory {
     const fresh = await this.#reading.get(credentials, missLifetimeMs, signal);
     if (!fresh.ok) return fresh;
     const found = longestZone(host, fresh.value);
-    return found === null ? failed('zone-unknown', unknownText(host, fresh.value)) : ok(found);
+    return found === null ? zoneUnknown(host, fresh.value) : ok(found);
+  }
+
+  /** Every zone of the account that the credentials can see. */
+  all(credentials: Credentials, signal: AbortSignal): Promise<Result<readonly SeenZone[]>> {
+    return this.#reading.get(credentials, lifetimeMs, signal);
   }
 
   /** The zone of that id; null when the credentials cannot see it. */
@@ -97,6 +102,11 @@ async function readZones(
   const zone = zoneOf(own.value);
   if (zone !== null) return { ok: true, value: [zone] };
   return failureOf({ code: 'cloudflare-refused', message: "Cloudflare's answer to zones.get holds no zone" });
+}
+
+/** What is told where no zone covers a host. */
+export function zoneUnknown(host: string, zones: readonly SeenZone[]): Result<never> {
+  return failed('zone-unknown', unknownText(host, zones));
 }
 
 function unknownText(host: string, zones: readonly SeenZone[]): string {

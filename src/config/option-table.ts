@@ -14,6 +14,8 @@ export interface Option<T> {
   readonly help: string;
   /** May be given several times; the kind reads them joined by commas. */
   readonly repeatable?: true;
+  /** The flag alone says `true`. */
+  readonly isSwitch?: true;
 }
 
 export type OptionTable = Readonly<Record<string, Option<unknown>>>;
@@ -79,7 +81,9 @@ export function asksForHelp(argv: readonly string[]): boolean {
 export function describeOptions(table: OptionTable): string {
   const rows = Object.values(table).map((row) => {
     const name =
-      row.flag === null ? `${row.env} (environment only)` : `--${row.flag} ${row.kind.placeholder}`;
+      row.flag === null
+        ? `${row.env} (environment only)`
+        : `--${row.flag}${row.isSwitch ? '' : ` ${row.kind.placeholder}`}`;
     const notes = [
       row.flag === null ? null : row.env,
       row.repeatable ? 'repeatable' : null,
@@ -91,11 +95,18 @@ export function describeOptions(table: OptionTable): string {
 }
 
 function readFlags(table: OptionTable, argv: readonly string[]): Result<ReadonlyMap<string, string>> {
-  const known = new Map(Object.values(table).flatMap((row) => (row.flag === null ? [] : [[row.flag, row]])));
+  const known = new Map(
+    Object.values(table).flatMap((row) => (row.flag === null ? [] : [[row.flag, row] as const])),
+  );
   // Not strict: the refusals of parseArgs are several sentences long and name no expectation.
   const { tokens } = parseArgs({
     args: [...argv],
-    options: Object.fromEntries(Array.from(known.keys(), (flag) => [flag, { type: 'string' as const }])),
+    options: Object.fromEntries(
+      Array.from(known, ([flag, row]) => [
+        flag,
+        { type: row.isSwitch ? ('boolean' as const) : ('string' as const) },
+      ]),
+    ),
     strict: false,
     tokens: true,
   });
@@ -109,11 +120,12 @@ function readFlags(table: OptionTable, argv: readonly string[]): Result<Readonly
     if (row === undefined || !token.rawName.startsWith('--')) {
       return failed('config-invalid', `unknown flag ${token.rawName}: --help lists those that there are`);
     }
-    if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) {
+    const text = token.value ?? (row.isSwitch ? 'true' : undefined);
+    if (text === undefined || (!token.inlineValue && text.startsWith('--'))) {
       return failed('config-invalid', `--${token.name} needs a value: expected ${row.kind.expected}`);
     }
     const earlier = row.repeatable ? texts.get(token.name) : undefined;
-    texts.set(token.name, earlier === undefined ? token.value : `${earlier},${token.value}`);
+    texts.set(token.name, earlier === undefined ? text : `${earlier},${text}`);
   }
   return ok(texts);
 }

@@ -38,3 +38,19 @@ export interface BackendView {
   readonly service: ServiceSpec | null;
   readonly slices: readonly SliceSpec[];
 }
+
+/** All that is known of every Service name. */
+export function backendsOf(
+  services: readonly ServiceSpec[],
+  slices: readonly SliceSpec[],
+): ReadonlyMap<string, BackendView> {
+  const names = new Set([...services.map(({ name }) => name), ...slices.map(({ service }) => service)]);
+  const serviceOf = new Map(services.map((service) => [service.name, service]));
+  const slicesOf = Map.groupBy(slices, ({ service }) => service);
+  return new Map(
+    Array.from(names, (name) => [
+      name,
+      { service: serviceOf.get(name) ?? null, slices: slicesOf.get(name) ?? [] },
+    ]),
+  );
+}

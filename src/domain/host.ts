@@ -5,9 +5,31 @@ export function hostHash(host: string): string {
   return createHash('sha256').update(host).digest('hex').slice(0, 20);
 }
 
+const namePrefix = 'warp-';
+
 /** Name of the tunnel at Cloudflare; the identity in it says whose it is. */
 export function tunnelName(identity: string, host: string): string {
-  return `warp-${identity}-${host}`;
+  return `${namePrefix}${identity}-${host}`;
+}
+
+/**
+ * Every way to read a tunnel's name: identities and hosts may both have hyphens, so `warp-a-b-x.example.com` is of
+ * `a` for `b-x.example.com` or of `a-b` for `x.example.com`. Empty for a name that is not of our form.
+ */
+export function readingsOf(name: string): readonly TunnelReading[] {
+  if (!name.startsWith(namePrefix)) return [];
+  const rest = name.slice(namePrefix.length);
+  const readings: TunnelReading[] = [];
+  for (let at = rest.indexOf('-'); at >= 0; at = rest.indexOf('-', at + 1)) {
+    const [identity, host] = [rest.slice(0, at), rest.slice(at + 1)];
+    if (identity !== '' && isPublishableHost(host)) readings.push({ identity, host });
+  }
+  return readings;
+}
+
+export interface TunnelReading {
+  readonly identity: string;
+  readonly host: string;
 }
 
 /** The published name of a tunnel: the CNAME's content and the Ingress' status. */

@@ -80,3 +80,15 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
 
   return { put, remove };
 }
+
+/** Whether the host has a ledger, of whatever identity and however readable. */
+export async function hasLedgerSecret(
+  client: KubeClient,
+  host: string,
+  signal: AbortSignal,
+): Promise<Result<boolean>> {
+  const name = ledgerSecretName(host);
+  const found = await client.call({ method: 'GET', resource: 'secrets', name }, signal);
+  if (found.ok) return ok(true);
+  return found.fault.code === 'kube-not-found' ? ok(false) : found;
+}

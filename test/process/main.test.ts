@@ -1,23 +1,5 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-
-interface Ended {
-  readonly code: number | string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the program itself, with no variables but the given ones. */
-function warpIngress(argv: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...argv], { env, timeout: 15_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : (error.code ?? 'killed'), stdout, stderr });
-    });
-  });
-}
+import { warpIngress } from '../support/command.ts';
 
 describe('warp-ingress', () => {
   it('--help names the commands, --version the version', async () => {
@@ -35,11 +17,15 @@ describe('warp-ingress', () => {
   });
 
   const refused: [string[], Record<string, string>, string][] = [
-    [['serve'], {}, 'warp-ingress: unknown command "serve": expected one of controller, sandbox, tunnel\n'],
+    [
+      ['serve'],
+      {},
+      'warp-ingress: unknown command "serve": expected one of controller, plan, cleanup, sandbox, tunnel\n',
+    ],
     [
       ['toString'],
       {},
-      'warp-ingress: unknown command "toString": expected one of controller, sandbox, tunnel\n',
+      'warp-ingress: unknown command "toString": expected one of controller, plan, cleanup, sandbox, tunnel\n',
     ],
     [['controller', '--nope'], {}, 'warp-ingress: unknown flag --nope: --help lists those that there are\n'],
     [
@@ -47,6 +33,13 @@ describe('warp-ingress', () => {
       { WARP_DNS: 'maybe' },
       'warp-ingress: WARP_DNS: got "maybe", expected one of managed, off\n',
     ],
+    [['plan', '--delete'], {}, 'warp-ingress: unknown flag --delete: --help lists those that there are\n'],
+    [
+      ['cleanup', '--output', 'yaml'],
+      {},
+      'warp-ingress: --output: got "yaml", expected one of table, json\n',
+    ],
+    [['cleanup', '--delete=yes'], {}, 'warp-ingress: --delete: got "yes", expected one of true, false\n'],
     [['sandbox', '--only', 'x'], {}, 'warp-ingress: --only: got "x", expected "world"\n'],
   ];
   for (const [argv, env, line] of refused) {

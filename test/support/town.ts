@@ -56,14 +56,18 @@ export class Town {
     return this.#world.kubernetes.faults;
   }
 
+  /** How any command reaches this town's Kubernetes and Cloudflare. */
+  get accessFlags(): readonly string[] {
+    const { kubeconfig, originCert } = this.#world.files;
+    return [`--kubeconfig=${kubeconfig}`, `--origincert=${originCert}`, `--api-url=${this.cloudflare.url}`];
+  }
+
   async startController(...flags: readonly string[]): Promise<void> {
     const { tunnelAddress } = this.edge;
     const config = readControllerConfig(
       [
-        `--kubeconfig=${this.#world.files.kubeconfig}`,
-        `--origincert=${this.#world.files.originCert}`,
+        ...this.accessFlags,
         `--cacert=${this.#world.files.edgeCa}`,
-        `--api-url=${this.cloudflare.url}`,
         `--edge=${tunnelAddress}`,
         `--edge=${tunnelAddress}`,
         '--ha-connections=2',
