@@ -6,7 +6,10 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { TunnelEnding } from '../tunnel/link.ts';
 import type { ThreadPart } from './thread-part.ts';
 
-/** Of parts that are lost while others serve on: the first is back within a second. */
+/**
+ * Of parts that are lost while others serve on. The first time they start again at once, one after the other over
+ * `baseMs`, so that a new thread, which takes longest, is on its way from the first of them.
+ */
 export const partBackoff: Backoff = { baseMs: 400, capMs: 30_000, healthyAfterMs: 60_000 };
 
 /** Where a part stands among those that one thread took along, in [0, 1): it spreads their restarts in time. */
@@ -155,7 +158,10 @@ export class ThreadRun implements TunnelRun {
     const { clock } = this.#options;
     const nowMs = clock.monotonic();
     if (nowMs - this.#lastLossMs >= partBackoff.healthyAfterMs) this.#losses = 0;
-    const delayMs = backoffDelayMs(partBackoff, this.#losses, position);
+    const delayMs =
+      this.#losses === 0
+        ? partBackoff.baseMs * position
+        : backoffDelayMs(partBackoff, this.#losses, position);
     this.#losses++;
     this.#lastLossMs = nowMs;
     const timer = clock.after(delayMs, () => {
