@@ -129,8 +129,10 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     apiUrl: config.apiUrl,
     clock,
     hooks: metrics.cloudflare,
+    log,
   });
   closers.push(() => cloudflare.close());
+  cloudflare.startCounting();
 
   const sink = createIngressSink(client, { clock, log, instance: identity });
   closers.push(() => sink.close());

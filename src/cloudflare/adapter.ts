@@ -1,11 +1,12 @@
 import type { Cloudflare } from '../actors/ports.ts';
-import type { Result } from '../fault.ts';
+import { ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
 import { LiveTunnels } from './live-tunnels.ts';
 import { MarkedHosts } from './marked-hosts.ts';
+import { TunnelQuota, type TunnelQuotaOptions } from './tunnel-quota.ts';
 import { ensureTunnel, removeTunnel } from './tunnels.ts';
 import { ZoneDirectory } from './zones.ts';
 
@@ -17,37 +18,63 @@ export interface CloudflareAdapterOptions {
   readonly clock: Clock;
   /** In [0, 1); for jitter. */
   readonly random?: () => number;
-  readonly hooks?: CallHooks;
+  readonly hooks?: AdapterHooks;
+  /** Hears when the account nears its limit of tunnels. */
+  readonly log?: TunnelQuotaOptions['log'];
+}
+
+/** Every method is cheap and never throws. */
+export interface AdapterHooks extends CallHooks {
+  /** Tunnels of the account, whosever they are. */
+  tunnelsCounted(tunnels: number): void;
 }
 
 /** The port `Cloudflare` over Cloudflare's API. One for the whole process, because it holds the call budget. */
 export interface CloudflareAdapter extends Cloudflare {
+  /** Counts the account's tunnels, now and once an hour. */
+  startCounting(): void;
   /** Gives up what waits; idempotent. */
   close(): void;
 }
 
 export function createCloudflare(options: CloudflareAdapterOptions): CloudflareAdapter {
-  const api = new ApiClient({
-    credentials: options.credentials,
-    apiUrl: options.apiUrl,
-    clock: options.clock,
-    random: options.random ?? Math.random,
-    hooks: options.hooks ?? { called: () => {}, budgetRemaining: () => {} },
+  const hooks = options.hooks ?? { called: () => {}, budgetRemaining: () => {}, tunnelsCounted: () => {} };
+  const { credentials, apiUrl, clock, random = Math.random } = options;
+  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks });
+  const quota = new TunnelQuota({
+    api,
+    credentials,
+    clock,
+    log: options.log ?? { info: () => {}, warn: () => {}, error: () => {} },
+    counted: (tunnels) => hooks.tunnelsCounted(tunnels),
   });
-  const zones = new ZoneDirectory(api, options.clock);
-  const marks = new MarkedHosts(api, options.clock);
-  const tunnels = new LiveTunnels(api, options.clock);
+  const zones = new ZoneDirectory(api, clock);
+  const marks = new MarkedHosts(api, clock);
+  const tunnels = new LiveTunnels(api, clock);
   const using = async <T>(work: (credentials: Credentials) => Promise<Result<T>>): Promise<Result<T>> => {
-    const credentials = options.credentials();
-    return credentials.ok ? work(credentials.value) : credentials;
+    const own = credentials();
+    return own.ok ? work(own.value) : own;
   };
   return {
-    ensureTunnel: (request, signal) => using((own) => ensureTunnel(api, own, request, signal)),
-    removeTunnel: (removal, signal) => using((own) => removeTunnel(api, own, removal, signal)),
+    ensureTunnel: (request, signal) =>
+      using(async (own) => {
+        const ensured = await ensureTunnel(api, own, request, signal);
+        if (!ensured.ok) return { ok: false, fault: await quota.explain(ensured.fault) };
+        if (ensured.value.isNew) quota.created();
+        return ok(ensured.value.tunnel);
+      }),
+    removeTunnel: (removal, signal) =>
+      using(async (own) => {
+        const removed = await removeTunnel(api, own, removal, signal);
+        if (removed.ok) quota.removed();
+        return removed;
+      }),
     tunnelExists: (tunnel, signal) => using((own) => tunnels.has(own, tunnel, signal)),
     ensureDns: (request, signal) => using((own) => ensureDns(api, zones, marks, own, request, signal)),
     removeDns: (removal, signal) => using((own) => removeDns(api, zones, own, removal, signal)),
+    startCounting: () => quota.start(),
     close: () => {
+      quota.close();
       zones.close();
       marks.close();
       tunnels.close();

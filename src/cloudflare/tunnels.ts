@@ -17,17 +17,27 @@ export async function ensureTunnel(
   credentials: Credentials,
   request: TunnelRequest,
   signal: AbortSignal,
-): Promise<Result<TunnelIdentity>> {
+): Promise<Result<EnsuredTunnel>> {
   const { accountId } = credentials;
   const created = await createTunnel(api, accountId, request.name, signal);
   if (created.ok) {
     const tunnel = tunnelOf(created.value);
-    return tunnel === null ? misshapen('tunnels.create', 'tunnel') : identify(api, accountId, tunnel, signal);
+    if (tunnel === null) return misshapen('tunnels.create', 'tunnel');
+    const identity = await identify(api, accountId, tunnel, signal);
+    return identity.ok ? ok({ tunnel: identity.value, isNew: true }) : identity;
   }
   if (!mayExist(created)) return created;
   const found = await findTunnel(api, accountId, request.name, 'create', signal);
   if (!found.ok) return found;
-  return found.value === null ? created : identify(api, accountId, found.value, signal);
+  if (found.value === null) return created;
+  const identity = await identify(api, accountId, found.value, signal);
+  return identity.ok ? ok({ tunnel: identity.value, isNew: false }) : identity;
+}
+
+export interface EnsuredTunnel {
+  readonly tunnel: TunnelIdentity;
+  /** Created by this call. */
+  readonly isNew: boolean;
 }
 
 /**

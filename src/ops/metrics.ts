@@ -4,7 +4,7 @@ import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
 import type { Telemetry } from '../actors/ports.ts';
-import type { CallHooks } from '../cloudflare/client.ts';
+import type { AdapterHooks } from '../cloudflare/adapter.ts';
 import type { KernelProbe } from '../kernel/probe.ts';
 import type { WatchTelemetry } from '../kube/watch.ts';
 import type { TunnelCounts } from '../tunnel/link.ts';
@@ -15,7 +15,7 @@ export interface Metrics {
   readonly telemetry: Telemetry;
   readonly kernel: KernelProbe;
   readonly watch: WatchTelemetry;
-  readonly cloudflare: CallHooks;
+  readonly cloudflare: AdapterHooks;
   /** Requests of one tunnel since the last time; unknown hosts are dropped. */
   tunnelCounted(host: string, counts: TunnelCounts): void;
   /** Tunnels on one worker thread; null when the thread has ended. */
@@ -96,6 +96,10 @@ export function createMetrics(): Metrics {
   });
   const cloudflareCalls = counter('cloudflare_calls_total', "Calls to Cloudflare's API.", ['op', 'code']);
   const budget = gauge('cloudflare_budget_remaining', 'Calls that may be made now.');
+  const cloudflareTunnels = gauge(
+    'cloudflare_tunnels',
+    "Tunnels of the account as last counted, whosever they are; Cloudflare's limit is 1,000.",
+  );
   const leader = gauge('leader', '1 while this process leads.');
 
   return {
@@ -118,6 +122,7 @@ export function createMetrics(): Metrics {
     cloudflare: {
       called: (op, code) => cloudflareCalls.inc({ op, code }),
       budgetRemaining: (calls) => budget.set(calls),
+      tunnelsCounted: (tunnels) => cloudflareTunnels.set(tunnels),
     },
     tunnelCounted: (host, counts) => hosts.counted(host, counts),
     threadTunnels(thread, tunnels) {

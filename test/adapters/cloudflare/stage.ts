@@ -6,7 +6,7 @@ import {
   type CloudflareApiSettings,
   startCloudflareApi,
 } from '../../../src/sandbox/cloudflare-api/server.ts';
-import { systemClock } from '../../../src/time/clock.ts';
+import { type Clock, systemClock } from '../../../src/time/clock.ts';
 
 /** The adapter and an imitation of Cloudflare's API, met over a real socket. `close` ends both. */
 export interface Stage {
@@ -18,10 +18,17 @@ export interface Stage {
   readonly mounted: { now: Credentials };
   /** `op code` of each call since it was last asked. */
   counted(): string[];
+  /** The account's tunnels as last told; null before. */
+  readonly tunnels: number | null;
+  /** Level and words of each line about the quota. */
+  readonly log: readonly string[];
   close(): Promise<void>;
 }
 
-export async function openStage(settings: Partial<CloudflareApiSettings> = {}): Promise<Stage> {
+export async function openStage(
+  settings: Partial<CloudflareApiSettings> = {},
+  clock: Clock = systemClock,
+): Promise<Stage> {
   const api = await startCloudflareApi({ port: 0, zones: ['example.com', 'sub.example.com'], ...settings });
   const mounted = {
     now: {
@@ -33,13 +40,23 @@ export async function openStage(settings: Partial<CloudflareApiSettings> = {}): 
     } as Credentials,
   };
   let counted: string[] = [];
+  let tunnels: number | null = null;
+  const log: string[] = [];
+  const heard = (level: string) => (_fields: object, message: string) => void log.push(`${level} ${message}`);
   const start = (): CloudflareAdapter =>
     createCloudflare({
       credentials: () => ({ ok: true, value: mounted.now }),
       apiUrl: api.url,
-      clock: systemClock,
+      clock,
       random: () => 0,
-      hooks: { called: (op, code) => counted.push(`${op} ${code}`), budgetRemaining: () => {} },
+      hooks: {
+        called: (op, code) => counted.push(`${op} ${code}`),
+        budgetRemaining: () => {},
+        tunnelsCounted: (count) => {
+          tunnels = count;
+        },
+      },
+      log: { info: heard('info'), warn: heard('warn'), error: heard('error') },
     });
   let cloudflare = start();
   return {
@@ -52,6 +69,10 @@ export async function openStage(settings: Partial<CloudflareApiSettings> = {}): 
       cloudflare = start();
     },
     mounted,
+    log,
+    get tunnels() {
+      return tunnels;
+    },
     counted: () => {
       const sofar = counted;
       counted = [];
