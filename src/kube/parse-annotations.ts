@@ -11,9 +11,13 @@ const maxQuotedLength = 64;
 const maxDurationMs = 24 * 3_600_000;
 
 const choice = <const T extends string>(...values: readonly [T, ...T[]]) =>
-  z.enum(values, { error: `one of ${values.join(', ')}` });
+  z
+    .enum(values, { error: `one of ${values.join(', ')}` })
+    .meta({ values: values.map((value) => `\`${value}\``).join(', ') });
 
-const flag = choice('true', 'false').transform((value) => value === 'true');
+const flag = choice('true', 'false')
+  .transform((value) => value === 'true')
+  .meta({ values: '`true`, `false`' });
 
 const wholeNumber = (min: number, max: number) => {
   const error = `a whole number from ${min} to ${max}`;
@@ -21,21 +25,25 @@ const wholeNumber = (min: number, max: number) => {
     .string({ error })
     .regex(/^\d{1,9}$/, { error })
     .transform(Number)
-    .refine((value) => value >= min && value <= max, { error });
+    .refine((value) => value >= min && value <= max, { error })
+    .meta({ values: error });
 };
 
 const duration = (minMs: number) => {
   const error = `a duration like 30s, 1m30s or 500ms, from ${minMs} ms to 24h`;
-  return z.string({ error }).transform((text, context) => {
-    const ms = parseDurationMs(text);
-    if (ms !== null && ms >= minMs && ms <= maxDurationMs) return ms;
-    context.issues.push({ code: 'custom', message: error, input: text });
-    return z.NEVER;
-  });
+  return z
+    .string({ error })
+    .transform((text, context) => {
+      const ms = parseDurationMs(text);
+      if (ms !== null && ms >= minMs && ms <= maxDurationMs) return ms;
+      context.issues.push({ code: 'custom', message: error, input: text });
+      return z.NEVER;
+    })
+    .meta({ values: error });
 };
 
 const matching = (expected: string, accept: (text: string) => boolean) =>
-  z.string({ error: expected }).refine(accept, { error: expected });
+  z.string({ error: expected }).refine(accept, { error: expected }).meta({ values: expected });
 
 const objectName = matching('the name of a Secret', (text) =>
   /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(text),
@@ -47,42 +55,105 @@ const serverName = matching(
 const hostHeader = matching('a value for the Host header: name or address, optionally with a port', (text) =>
   /^[\w.:[\]-]{1,255}$/.test(text),
 );
-const accessTeam = z.string().transform((text, context) => {
-  const team = accessTeamName(text);
-  if (team !== null) return team;
-  const message = 'an Access team: its name in lower case, or <name>.cloudflareaccess.com';
-  context.issues.push({ code: 'custom', message, input: text });
-  return z.NEVER;
-});
+const teamText = 'an Access team: its name in lower case, or <name>.cloudflareaccess.com';
+const accessTeam = z
+  .string()
+  .transform((text, context) => {
+    const team = accessTeamName(text);
+    if (team !== null) return team;
+    context.issues.push({ code: 'custom', message: teamText, input: text });
+    return z.NEVER;
+  })
+  .meta({ values: teamText });
 const maxAudiences = 20;
+const audienceText = `one to ${maxAudiences} application audience tags, separated by commas`;
 const audiences = z
   .string()
   .transform((text) => text.split(',').map((tag) => tag.trim()))
   .refine((tags) => tags.length <= maxAudiences && tags.every((tag) => /^[\w-]{1,128}$/.test(tag)), {
-    error: `one to ${maxAudiences} application audience tags, separated by commas`,
-  });
+    error: audienceText,
+  })
+  .meta({ values: audienceText });
 
-/** The keys without their prefix, as interface and README list them. */
-const schema = z
+/** A row of the reference (`annotation-reference`). */
+interface About {
+  /** A value, or what holds without one. */
+  readonly default: string;
+  /** One sentence without its full stop. */
+  readonly does: string;
+}
+
+const about = <T extends z.ZodType>(kind: T, words: About): T => kind.meta({ ...kind.meta(), ...words });
+
+/** The keys without their prefix, in the order of the reference, which is made from it. */
+export const annotationSchema = z
   .strictObject({
-    mode: choice('worker', 'pod'),
-    replicas: wholeNumber(1, 25),
-    'ha-connections': wholeNumber(1, 4),
-    'no-backend': choice('close', '503'),
-    dns: choice('managed', 'off'),
-    'origin-via': choice('service', 'endpoints'),
-    'backend-protocol': choice('http', 'https', 'h2c', 'tcp'),
-    'origin-server-name': serverName,
-    'no-tls-verify': flag,
-    'ca-secret': objectName,
-    'http-host-header': hostHeader,
-    'connect-timeout': duration(1),
-    'keepalive-timeout': duration(0),
-    'keepalive-connections': wholeNumber(0, 100_000),
-    'http2-origin': flag,
-    'disable-chunked-encoding': flag,
-    'access-team': accessTeam,
-    'access-aud': audiences,
+    mode: about(choice('worker', 'pod'), {
+      default: '`worker`',
+      does: 'Where the tunnel runs: in a thread of the controller or in pods of its own',
+    }),
+    replicas: about(wholeNumber(1, 25), { default: '`1`', does: 'Pods of a tunnel in mode `pod`' }),
+    'ha-connections': about(wholeNumber(1, 4), {
+      default: '`4`',
+      does: 'Connections to the edge; one is as fast as four, more survive the loss of some',
+    }),
+    'no-backend': about(choice('close', '503'), {
+      default: '`close`',
+      does: 'While no endpoint is ready: close the tunnel, or keep it up and answer 503',
+    }),
+    dns: about(choice('managed', 'off'), {
+      default: '`managed`',
+      does: 'Whether the host is published; `off` removes what leads to our tunnel and nothing else',
+    }),
+    'origin-via': about(choice('service', 'endpoints'), {
+      default: '`service`',
+      does: "The Service's cluster IP and Kubernetes' balancing, or straight to the ready addresses",
+    }),
+    'backend-protocol': about(choice('http', 'https', 'h2c', 'tcp'), {
+      default: '`http`',
+      does: 'What the backend speaks',
+    }),
+    'origin-server-name': about(serverName, {
+      default: 'the host of the request',
+      does: "Name that the backend's certificate must be good for, also its SNI",
+    }),
+    'no-tls-verify': about(flag, {
+      default: '`false`',
+      does: "Do not look at the backend's certificate; a `ca-secret` is the better way",
+    }),
+    'ca-secret': about(objectName, {
+      default: 'the public roots',
+      does: 'Secret of the namespace whose `ca.crt` holds PEM certificates that are trusted too',
+    }),
+    'http-host-header': about(hostHeader, {
+      default: 'the host of the request',
+      does: 'Sent to the backend as `Host`; the original goes into `X-Forwarded-Host`',
+    }),
+    'connect-timeout': about(duration(1), {
+      default: '`30s`',
+      does: 'To establish a connection to the backend, TLS included',
+    }),
+    'keepalive-timeout': about(duration(0), {
+      default: '`90s`',
+      does: 'How long an idle connection to the backend is kept',
+    }),
+    'keepalive-connections': about(wholeNumber(0, 100_000), {
+      default: '`100`',
+      does: 'Idle connections to the backend that are kept',
+    }),
+    'http2-origin': about(flag, { default: '`false`', does: 'Speak HTTP/2 to an https backend' }),
+    'disable-chunked-encoding': about(flag, {
+      default: '`false`',
+      does: 'Send bodies with a `Content-Length`, for backends (WSGI) that know no chunks',
+    }),
+    'access-team': about(accessTeam, {
+      default: 'everybody comes in',
+      does: 'Refuse requests without a valid Cloudflare Access token of this team; goes with `access-aud`',
+    }),
+    'access-aud': about(audiences, {
+      default: 'everybody comes in',
+      does: 'The Access applications whose tokens are accepted; goes with `access-team`',
+    }),
   })
   .partial();
 
@@ -103,7 +174,7 @@ export function parseAnnotations(
   const given = Object.fromEntries(
     ours.map(([key, value]) => [key.slice(annotationPrefix.length), value] as const),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = annotationSchema.safeParse(given);
   if (!parsed.success) return { settings: defaults, problems: problemsOf(parsed.error, given) };
 
   const value = parsed.data;
@@ -155,7 +226,7 @@ function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>)
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         where: whereOf(key),
-        message: `annotation ${annotationPrefix}${key.slice(0, maxQuotedLength)} is not known: expected one of ${Object.keys(schema.shape).join(', ')}`,
+        message: `annotation ${annotationPrefix}${key.slice(0, maxQuotedLength)} is not known: expected one of ${Object.keys(annotationSchema.shape).join(', ')}`,
       }));
     }
     const key = String(issue.path[0]);

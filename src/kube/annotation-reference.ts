@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { defaultOriginSettings, type IngressSettings } from '../domain/ingress.ts';
+import { unavailableSettings } from '../domain/notes.ts';
+import { annotationPrefix, annotationSchema, parseAnnotations } from './parse-annotations.ts';
+
+const rowShape = z.object({ values: z.string(), default: z.string(), does: z.string() });
+
+export interface AnnotationRow {
+  readonly key: string;
+  readonly values: string;
+  readonly default: string;
+  readonly does: string;
+}
+
+/** What the schema says of each annotation, in its order. */
+export function annotationRows(): readonly AnnotationRow[] {
+  return Object.entries(annotationSchema.shape).map(([key, kind]) => ({
+    key,
+    ...rowShape.parse(kind.unwrap().meta()),
+  }));
+}
+
+/** The text of `docs/annotations.md`. */
+export function annotationReference(): string {
+  const rows = annotationRows().map(
+    (row) => `| \`${row.key}\` | ${escaped(row.values)} | ${row.default} | ${row.does}. |\n`,
+  );
+  const refused = refusedValues();
+  const gap =
+    refused.length === 0 ? '' : `\nUnderstood, and refused in this version: ${refused.join(', ')}.\n`;
+  return `<!-- Made by \`npm run docs\` from src/kube/parse-annotations.ts. -->
+
+# Annotations
+
+Settings of an Ingress are annotations with the prefix \`${annotationPrefix}\`. Where one is not given, the setting of
+the controller holds (\`warp-ingress controller --help\`); the defaults below are what it has without any.
+
+A value that is not understood, and a key that is not in this list, changes nothing: the last good state stays, and an
+Event \`InvalidIngress\` on the Ingress names the annotation, the value and what was expected.
+
+| annotation | values | default | what it does |
+|---|---|---|---|
+${rows.join('')}${gap}`;
+}
+
+/** Of every choice the values that are not built yet. */
+function refusedValues(): readonly string[] {
+  return Object.entries(annotationSchema.shape).flatMap(([key, kind]) => {
+    const choice = kind.unwrap();
+    if (!(choice instanceof z.ZodEnum)) return [];
+    return choice.options.flatMap((value) => {
+      const { settings } = parseAnnotations({ [annotationPrefix + key]: value }, plain);
+      return unavailableSettings(settings) === null ? [] : [`\`${key}: ${value}\``];
+    });
+  });
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('<', '&lt;');
+}
+
+/** Nothing in it is refused. */
+const plain: IngressSettings = {
+  mode: 'worker',
+  replicas: 1,
+  haConnections: 4,
+  noBackend: 'close',
+  dns: 'managed',
+  originVia: 'service',
+  origin: defaultOriginSettings,
+  access: null,
+};
