@@ -34,7 +34,8 @@ export class ActorHouse {
   readonly #root;
   synced = false;
 
-  constructor() {
+  /** `over` puts real parts in the place of those in memory. */
+  constructor(over: Partial<SupervisorWorld> = {}) {
     const silent = { info() {}, warn() {}, error() {}, debug() {} };
     const telemetry: Telemetry = {
       tunnelState: (_ingress, host, state) =>
@@ -57,6 +58,7 @@ export class ActorHouse {
       synced: () => {
         this.synced = true;
       },
+      ...over,
     };
     const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
     const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
