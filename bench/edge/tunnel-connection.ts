@@ -16,7 +16,7 @@ import {
   windowUpdateFrame,
   writeFrameHeader,
 } from '../../src/tunnel/wire/http2-frames.ts';
-import { StreamSlots } from './stream-slots.ts';
+import { StreamSlots } from '../../src/tunnel/wire/stream-slots.ts';
 
 /** One stream's other end, in the edge. After `ended` or `failed` nothing is called any more. */
 export interface Exchange {

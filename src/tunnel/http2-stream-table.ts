@@ -6,6 +6,7 @@ import { ReceiveWindow } from './wire/flow-window.ts';
 import { http2Error } from './wire/http2-errors.ts';
 import { resetFrame, windowUpdateFrame } from './wire/http2-frames.ts';
 import type { Http2Limits } from './wire/http2-limits.ts';
+import { StreamSlots } from './wire/stream-slots.ts';
 
 /** Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. */
 const maxRememberedResets = 1000;
@@ -23,7 +24,7 @@ export class StreamTable implements StreamHost {
   readonly #events: EdgeSessionEvents;
   /** The last stream is gone. */
   readonly #emptied: () => void;
-  readonly #streams = new Map<number, Http2Stream>();
+  readonly #streams = new StreamSlots<Http2Stream>();
   readonly #resets = new Set<number>();
   readonly #window: ReceiveWindow;
   #headBytes = 0;

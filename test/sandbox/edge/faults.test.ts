@@ -14,7 +14,7 @@ const hello: AnswerStream = (stream) => {
 describe('sandbox edge: faults', () => {
   let stage: EdgeStage;
   beforeEach(async () => {
-    stage = await EdgeStage.open({ pingIntervalMs: 50, pingTimeoutMs: 100 });
+    stage = await EdgeStage.open();
   });
   afterEach(() => stage.close());
 
@@ -42,6 +42,8 @@ describe('sandbox edge: faults', () => {
   });
 
   it('leaves a silenced connector in the dark, finds it by PING itself, and tells it when all is cleared', async () => {
+    await stage.close();
+    stage = await EdgeStage.open({ pingIntervalMs: 50, pingTimeoutMs: 100 });
     const connector = await stage.serve(hello);
     stage.edge.faults.silence({ tunnelId });
     let answered = false;
@@ -55,8 +57,6 @@ describe('sandbox edge: faults', () => {
   });
 
   it('lets a silence that was short pass, with nothing lost', async () => {
-    await stage.close();
-    stage = await EdgeStage.open();
     await stage.serve(hello);
     stage.edge.faults.silence();
     const answer = visit(stage.edge.frontUrl, { host });

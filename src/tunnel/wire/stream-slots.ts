@@ -1,3 +1,6 @@
+/** An idle connection has its control stream and little else. */
+const firstSlots = 16;
+
 /**
  * The open streams of one connection by id: open addressing with linear probing. A `Map` would do, were it not for
  * what it costs at ten thousand streams a second: each time V8 rebuilds its table, the old one keeps a link to the
@@ -5,8 +8,8 @@
  * every young collection, so that finished streams pile up until the next full one.
  */
 export class StreamSlots<T> {
-  #ids = new Int32Array(256);
-  #values: (T | undefined)[] = new Array(256).fill(undefined);
+  #ids = new Int32Array(firstSlots);
+  #values: (T | undefined)[] = new Array(firstSlots).fill(undefined);
   #size = 0;
 
   get size(): number {
@@ -44,8 +47,9 @@ export class StreamSlots<T> {
     return true;
   }
 
-  *values(): Generator<T> {
-    for (const [slot, id] of this.#ids.entries()) if (id !== 0) yield this.#values[slot] as T;
+  /** As they are now: the caller may delete while it looks at them. */
+  values(): readonly T[] {
+    return this.#values.filter((value) => value !== undefined);
   }
 
   clear(): void {

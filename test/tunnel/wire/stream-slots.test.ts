@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { StreamSlots } from '../../bench/edge/stream-slots.ts';
+import { StreamSlots } from '../../../src/tunnel/wire/stream-slots.ts';
 
-describe('bench: stream slots', () => {
+describe('stream slots', () => {
   it('hold what a Map would, whatever comes and goes', () => {
     const odd = fc.integer({ min: 0, max: 600 }).map((n) => n * 2 + 1);
     const step = fc.record({ id: odd, remove: fc.boolean() });
