@@ -226,7 +226,7 @@ function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>)
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         where: whereOf(key),
-        message: `annotation ${annotationPrefix}${key.slice(0, maxQuotedLength)} is not known: expected one of ${Object.keys(annotationSchema.shape).join(', ')}`,
+        message: `annotation ${annotationPrefix}${shown(key)} is not known: expected one of ${Object.keys(annotationSchema.shape).join(', ')}`,
       }));
     }
     const key = String(issue.path[0]);
@@ -236,7 +236,12 @@ function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>)
 }
 
 function whereOf(key: string): string {
-  return `metadata.annotations[${annotationPrefix}${key.slice(0, maxQuotedLength)}]`;
+  return `metadata.annotations[${annotationPrefix}${shown(key)}]`;
+}
+
+/** A key that we do not know, fit for a sentence: an API server lets no others than these through. */
+function shown(key: string): string {
+  return key.slice(0, maxQuotedLength).replaceAll(/[^\w./-]/g, '?');
 }
 
 function invert(value: boolean | undefined): boolean | undefined {

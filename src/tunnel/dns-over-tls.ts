@@ -48,6 +48,7 @@ function ask(
   type: number,
   signal: AbortSignal,
 ): Promise<readonly DnsRecord[]> {
+  const query = encodeDnsQuery(queryId, name, type);
   const { promise, resolve, reject } = Promise.withResolvers<readonly DnsRecord[]>();
   const socket = connect({
     host: server.ip,
@@ -63,7 +64,6 @@ function ask(
   signal.addEventListener('abort', giveUp, { once: true });
   let received = Buffer.alloc(0);
   socket.once('secureConnect', () => {
-    const query = encodeDnsQuery(queryId, name, type);
     const length = Buffer.alloc(2);
     length.writeUInt16BE(query.length);
     socket.write(Buffer.concat([length, query]));

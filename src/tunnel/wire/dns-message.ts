@@ -23,6 +23,8 @@ export const maxDnsRecords = 128;
 /** Pointers followed in one name: compression never needs more, and loops end there. */
 const maxNamePointers = 16;
 const maxNameLength = 253;
+/** What can be asked for next. */
+const hostName = /^[\w-]+(?:\.[\w-]+)*$/;
 
 /** A recursive query for one name. */
 export function encodeDnsQuery(id: number, name: string, type: number): Buffer {
@@ -84,12 +86,16 @@ class Reader {
     if (type === dnsTypes.A && length === 4) return { type: 'address', address: data.join('.') };
     if (type === dnsTypes.AAAA && length === 16) return { type: 'address', address: ipv6Text(data) };
     if (type !== dnsTypes.SRV || length < 7) return null;
+    const { name } = this.#nameAt(start + 6);
+    // The root as a target says that there is no such service (RFC 2782).
+    if (name === '') return null;
+    if (!hostName.test(name)) throw new MalformedError('the target of a service is no host name');
     return {
       type: 'service',
       priority: data.readUInt16BE(0),
       weight: data.readUInt16BE(2),
       port: data.readUInt16BE(4),
-      name: this.#nameAt(start + 6).name,
+      name,
     };
   }
 

@@ -2,7 +2,7 @@ import { createServer, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { maxHeaderLines, type ResponseHead } from '../../../src/tunnel/origin/http1-head.ts';
+import { maxHeaderLines } from '../../../src/tunnel/origin/http1-head.ts';
 import {
   Http1Parser,
   maxChunkLineBytes,
@@ -11,56 +11,10 @@ import {
   maxLineBytes,
 } from '../../../src/tunnel/origin/http1-parser.ts';
 import { cutAt, cuts } from '../../support/arbitrary-cuts.ts';
+import { type Reading, readResponse, type SeenResponse } from '../../support/http1-reading.ts';
 
-interface Seen {
-  readonly head: ResponseHead | null;
-  readonly body: string;
-  readonly trailers: readonly string[] | null;
-  readonly failure: string | null;
-}
-
-interface Reading {
-  readonly method?: string;
-  readonly upgrade?: boolean;
-  /** The origin closes its side after the last byte. */
-  readonly closes?: boolean;
-}
-
-function read(
-  pieces: readonly Buffer[],
-  { method = 'GET', upgrade = false, closes = false }: Reading = {},
-): Seen {
-  let head: ResponseHead | null = null;
-  let trailers: readonly string[] | null = null;
-  const body: Buffer[] = [];
-  const parser = new Http1Parser({
-    responseHead: (seen) => {
-      expect(head, 'one head').to.equal(null);
-      head = seen;
-    },
-    responseBody: (chunk) => {
-      expect(head, 'a head before the body').not.to.equal(null);
-      expect(trailers, 'no body after the end').to.equal(null);
-      expect(chunk.length).to.be.greaterThan(0);
-      body.push(Buffer.from(chunk));
-    },
-    responseEnd: (seen) => {
-      expect(trailers, 'one end').to.equal(null);
-      trailers = seen;
-    },
-  });
-  parser.start(method, upgrade);
-  let failure = null;
-  for (const piece of pieces) {
-    failure = parser.feed(piece);
-    if (failure !== null) break;
-  }
-  if (failure === null && closes) failure = parser.finish();
-  return { head, body: Buffer.concat(body).toString('latin1'), trailers, failure: failure?.code ?? null };
-}
-
-function readText(text: string, reading?: Reading): Seen {
-  return read([Buffer.from(text, 'latin1')], reading);
+function readText(text: string, reading?: Reading): SeenResponse {
+  return readResponse([Buffer.from(text, 'latin1')], reading);
 }
 
 describe('HTTP/1.1 response parser', () => {
@@ -239,8 +193,9 @@ describe('HTTP/1.1 response parser', () => {
     for (const [title, text, code, reading] of cases) {
       it(title, () => expect(readText(text, reading).failure).to.equal(code));
       it(`${title}, byte by byte`, () => {
-        if (text.length > 10_000) return expect(read(pieces(text, 1_000), reading).failure).to.equal(code);
-        return expect(read(pieces(text, 1), reading).failure).to.equal(code);
+        if (text.length > 10_000)
+          return expect(readResponse(pieces(text, 1_000), reading).failure).to.equal(code);
+        return expect(readResponse(pieces(text, 1), reading).failure).to.equal(code);
       });
     }
   });
@@ -285,7 +240,9 @@ describe('HTTP/1.1 response parser', () => {
     fc.assert(
       fc.property(responses, cuts, fc.boolean(), (text, places, closes) => {
         const bytes = Buffer.from(text, 'latin1');
-        expect(read(cutAt(bytes, places), { closes })).to.deep.equal(read([bytes], { closes }));
+        expect(readResponse(cutAt(bytes, places), { closes })).to.deep.equal(
+          readResponse([bytes], { closes }),
+        );
       }),
       { numRuns: 500 },
     );
@@ -296,7 +253,9 @@ describe('HTTP/1.1 response parser', () => {
       fc.property(fc.uint8Array({ maxLength: 500 }), cuts, fc.boolean(), (bytes, places, headFirst) => {
         const head = headFirst ? 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' : '';
         const all = Buffer.concat([Buffer.from(head), bytes]);
-        expect(read(cutAt(all, places), { closes: true })).to.deep.equal(read([all], { closes: true }));
+        expect(readResponse(cutAt(all, places), { closes: true })).to.deep.equal(
+          readResponse([all], { closes: true }),
+        );
       }),
       { numRuns: 500 },
     );
@@ -339,7 +298,7 @@ describe('HTTP/1.1 response parser', () => {
             }).end();
           },
         );
-        const seen = read(written);
+        const seen = readResponse(written);
         expect(seen.failure).to.equal(null);
         expect(seen.head?.headers).to.deep.equal(oracle.headers);
         expect(seen.body).to.equal(oracle.body);

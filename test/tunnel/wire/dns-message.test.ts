@@ -31,6 +31,11 @@ describe('wire: DNS', () => {
     });
   });
 
+  it('knows the root as a target for what it means: there is no such service', () => {
+    const answer = bytes(`${head(1)} ${question} c00c 0021 0001 0000003c 0007 0000 0000 0000 00`);
+    assert.deepEqual(decodeDnsAnswer(0x1234, answer), { ok: true, value: [] });
+  });
+
   const refused: [string, string, RegExp][] = [
     ['nothing', '', /shorter than its header/],
     ['another query', `4321 8180 ${'0000'.repeat(4)}`, /another query/],
@@ -38,6 +43,11 @@ describe('wire: DNS', () => {
     ['an error', `1234 8183 ${'0000'.repeat(4)}`, /code 3/],
     ['a truncated answer', `1234 8380 ${'0000'.repeat(4)}`, /truncated/],
     ['a name in circles', `${head(1)} ${question} c016`, /in circles/],
+    [
+      'a target that nobody could ask for',
+      `${head(1)} ${question} c00c 0021 0001 0000003c 000a 0001 0002 1ea4 02 612e 00`,
+      /no host name/,
+    ],
     ['a record that is cut', `${head(1)} ${question} c00c 0001 0001 0000003c 0004 c000`, /ends in a record/],
   ];
   for (const [title, hex, expected] of refused) {

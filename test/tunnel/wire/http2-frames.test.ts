@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Http2ConnectionError, http2Error } from '../../../src/tunnel/wire/http2-errors.ts';
-import { FrameParser, type FrameSink } from '../../../src/tunnel/wire/http2-frame-parser.ts';
+import { http2Error } from '../../../src/tunnel/wire/http2-errors.ts';
+import { FrameParser } from '../../../src/tunnel/wire/http2-frame-parser.ts';
 import {
   goawayFrame,
   pingFrame,
@@ -9,6 +9,7 @@ import {
   settingsFrame,
   windowUpdateFrame,
 } from '../../../src/tunnel/wire/http2-frames.ts';
+import { FrameWitness, smallFrameLimits, tellFrames } from '../../support/frame-witness.ts';
 import {
   getBlock,
   rawData,
@@ -22,85 +23,9 @@ import {
   uint32,
 } from '../../support/raw-frames.ts';
 
-const limits = {
-  maxFrameBytes: 70_000,
-  maxHeaderBlockBytes: 400,
-  maxContinuations: 4,
-  maxSettingsPerFrame: 8,
-};
-
-/** Everything the parser told, DATA pieces joined: what must not depend on how the bytes were cut. */
-class Witness implements FrameSink {
-  readonly told: string[] = [];
-  refuseData = false;
-  #data = '';
-
-  preface(): void {
-    this.told.push('preface');
-  }
-  dataBegins(streamId: number, flowBytes: number, endStream: boolean): boolean {
-    this.told.push(`data ${streamId} ${flowBytes} ${endStream}`);
-    this.#data = '';
-    return !this.refuseData;
-  }
-  dataPiece(source: Buffer, start: number, end: number): void {
-    expect(end).to.be.greaterThan(start);
-    this.#data += source.toString('hex', start, end);
-  }
-  dataEnds(endStream: boolean): void {
-    this.told.push(`data ends ${endStream} ${this.#data}`);
-  }
-  headers(id: number, end: boolean, selfDependent: boolean, source: Buffer, from: number, to: number): void {
-    this.told.push(`headers ${id} ${end} ${selfDependent} ${source.toString('hex', from, to)}`);
-  }
-  ignored(): void {
-    this.told.push('ignored');
-  }
-  streamReset(streamId: number, code: number): void {
-    this.told.push(`reset ${streamId} ${code}`);
-  }
-  settings(source: Buffer, start: number, end: number): void {
-    this.told.push(`settings ${source.toString('hex', start, end)}`);
-  }
-  settingsAck(): void {
-    this.told.push('settings ack');
-  }
-  pinged(ack: boolean, source: Buffer, start: number): void {
-    this.told.push(`ping ${ack} ${source.toString('hex', start, start + 8)}`);
-  }
-  goneAway(lastStreamId: number, code: number): void {
-    this.told.push(`goaway ${lastStreamId} ${code}`);
-  }
-  windowUpdate(streamId: number, increment: number): void {
-    this.told.push(`window ${streamId} ${increment}`);
-  }
-  streamError(streamId: number, code: number): void {
-    this.told.push(`stream error ${streamId} ${code}`);
-  }
-}
-
-/** Pushes `bytes` cut at `cuts`; the last line is the code of what was thrown, if something was. */
-function parse(bytes: Buffer, cuts: readonly number[] = [], witness = new Witness()): string[] {
-  const parser = new FrameParser(witness, limits);
-  let from = 0;
-  try {
-    for (const to of [...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length]) {
-      // A copy that is spoilt afterwards: the parser may keep nothing of it.
-      const chunk = Buffer.from(bytes.subarray(from, to));
-      parser.push(chunk);
-      chunk.fill(0xee);
-      from = to;
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof Http2ConnectionError)) throw thrown;
-    witness.told.push(`connection error ${thrown.code}`);
-  }
-  return witness.told;
-}
-
 /** What is told after preface and first SETTINGS. */
 function parseFrames(...frames: Buffer[]): string[] {
-  const told = parse(Buffer.concat([rawPreface, rawSettings(), ...frames]));
+  const told = tellFrames(Buffer.concat([rawPreface, rawSettings(), ...frames]));
   expect(told.slice(0, 2)).to.deep.equal(['preface', 'settings ']);
   return told.slice(2);
 }
@@ -235,17 +160,17 @@ describe('HTTP/2 frames', () => {
     }
 
     it('when the preface is another one', () => {
-      expect(parse(Buffer.from('GET / HTTP/1.1\r\n'))).to.deep.equal(['connection error 1']);
+      expect(tellFrames(Buffer.from('GET / HTTP/1.1\r\n'))).to.deep.equal(['connection error 1']);
     });
 
     it('when the first frame is not SETTINGS', () => {
-      expect(parse(Buffer.concat([rawPreface, rawHeaders(1)])).at(-1)).to.equal('connection error 1');
-      expect(parse(Buffer.concat([rawPreface, rawSettingsAck])).at(-1)).to.equal('connection error 1');
+      expect(tellFrames(Buffer.concat([rawPreface, rawHeaders(1)])).at(-1)).to.equal('connection error 1');
+      expect(tellFrames(Buffer.concat([rawPreface, rawSettingsAck])).at(-1)).to.equal('connection error 1');
     });
   });
 
   it('skips DATA that nobody wants', () => {
-    const witness = new Witness();
+    const witness = new FrameWitness();
     witness.refuseData = true;
     const bytes = Buffer.concat([
       rawPreface,
@@ -253,15 +178,15 @@ describe('HTTP/2 frames', () => {
       rawFrame(0, 9, 1, Buffer.from('\x01a\0')),
       rawFrame(0xfa, 0, 0),
     ]);
-    expect(parse(bytes, [40, 41, 42, 43, 44, 45], witness).slice(2)).to.deep.equal([
+    expect(tellFrames(bytes, [40, 41, 42, 43, 44, 45], witness).slice(2)).to.deep.equal([
       'data 1 3 true',
       'ignored',
     ]);
   });
 
   it('tells nothing any more once stopped, also not of the chunk at hand', () => {
-    const witness = new Witness();
-    const parser = new FrameParser(witness, limits);
+    const witness = new FrameWitness();
+    const parser = new FrameParser(witness, smallFrameLimits);
     witness.settings = () => parser.stop();
     parser.push(Buffer.concat([rawPreface, rawSettings(), rawHeaders(1), rawSettings()]));
     parser.push(rawHeaders(3));
@@ -288,9 +213,9 @@ describe('HTTP/2 frames', () => {
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 12 }), cuts, (frames, at) => {
         const bytes = Buffer.concat([rawPreface, rawSettings({ 4: 70_000 }), ...frames]);
-        expect(parse(bytes, at)).to.deep.equal(parse(bytes));
+        expect(tellFrames(bytes, at)).to.deep.equal(tellFrames(bytes));
         // One byte at a time is the worst that can happen.
-        expect(parse(bytes, [...bytes.keys()])).to.deep.equal(parse(bytes));
+        expect(tellFrames(bytes, [...bytes.keys()])).to.deep.equal(tellFrames(bytes));
       }),
       { numRuns: 300 },
     );
@@ -299,7 +224,7 @@ describe('HTTP/2 frames', () => {
   it('throw nothing but connection errors, whatever the bytes and the cuts', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), cuts, (bytes, at) => {
-        parse(Buffer.concat([rawPreface, rawSettings(), bytes]), at);
+        tellFrames(Buffer.concat([rawPreface, rawSettings(), bytes]), at);
       }),
       { numRuns: 1000 },
     );
