@@ -1,22 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { markContent } from '../../../src/cloudflare/owner-mark.ts';
 import type { DnsRecords } from '../../../src/domain/ledger.ts';
 import type { Result } from '../../../src/fault.ts';
 import type { DnsRecord } from '../../../src/sandbox/cloudflare-api/zone-store.ts';
+import { host, recordsOf, type Scene, scenes, setScene, tunnelId } from './scenes.ts';
 import { openStage, running, type Stage } from './stage.ts';
 
-const host = 'app.example.com';
-const markAt = `_cloudflare-warp.${host}`;
-const tunnelId = '11111111-1111-4111-8111-111111111111';
-const otherTunnel = '22222222-2222-4222-8222-222222222222';
 const wish = { host, tunnelId, identity: 'me', known: null };
-
-/** What stands at a name, and marks, each of the record that stands there or of one that is gone. */
-interface Scene {
-  readonly records: readonly { readonly type: string; readonly content: string }[];
-  readonly marks: readonly { readonly owner: string; readonly ofThis: boolean }[];
-}
 
 /** The work ends at the write of that number: before it has happened, or when it has, without an answer. */
 interface Interruption {
@@ -26,20 +16,6 @@ interface Interruption {
   readonly ofProcess: boolean;
 }
 
-const cnameTo = (target: string) => [{ type: 'CNAME', content: target }];
-const scenes: fc.Arbitrary<Scene> = fc.record({
-  records: fc.constantFrom(
-    [],
-    [],
-    cnameTo(`${tunnelId}.cfargotunnel.com`),
-    cnameTo(`${otherTunnel}.cfargotunnel.com`),
-    cnameTo('x.example.net'),
-    [{ type: 'A', content: '192.0.2.1' }],
-    [{ type: 'NS', content: 'ns.example.net' }],
-    [{ type: 'MX', content: 'mx.example.net' }],
-  ),
-  marks: fc.array(fc.record({ owner: fc.constantFrom('me', 'you'), ofThis: fc.boolean() }), { maxLength: 2 }),
-});
 const interruptions: fc.Arbitrary<Interruption> = fc.record({
   atWrite: fc.integer({ min: 0, max: 3 }),
   happened: fc.boolean(),
@@ -53,25 +29,8 @@ describe('publishing and removing, interrupted at any write', () => {
   });
   afterEach(() => stage.close());
 
-  /** A process of its own over a zone that holds the scene alone. */
-  function set(scene: Scene): void {
-    const zone = stage.api.zones.zones[0]!;
-    zone.records.clear();
-    stage.api.faults.clear();
-    const base = { proxied: false, ttl: 1, comment: null, tags: [] };
-    const placed = scene.records.map((record) =>
-      stage.api.zones.put(zone, { ...base, ...record, name: host, proxied: record.type === 'CNAME' }),
-    );
-    for (const { owner, ofThis } of scene.marks) {
-      const content = markContent({ owner, host, record: (ofThis && placed[0]?.id) || 'gone' });
-      stage.api.zones.put(zone, { ...base, type: 'TXT', name: markAt, content });
-    }
-    stage.restart();
-  }
-
-  function records(): DnsRecord[] {
-    return [...stage.api.zones.zones[0]!.records.values()];
-  }
+  const set = (scene: Scene): void => setScene(stage, scene);
+  const records = (): DnsRecord[] => recordsOf(stage);
 
   /** Records without what differs between two runs. */
   function texts(): string[] {
