@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ownerOf } from '../../src/domain/claims.ts';
-import { hostHash, isPublishableHost } from '../../src/domain/host.ts';
+import { hostHash, isPublishableHost, readingsOf, tunnelName } from '../../src/domain/host.ts';
 import { defaultOriginSettings, type IngressSpec } from '../../src/domain/ingress.ts';
 import { isLaterVersion } from '../../src/domain/ledger.ts';
 
@@ -33,6 +33,28 @@ describe('hosts', () => {
     expect(hostHash('*.example.com')).to.match(/^[0-9a-f]{20}$/);
     expect(hostHash('*.example.com')).to.not.equal(hostHash('example.com'));
   });
+});
+
+describe('names of tunnels', () => {
+  const cases: readonly [name: string, readings: readonly string[]][] = [
+    ['warp-me-app.example.com', ['me app.example.com']],
+    ['warp-me-*.example.com', ['me *.example.com']],
+    ['warp-a-b-x.example.com', ['a b-x.example.com', 'a-b x.example.com']],
+    ['warp-a-my-shop.example-site.com', ['a my-shop.example-site.com', 'a-my shop.example-site.com']],
+    ['warp-a.b-x.example.com', ['a.b x.example.com']],
+    ['warp--x.example.com', []],
+    ['warp-me-', []],
+    ['warp-x.example.com', []],
+    ['warp', []],
+    ['home-me-app.example.com', []],
+  ];
+  for (const [name, readings] of cases) {
+    it(`${name} may be of ${readings.join(' or ') || 'nobody'}`, () => {
+      const found = readingsOf(name);
+      expect(found.map(({ identity, host }) => `${identity} ${host}`)).to.deep.equal(readings);
+      for (const { identity, host } of found) expect(tunnelName(identity, host)).to.equal(name);
+    });
+  }
 });
 
 describe('claims', () => {
