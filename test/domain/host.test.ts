@@ -40,7 +40,10 @@ describe('names of tunnels', () => {
     ['warp-me-app.example.com', ['me app.example.com']],
     ['warp-me-*.example.com', ['me *.example.com']],
     ['warp-a-b-x.example.com', ['a b-x.example.com', 'a-b x.example.com']],
-    ['warp-a-my-shop.example-site.com', ['a my-shop.example-site.com', 'a-my shop.example-site.com']],
+    [
+      'warp-a-my-shop.example-site.com',
+      ['a my-shop.example-site.com', 'a-my shop.example-site.com', 'a-my-shop.example site.com'],
+    ],
     ['warp-a.b-x.example.com', ['a.b x.example.com']],
     ['warp--x.example.com', []],
     ['warp-me-', []],
