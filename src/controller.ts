@@ -112,17 +112,20 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
   const identity = await ownerIdentity(config, client, log, signal);
 
   let tell = (_message: SupervisorMessage): void => {};
+  const unusable = (reason: Fault): void => {
+    log.error({ code: reason.code, detail: reason.message }, 'credentials not usable');
+    tell({ type: 'credentials.checked', fault: reason });
+  };
   const credentials = new CredentialStore({
     source: config.credentials,
     clock,
     onChange: () => {
-      log.info({}, 'credentials read');
       tell({ type: 'credentials.changed' });
+      void check();
     },
-    onFault: ({ code, message: detail }) => log.error({ code, detail }, 'credentials not usable'),
+    onFault: unusable,
   });
   closers.push(() => credentials.close());
-  await credentials.start();
 
   const cloudflare = createCloudflare({
     credentials: () => credentials.current(),
@@ -133,6 +136,14 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
   });
   closers.push(() => cloudflare.close());
   cloudflare.startCounting();
+
+  /** Says what credentials that have just arrived can do; an API that is away says nothing about them. */
+  async function check(): Promise<void> {
+    const view = await cloudflare.check(signal);
+    if (view.ok) log.info(view.value, 'credentials checked');
+    else if (view.fault.code === 'credentials-invalid') return unusable(view.fault);
+    tell({ type: 'credentials.checked', fault: null });
+  }
 
   const sink = createIngressSink(client, { clock, log, instance: identity });
   closers.push(() => sink.close());
@@ -173,6 +184,8 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
   );
   closers.push(() => root.stop());
   tell = (message) => root.ref.tell(message);
+  // After `tell`, so that the first reading reaches everybody, too.
+  await credentials.start();
   void root.ended.then((ending) => ended.resolve(ending.how === 'failed' ? ending.fault : null));
 
   const world = startWorld({

@@ -38,6 +38,10 @@ export function ingressNotes(emit: (note: EventNote) => void) {
         ),
       );
     },
+    credentials(fault: Fault | null): void {
+      const message = `${fault?.message}. What runs goes on; nothing can be changed at Cloudflare until this is mended`;
+      say('credentials', fault === null ? [] : [warning('CredentialsInvalid', message)]);
+    },
     backends(host: string, notes: readonly EventNote[]): void {
       say(`backends ${host}`, notes);
     },

@@ -127,6 +127,9 @@ class IngressActor {
       case 'try.again':
         for (const state of this.#hosts.values()) if (state.fault !== null) this.#retryNow(state);
         break;
+      case 'credentials.checked':
+        this.#notes.credentials(message.fault);
+        break;
       case 'step.done':
         this.#stepDone(message);
         break;
@@ -204,6 +207,7 @@ class IngressActor {
     }
     this.#notes.problems(next.problems);
     this.#notes.taken(next.taken);
+    this.#notes.credentials(next.credentialsFault);
   }
 
   /** The ledger entry is looked at only for a host that is new here: afterwards we are the ones who write it. */

@@ -4,7 +4,7 @@ import type { Cleared, HostStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressKey, IngressSettings, IngressSpec, Problem } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
-import type { Result } from '../fault.ts';
+import type { Fault, Result } from '../fault.ts';
 import type { IngressRef, RunFact } from './ports.ts';
 
 /**
@@ -23,7 +23,9 @@ export type WorldMessage =
   /** Every kind was listed once and all it held has been told. Until then nothing is started or removed. */
   | { readonly type: 'world.synced' }
   /** The mounted credentials are other ones than before: what was stuck on them may go on. */
-  | { readonly type: 'credentials.changed' };
+  | { readonly type: 'credentials.changed' }
+  /** What the mounted credentials are worth: null when they can do their work. */
+  | { readonly type: 'credentials.checked'; readonly fault: Fault | null };
 
 /** The world's messages, and what ingress actors report about the hosts that they hold. */
 export type SupervisorMessage =
@@ -61,6 +63,8 @@ export interface Assignment {
   readonly ledger: readonly LedgerEntry[];
   readonly publishedHostnames: readonly string[];
   readonly problems: readonly Problem[];
+  /** Why nothing can be changed at Cloudflare, or null. */
+  readonly credentialsFault: Fault | null;
   /** Paths of this Ingress that an older one keeps from being served. */
   readonly taken: readonly LostPath[];
   /** Names of other Ingresses' tunnels that serve paths of this one, while they are up. */
@@ -77,6 +81,7 @@ export type IngressMessage =
       readonly version: string;
     }
   | { readonly type: 'try.again' }
+  | { readonly type: 'credentials.checked'; readonly fault: Fault | null }
   | {
       readonly type: 'step.done';
       readonly host: string;

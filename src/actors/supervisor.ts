@@ -82,6 +82,7 @@ class Supervisor {
   /** Hosts whose tunnel is up, and its name. */
   readonly #servedAt = new Map<string, string>();
   readonly #stopping = new Set<IngressKey>();
+  #credentialsFault: Fault | null = null;
   #synced = false;
 
   constructor(context: ActorContext<SupervisorMessage>, deps: SupervisorWorld) {
@@ -115,6 +116,10 @@ class Supervisor {
         return this.#sync();
       case 'credentials.changed':
         for (const key of this.#actors()) this.#actor(key)?.tell({ type: 'try.again' });
+        return;
+      case 'credentials.checked':
+        this.#credentialsFault = message.fault;
+        for (const key of this.#actors()) this.#actor(key)?.tell(message);
         return;
       case 'host.recorded':
         this.#world.putLedger(message.entry);
@@ -221,6 +226,7 @@ class Supervisor {
       ledger: [...held].flatMap((host) => this.#world.ledger(host) ?? []),
       publishedHostnames: known?.newest.publishedHostnames ?? [],
       problems: known?.newest.problems ?? [],
+      credentialsFault: this.#credentialsFault,
       taken: named.flatMap(({ taken }) => taken),
       servedAlso: named.flatMap(({ host, shared }) => (shared ? (this.#servedAt.get(host) ?? []) : [])),
     };

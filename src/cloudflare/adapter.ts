@@ -1,5 +1,5 @@
 import type { Cloudflare } from '../actors/ports.ts';
-import { ok, type Result } from '../fault.ts';
+import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
@@ -29,8 +29,17 @@ export interface AdapterHooks extends CallHooks {
   tunnelsCounted(tunnels: number): void;
 }
 
+export interface CredentialsView {
+  readonly accountId: string;
+  /** Names, in no order. */
+  readonly zones: readonly string[];
+  readonly tunnels: number;
+}
+
 /** The port `Cloudflare` over Cloudflare's API. One for the whole process, because it holds the call budget. */
 export interface CloudflareAdapter extends Cloudflare {
+  /** What the credentials can see: a zone at least, and the account's tunnels. Two calls. */
+  check(signal: AbortSignal): Promise<Result<CredentialsView>>;
   /** Counts the account's tunnels, now and once an hour. */
   startCounting(): void;
   /** Gives up what waits; idempotent. */
@@ -72,6 +81,16 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
     tunnelExists: (tunnel, signal) => using((own) => tunnels.has(own, tunnel, signal)),
     ensureDns: (request, signal) => using((own) => ensureDns(api, zones, marks, own, request, signal)),
     removeDns: (removal, signal) => using((own) => removeDns(api, zones, own, removal, signal)),
+    check: (signal) =>
+      using(async (own) => {
+        const seen = await zones.all(own, signal);
+        if (!seen.ok) return seen;
+        if (seen.value.length === 0) return failed('credentials-invalid', noZones);
+        const count = await quota.read();
+        if (!count.ok) return count;
+        const names = seen.value.map(({ name }) => name);
+        return ok({ accountId: own.accountId, zones: names, tunnels: count.value });
+      }),
     startCounting: () => quota.start(),
     close: () => {
       quota.close();
@@ -82,3 +101,6 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
     },
   };
 }
+
+const noZones =
+  'the credentials see no zone of their account: expected an API token with Zone:Read and DNS:Edit for the zones of the hosts';

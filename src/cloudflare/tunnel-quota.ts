@@ -77,11 +77,16 @@ export class TunnelQuota {
     this.#reading.close();
   }
 
+  /** The number, or why it cannot be told: that the credentials may not see tunnels, for one. */
+  async read(maxAgeMs = freshMs): Promise<Result<number>> {
+    const credentials = this.#options.credentials();
+    if (!credentials.ok) return credentials;
+    return this.#reading.get(credentials.value, maxAgeMs, this.#closing.signal);
+  }
+
   /** Null when it cannot be told. */
   async #count(maxAgeMs: number): Promise<number | null> {
-    const credentials = this.#options.credentials();
-    if (!credentials.ok) return null;
-    const count = await this.#reading.get(credentials.value, maxAgeMs, this.#closing.signal);
+    const count = await this.read(maxAgeMs);
     return count.ok ? count.value : null;
   }
 

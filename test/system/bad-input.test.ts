@@ -116,6 +116,15 @@ describe('bad input', function () {
     expect(town.log.join('')).to.not.include(town.cloudflare.token);
   });
 
+  it('a cert.pem that goes bad later is told on every Ingress, and what runs goes on', async () => {
+    await town.startController();
+    await town.user.apply(ingress('web', 'app.example.com'));
+    await town.answers('app.example.com', '/', 'web');
+    await town.writeCert('');
+    expect(await message('web', 'CredentialsInvalid')).to.include('What runs goes on');
+    await town.answers('app.example.com', '/', 'web');
+  });
+
   it('an Ingress with one bad rule serves the others', async () => {
     await town.startController();
     const rules = [
