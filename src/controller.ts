@@ -148,6 +148,11 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
   const sink = createIngressSink(client, { clock, log, instance: identity });
   closers.push(() => sink.close());
 
+  const cores = availableParallelism();
+  const maxThreads = config.maxThreads ?? defaultMaxThreads(cores, memoryBytes());
+  const { tunnelsPerThread } = config;
+  const memoryMib = Math.round(memoryBytes() / 2 ** 20);
+  log.info({ cores, memoryMib, maxThreads, tunnelsPerThread }, 'threads planned');
   const runner = createThreadRunner({
     clock,
     log,
@@ -155,9 +160,9 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     graceMs: config.graceMs,
     logLevel: config.log.level,
     accessCertsUrl: config.accessCertsUrl,
-    maxThreads: config.maxThreads ?? defaultMaxThreads(availableParallelism(), memoryBytes()),
-    cores: availableParallelism(),
-    tunnelsPerThread: config.tunnelsPerThread,
+    maxThreads,
+    cores,
+    tunnelsPerThread,
     onCounts: metrics.tunnelCounted,
     onThread: metrics.threadTunnels,
   });

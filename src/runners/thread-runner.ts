@@ -45,6 +45,13 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   return new RunnerOverThreads(options);
 }
 
+/**
+ * So often is looked for tunnels that had to go where they should not be (both parts on one thread, because no
+ * other could be started), and so many of them are moved at a time, milliseconds.
+ */
+export const repairEveryMs = 10_000;
+const movesPerRepair = 10;
+
 const defaultWorkerFile = new URL('../../workers/tunnel-thread.js', import.meta.url);
 
 class RunnerOverThreads implements ThreadRunner {
@@ -56,6 +63,7 @@ class RunnerOverThreads implements ThreadRunner {
   #evidence: Evidence = noEvidence;
   #suspects: ReadonlySet<string> = new Set();
   #review: Timer | null = null;
+  #repair: Timer;
   #sharedThreads = 0;
   #nextRun = 1;
   #nextPart = 1;
@@ -72,6 +80,7 @@ class RunnerOverThreads implements ThreadRunner {
         gone: () => this.#resolveWhenEmpty(),
       },
     );
+    this.#repair = this.#repairLater();
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
@@ -91,6 +100,7 @@ class RunnerOverThreads implements ThreadRunner {
   close(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
     this.#review?.cancel();
+    this.#repair.cancel();
     for (const run of [...this.#runs]) run.stop();
     this.#resolveWhenEmpty();
     return this.#closed.promise;
@@ -172,7 +182,8 @@ class RunnerOverThreads implements ThreadRunner {
     switch (message.type) {
       case 'connection.registered':
         run.registered(message.connIndex);
-        return this.#settle(run);
+        this.#settle(run);
+        return;
       case 'connection.lost':
         return run.lost(message.connIndex, message.fault);
       case 'tunnel.counts':
@@ -227,24 +238,38 @@ class RunnerOverThreads implements ThreadRunner {
     );
   }
 
+  #repairLater(): Timer {
+    return this.#options.clock.after(repairEveryMs, () => {
+      let left = movesPerRepair;
+      for (const run of this.#runs) if (left > 0 && this.#settle(run)) left--;
+      this.#repair = this.#repairLater();
+    });
+  }
+
   /**
    * Moves a part that is where it should not be: outside of its tunnel's quarantine, or beside the tunnel's other
-   * part without need. Only while all parts serve, and one at a time, so that the tunnel always does.
+   * part without need. Only while all parts serve, and one at a time, so that the tunnel always does. True if so.
    */
-  #settle(run: ThreadRun): void {
-    if (run.parts.size < 2 || !run.isSettled) return;
+  #settle(run: ThreadRun): boolean {
+    if (run.parts.size < 2 || !run.isSettled) return false;
     const parts = Array.from(run.parts, (part) => ({ part, host: this.#threads.hostOf(part) }));
-    const own = parts.find(({ host }) => host?.reserved);
-    const outside = parts.find(({ host }) => host !== own?.host);
-    if (own !== undefined) {
-      if (outside !== undefined) run.move(outside.part);
-      return;
-    }
+    const own = parts.find(({ host }) => host?.reserved)?.host;
+    const [misplaced] =
+      own === undefined ? this.#needlesslyTogether(run, parts) : parts.filter(({ host }) => host !== own);
+    if (misplaced === undefined) return false;
+    run.move(misplaced.part);
+    return true;
+  }
+
+  #needlesslyTogether<P extends { readonly host: Host | undefined }>(
+    run: ThreadRun,
+    parts: readonly P[],
+  ): P[] {
     const [first] = parts;
-    if (first === undefined || parts.some(({ host }) => host !== first.host)) return;
+    if (first === undefined || parts.some(({ host }) => host !== first.host)) return [];
     const place = this.#bestPlace(run);
     const elsewhere = place !== null && (place.kind === 'new' || place.id !== first.host?.id);
-    if (elsewhere) run.move(first.part);
+    return elsewhere ? [first] : [];
   }
 
   #resolveWhenEmpty(): void {

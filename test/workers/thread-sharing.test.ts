@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { assert } from 'chai';
 import { lastingHealthMs } from '../../src/runners/suspects.ts';
 import { partBackoff } from '../../src/runners/thread-run.ts';
+import { repairEveryMs } from '../../src/runners/thread-runner.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunnerStage, type StagedRun } from '../support/runner-stage.ts';
+import { unwilling } from '../support/unwilling-thread.ts';
 
 describe('threads that tunnels share', () => {
   let stage: RunnerStage;
@@ -127,8 +129,31 @@ describe('threads that tunnels share', () => {
     tunnel.command('1.throws.test');
     await tunnel.ended();
     assert.strictEqual(tunnel.ending?.code, 'thread-threw');
-    assert.strictEqual(stage.clock.pendingTimers, 1, 'only the end of suspicion is waited for');
+    assert.strictEqual(stage.clock.pendingTimers, 2, 'the end of suspicion, and the next repair');
     assert.isEmpty([...stage.living]);
+  });
+
+  it('while no thread can be started the living ones take what was lost; later it is spread again', async () => {
+    stage.createRunner({ workerFile: new URL('../support/unwilling-thread.js', import.meta.url) });
+    const all = await tunnels(2, 2);
+    const [bad] = all as [StagedRun];
+    process.env[unwilling] = 'yes';
+    try {
+      bad.command('0.exits.test');
+      await threadsLost(1);
+      // The first one to start again does so in a thread that never comes to life.
+      await stage.clock.advance(0);
+      await threadsLost(2);
+      await stage.clock.advance(partBackoff.baseMs);
+      await registered(all, 2);
+      assert.deepEqual([...stage.living.values()], [2]);
+    } finally {
+      delete process.env[unwilling];
+    }
+    await stage.clock.advance(repairEveryMs);
+    await eventually('spread again', () => isDeepStrictEqual([...stage.living.values()], [2, 2]));
+    await registered(all, 2);
+    for (const { endings } of all) assert.strictEqual(endings, 0);
   });
 
   it('suspects are kept apart, so that the second death tells who did it', async () => {
