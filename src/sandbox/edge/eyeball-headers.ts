@@ -8,7 +8,6 @@ const hopByHop = new Set([
   'keep-alive',
   'proxy-connection',
   'te',
-  'trailer',
   'transfer-encoding',
   'upgrade',
 ]);
@@ -69,6 +68,8 @@ export function responseHead(originHeaders: readonly string[], ray: string): str
   for (let index = 0; index + 1 < originHeaders.length; index += 2) {
     const name = originHeaders[index]!.toLowerCase();
     if (hopByHop.has(name) || named.has(name) || name === 'server' || isInternal(name)) continue;
+    // Whether trailers can follow is between this edge and its eyeball.
+    if (name === 'trailer') continue;
     head.push(originHeaders[index]!, originHeaders[index + 1]!);
   }
   head.push('Server', 'cloudflare', 'CF-RAY', ray);

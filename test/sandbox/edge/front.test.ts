@@ -106,7 +106,10 @@ describe('sandbox edge: front door', () => {
       await stage.serve(telling);
       const body = Readable.from(['one ', 'two ', '3']);
       const answer = await visit(front(), { host, method: 'POST', headers, body });
-      expect(JSON.parse(answer.body)).to.deep.include({ body: 'one two 3' });
+      const received = JSON.parse(answer.body);
+      expect(received).to.deep.include({ body: 'one two 3' });
+      // Announced trailers are the only ones that a connector gives on.
+      expect(received.headers.trailer).to.equal('trailer' in headers ? headers.trailer : undefined);
     });
   }
 
