@@ -4,6 +4,8 @@ import type { Problem } from '../domain/ingress.ts';
 import { noteOfFault } from '../domain/notes.ts';
 import type { Fault } from '../fault.ts';
 
+export type IngressNotes = ReturnType<typeof ingressNotes>;
+
 /**
  * Turns an Ingress' state into Events: one per change and not one per retry. Each subject has a slot that
  * remembers what was said last; saying it again is silence.

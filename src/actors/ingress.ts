@@ -3,13 +3,11 @@ import type { BackendView } from '../domain/backend.ts';
 import { caSecretsOf, compileHost } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
-import { dispositionOf, type Fault, unreachable } from '../fault.ts';
+import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
-import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { CaReader } from './ca-reader.ts';
 import {
   admitCleared,
-  dueStep,
   type HostState,
   isSettling,
   isUp,
@@ -17,10 +15,11 @@ import {
   shouldRun,
   tunnelStateOf,
 } from './host-state.ts';
-import { carryOut, type StepWorld } from './host-steps.ts';
+import type { StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
-import { ingressNotes } from './ingress-notes.ts';
-import type { Assignment, IngressMessage, StepOutcome, SupervisorMessage } from './messages.ts';
+import { HostUpkeep } from './host-upkeep.ts';
+import { type IngressNotes, ingressNotes } from './ingress-notes.ts';
+import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import type { ActorLog, IngressSink, Secrets, Telemetry, TunnelRunner } from './ports.ts';
 import { StatusPublisher } from './status-publisher.ts';
 
@@ -33,24 +32,6 @@ export interface IngressWorld extends StepWorld {
   readonly random: () => number;
   readonly graceMs: number;
 }
-
-/** A step that failed is tried again for ever. */
-const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
-
-/**
- * What only a person can mend is looked at again this often all the same, because nobody tells us when a
- * foreign DNS record or a quota has changed.
- */
-const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAfterMs: 0 };
-
-/** A tunnel that the edge goes on refusing is looked after at Cloudflare at most this often. */
-const verifyEveryMs = 300_000;
-
-/**
- * How often a host's records are looked at (one call), give or take a half, so that 1,000 hosts cost three calls
- * a minute. The first time is that long after the start: a restart costs nothing.
- */
-const dnsLookEveryMs = 6 * 3_600_000;
 
 /**
  * One Ingress: holds its hosts, brings each towards what was assigned (one step at a time, the newest
@@ -83,7 +64,8 @@ class IngressActor {
    * may still have them.
    */
   readonly #forgotten = new Map<string, string>();
-  readonly #notes: ReturnType<typeof ingressNotes>;
+  readonly #notes: IngressNotes;
+  readonly #upkeep: HostUpkeep;
   readonly #status: StatusPublisher;
   readonly #cas: CaReader;
 
@@ -101,6 +83,7 @@ class IngressActor {
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#cas = new CaReader(context, world);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
+    this.#upkeep = new HostUpkeep(context, world, this.#notes);
     this.#assigned(assignment);
     this.#converge();
   }
@@ -125,7 +108,7 @@ class IngressActor {
         this.#ledgerSeen(message);
         break;
       case 'try.again':
-        for (const state of this.#hosts.values()) if (state.fault !== null) this.#retryNow(state);
+        for (const state of this.#hosts.values()) if (state.fault !== null) this.#upkeep.retryNow(state);
         break;
       case 'credentials.checked':
         this.#notes.credentials(message.fault);
@@ -134,7 +117,9 @@ class IngressActor {
         this.#stepDone(message);
         break;
       case 'step.due':
-        this.#stepDue(message.host);
+        this.#ofHost(message.host, (state) => {
+          state.retry = null;
+        });
         break;
       case 'status.written':
         this.#status.written(message.hostnames, message.result);
@@ -146,10 +131,10 @@ class IngressActor {
         this.#connections(message);
         break;
       case 'tunnel.unauthorized':
-        this.#doubtTunnel(HostTunnels.hostOf(message.child));
+        this.#ofHost(HostTunnels.hostOf(message.child), (state) => this.#upkeep.doubtTunnel(state));
         break;
       case 'dns.doubted':
-        this.#doubtDns(message.host);
+        this.#ofHost(message.host, (state) => this.#upkeep.doubtDns(state));
         break;
       default:
         return unreachable(message);
@@ -203,7 +188,7 @@ class IngressActor {
         state.intent = { kind: stays ? 'kept' : 'unwanted' };
       }
       if (state.intent.kind !== 'unwanted') admitCleared(state);
-      if (changed) this.#retryNow(state);
+      if (changed) this.#upkeep.retryNow(state);
     }
     this.#notes.problems(next.problems);
     this.#notes.taken(next.taken);
@@ -217,7 +202,7 @@ class IngressActor {
       const tunnels = new HostTunnels(host, this.#context, this.#world);
       state = newHostState(host, ledger, tunnels, this.#context.clock.monotonic());
       this.#hosts.set(host, state);
-      this.#lookLater(state);
+      this.#upkeep.lookLater(state);
     }
     return state;
   }
@@ -251,7 +236,7 @@ class IngressActor {
     for (const state of this.#hosts.values()) {
       const held = state.intent.kind === 'unwanted' && settling;
       this.#convergeTunnel(state, held);
-      this.#convergeLedger(state, held);
+      this.#upkeep.advance(state, this.#assignment.ingress.name, held);
       this.#report(state, held);
       this.#finish(state);
     }
@@ -269,66 +254,20 @@ class IngressActor {
     state.tunnels.want({ identity, haConnections, routes: state.compiled.routes });
   }
 
-  #convergeLedger(state: HostState, held: boolean): void {
-    const step = dueStep(state, held);
-    if (step === null) return;
-    state.stepInFlight = step;
-    const { host, ledger } = state;
-    const input = {
-      host,
-      ingress: this.#assignment.ingress.name,
-      ledger,
-      wanted: state.intent.kind === 'wanted',
-      publishes: state.intent.kind === 'wanted' && state.intent.dns === 'managed',
-    };
-    this.#context.run(
-      (signal) => carryOut(step, input, this.#world, signal),
-      (result) => ({ type: 'step.done', host, step, result }),
-    );
-  }
-
   #stepDone({ host, step, result }: Extract<IngressMessage, { type: 'step.done' }>): void {
     const state = this.#hosts.get(host);
     if (state === undefined) return;
-    state.stepInFlight = null;
-    if (result.ok) this.#stepSucceeded(state, result.value);
-    else this.#stepFailed(state, step, result.fault);
-  }
-
-  #stepSucceeded(state: HostState, outcome: StepOutcome): void {
-    if (state.fault !== null) this.#notes.stepSucceeded(state.host);
-    state.fault = null;
-    state.attempts = 0;
-    state.doubt = 'none';
-    if (outcome.ledger === null) this.#forgotten.set(state.host, state.ledger?.resourceVersion ?? '');
-    else this.#forgotten.delete(state.host);
-    state.ledger = outcome.ledger;
-    state.cleared = outcome.cleared;
-    if (state.intent.kind !== 'unwanted') admitCleared(state);
+    const before = state.ledger;
+    this.#upkeep.done(state, step, result);
+    if (!result.ok) return;
+    if (result.value.ledger === null) this.#forgotten.set(host, before?.resourceVersion ?? '');
+    else this.#forgotten.delete(host);
     if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
   }
 
-  #stepFailed(state: HostState, step: string, fault: Fault): void {
-    const { host } = state;
-    const backoff = dispositionOf(fault.code) === 'await-change' ? awaitChangeBackoff : retryBackoff;
-    const delayMs = backoffDelayMs(backoff, state.attempts, this.#world.random());
-    const retryInMs = Math.max(delayMs, fault.retryAfterMs ?? 0);
-    state.fault = fault;
-    state.attempts += 1;
-    state.retry = this.#context.after(retryInMs, { type: 'step.due', host });
-    this.#world.log.warn({ host, step, code: fault.code, detail: fault.message, retryInMs }, 'step failed');
-    this.#notes.stepFailed(host, fault);
-  }
-
-  #retryNow(state: HostState): void {
-    state.retry?.cancel();
-    state.retry = null;
-    state.attempts = 0;
-  }
-
-  #stepDue(host: string): void {
+  #ofHost(host: string, act: (state: HostState) => void): void {
     const state = this.#hosts.get(host);
-    if (state !== undefined) state.retry = null;
+    if (state !== undefined) act(state);
   }
 
   #connections({ child, life, registered }: Extract<IngressMessage, { type: 'tunnel.connections' }>): void {
@@ -342,29 +281,6 @@ class IngressActor {
       state.wasUp = true;
       this.#world.telemetry.timeToReady((this.#context.clock.monotonic() - state.wantedSinceMs) / 1000);
     }
-  }
-
-  /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
-  #doubtTunnel(host: string): void {
-    const state = this.#hosts.get(host);
-    if (state === undefined || state.tunnels.registered > 0) return;
-    const nowMs = this.#context.clock.monotonic();
-    if (nowMs - state.verifiedAtMs < verifyEveryMs) return;
-    state.verifiedAtMs = nowMs;
-    state.doubt = 'tunnel';
-    this.#world.log.warn({ host, tunnel: state.ledger?.tunnel?.id }, 'tunnel refused by the edge, verifying');
-  }
-
-  #doubtDns(host: string): void {
-    const state = this.#hosts.get(host);
-    if (state === undefined) return;
-    if (state.doubt === 'none') state.doubt = 'dns';
-    this.#lookLater(state);
-  }
-
-  #lookLater(state: HostState): void {
-    const delayMs = dnsLookEveryMs * (0.5 + this.#world.random());
-    state.look = this.#context.after(delayMs, { type: 'dns.doubted', host: state.host });
   }
 
   /** A host that is through with being removed or released is the supervisor's again. */

@@ -1,0 +1,119 @@
+import type { HostStep } from '../domain/host-plan.ts';
+import { dispositionOf, type Fault, type Result } from '../fault.ts';
+import type { ActorContext } from '../kernel/actor.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import { admitCleared, dueStep, type HostState } from './host-state.ts';
+import { carryOut, type StepWorld } from './host-steps.ts';
+import type { IngressNotes } from './ingress-notes.ts';
+import type { IngressMessage, StepOutcome } from './messages.ts';
+import type { ActorLog } from './ports.ts';
+
+/** A step that failed is tried again for ever. */
+const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
+
+/**
+ * What only a person can mend is looked at again this often all the same, because nobody tells us when a
+ * foreign DNS record or a quota has changed.
+ */
+const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAfterMs: 0 };
+
+/** A tunnel that the edge goes on refusing is looked after at Cloudflare at most this often. */
+const verifyEveryMs = 300_000;
+
+/**
+ * How often a host's records are looked at (one call), give or take a half, so that 1,000 hosts cost three calls
+ * a minute. The first time is that long after the start: a restart costs nothing.
+ */
+const dnsLookEveryMs = 6 * 3_600_000;
+
+interface UpkeepWorld extends StepWorld {
+  readonly log: ActorLog;
+  readonly random: () => number;
+}
+
+/**
+ * Brings hosts at Cloudflare and in the ledger towards what is intended: one step per host at a time, with
+ * retries, and a look from time to time whether it is still so. Works on the ingress actor's own host states.
+ */
+export class HostUpkeep {
+  readonly #context: ActorContext<IngressMessage>;
+  readonly #world: UpkeepWorld;
+  readonly #notes: IngressNotes;
+
+  constructor(context: ActorContext<IngressMessage>, world: UpkeepWorld, notes: IngressNotes) {
+    this.#context = context;
+    this.#world = world;
+    this.#notes = notes;
+  }
+
+  /** Starts the step that is due, if there is one; `step.done` follows. */
+  advance(state: HostState, ingress: string, held: boolean): void {
+    const step = dueStep(state, held);
+    if (step === null) return;
+    state.stepInFlight = step;
+    const { host, ledger, intent } = state;
+    const publishes = intent.kind === 'wanted' && intent.dns === 'managed';
+    const input = { host, ingress, ledger, wanted: intent.kind === 'wanted', publishes };
+    this.#context.run(
+      (signal) => carryOut(step, input, this.#world, signal),
+      (result) => ({ type: 'step.done', host, step, result }),
+    );
+  }
+
+  done(state: HostState, step: HostStep, result: Result<StepOutcome>): void {
+    state.stepInFlight = null;
+    if (result.ok) this.#succeeded(state, step, result.value);
+    else this.#failed(state, step, result.fault);
+  }
+
+  /** Something has changed: what waited for its next try is tried at once. */
+  retryNow(state: HostState): void {
+    state.retry?.cancel();
+    state.retry = null;
+    state.attempts = 0;
+  }
+
+  /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
+  doubtTunnel(state: HostState): void {
+    const nowMs = this.#context.clock.monotonic();
+    if (state.tunnels.registered > 0 || nowMs - state.verifiedAtMs < verifyEveryMs) return;
+    state.verifiedAtMs = nowMs;
+    state.doubt = 'tunnel';
+    const fields = { host: state.host, tunnel: state.ledger?.tunnel?.id };
+    this.#world.log.warn(fields, 'tunnel refused by the edge, verifying');
+  }
+
+  doubtDns(state: HostState): void {
+    if (state.doubt === 'none') state.doubt = 'dns';
+    this.lookLater(state);
+  }
+
+  /** The state owns the timer. */
+  lookLater(state: HostState): void {
+    const delayMs = dnsLookEveryMs * (0.5 + this.#world.random());
+    state.look = this.#context.after(delayMs, { type: 'dns.doubted', host: state.host });
+  }
+
+  #succeeded(state: HostState, step: HostStep, outcome: StepOutcome): void {
+    if (state.fault !== null) this.#notes.stepSucceeded(state.host);
+    state.fault = null;
+    state.attempts = 0;
+    const dispelled = step === 'verify-tunnel' ? 'tunnel' : step === 'publish-dns' ? 'dns' : null;
+    if (state.doubt === dispelled) state.doubt = 'none';
+    state.ledger = outcome.ledger;
+    state.cleared = outcome.cleared;
+    if (state.intent.kind !== 'unwanted') admitCleared(state);
+  }
+
+  #failed(state: HostState, step: HostStep, fault: Fault): void {
+    const { host } = state;
+    const backoff = dispositionOf(fault.code) === 'await-change' ? awaitChangeBackoff : retryBackoff;
+    const delayMs = backoffDelayMs(backoff, state.attempts, this.#world.random());
+    const retryInMs = Math.max(delayMs, fault.retryAfterMs ?? 0);
+    state.fault = fault;
+    state.attempts += 1;
+    state.retry = this.#context.after(retryInMs, { type: 'step.due', host });
+    this.#world.log.warn({ host, step, code: fault.code, detail: fault.message, retryInMs }, 'step failed');
+    this.#notes.stepFailed(host, fault);
+  }
+}
