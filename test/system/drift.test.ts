@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { ingress, service, slice } from '../support/manifests.ts';
+import { startTown, type Town } from '../support/town.ts';
+
+const host = 'app.example.com';
+
+describe('what somebody changed behind our back', function () {
+  this.timeout(90_000);
+  let town: Town;
+
+  beforeEach(async () => {
+    town = await startTown();
+    await town.startController();
+    await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')), ingress('web', host));
+    await town.answers(host, '/', 'web');
+  });
+  afterEach(() => town.stop());
+
+  it('a tunnel that was deleted in the dashboard is made again and served', async () => {
+    const [tunnel] = town.cloudflare.tunnels.live(town.cloudflare.accountId);
+    town.cloudflare.tunnels.delete(tunnel!);
+    await town.until('there is another one', () => town.tunnelIds().length === 1);
+    await town.answers(host, '/', 'web');
+    expect(town.tunnelIds()).to.not.include(tunnel!.id);
+    const [id] = town.tunnelIds();
+    await town.until(
+      'the status names it',
+      async () => (await town.status('web'))[0] === `${id}.cfargotunnel.com`,
+    );
+  });
+
+  it('a ledger Secret that was deleted is written again, with the same tunnel', async () => {
+    const before = town.tunnelIds();
+    const [secret] = await town.user.list('Secret');
+    await town.user.remove('Secret', secret!.metadata.name);
+    await town.until('it is there again', async () => (await town.user.list('Secret')).length === 1);
+    expect(town.tunnelIds()).to.deep.equal(before);
+    await town.answers(host, '/', 'web');
+    await town.user.remove('Ingress', 'web');
+    await town.nothingLeft();
+  });
+});
