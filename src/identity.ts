@@ -4,7 +4,8 @@ import type { KubeClient } from './kube/client.ts';
 
 /**
  * Whose tunnels and records these are: `--identity`, or the namespace's UID, which no other cluster has. A
- * second controller of another class in the same namespace is another owner.
+ * second controller of another class in the same namespace is another owner; the dot keeps the names of its tunnels
+ * (`readingsOf`) apart from those of the first one's hosts.
  */
 export async function readIdentity(
   config: Pick<ControllerConfig, 'identity' | 'ingressClass'>,
@@ -15,5 +16,5 @@ export async function readIdentity(
   if (identity !== null) return ok(identity);
   const uid = await client.readNamespaceUid(signal);
   if (!uid.ok) return uid;
-  return ok(ingressClass === defaultIngressClass ? uid.value : `${uid.value}-${ingressClass}`);
+  return ok(ingressClass === defaultIngressClass ? uid.value : `${uid.value}.${ingressClass}`);
 }

@@ -14,6 +14,7 @@ import { parseMeta } from './parse-meta.ts';
  */
 export function createLedgerStore(client: KubeClient, identity: string): LedgerStore {
   async function put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+    if (entry.identity !== identity) return notOurs(entry);
     return entry.resourceVersion === '' ? create(entry, signal) : replace(entry, signal);
   }
 
@@ -56,9 +57,13 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     const entry = parseLedgerSecret(found.value);
     if (!entry.ok) return entry;
     if (entry.value.identity === identity) return found;
+    return notOurs(entry.value);
+  }
+
+  function notOurs({ host, identity: theirs }: LedgerEntry): Result<never> {
     return failed(
       'kube-refused',
-      `Secret ${name} is the ledger of ${host} for the identity ${entry.value.identity}, not for ours (${identity}): it stays as it is; remove the host there, or give both the same --identity`,
+      `Secret ${ledgerSecretName(host)} is the ledger of ${host} for the identity ${theirs}, not for ours (${identity}): it stays as it is; remove the host there, or give both the same --identity`,
     );
   }
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { tunnelName } from '../../src/domain/host.ts';
+import { hostHash, tunnelName } from '../../src/domain/host.ts';
+import { ledgerSecretName } from '../../src/kube/ledger-secret.ts';
 import { type Ended, warpIngress } from '../support/command.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
@@ -163,5 +164,24 @@ describe('warp-ingress plan and cleanup', function () {
     ]);
     expect([...zones.zones[0]!.records.values()].map(({ content }) => content)).to.deep.equal(['"spf"']);
     expect((await json<Cleanup>(0, 'cleanup', '--delete')).leftovers).to.deep.equal([]);
+  });
+
+  it('cleanup calls nothing left over while a ledger cannot be read, or may be another install’s', async () => {
+    const { accountId, tunnels } = town.cloudflare;
+    tunnels.create({ accountId, name: tunnelName('me-too', host), secret: null, configSrc: 'local' });
+    const unclear = await json<Cleanup>(0, 'cleanup', '--delete');
+    expect(unclear.leftovers).to.deep.equal([]);
+    expect(unclear.leftAlone.map(({ why }) => why)).to.deep.equal([
+      `it may be of the identity "me-too" for ${host}, and no owner mark tells`,
+    ]);
+
+    tunnels.create({ accountId, name: tunnelName('me', host), secret: null, configSrc: 'local' });
+    const name = ledgerSecretName(host);
+    const labels = { 'cloudflare-warp/host-hash': hostHash(host) };
+    await town.user.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name, labels }, data: {} });
+    const { code, stderr } = await run('cleanup', '--delete');
+    expect(code).to.equal(1);
+    expect(stderr).to.include(`Secret ${name}`);
+    expect(tunnels.live(accountId)).to.have.length(2);
   });
 });

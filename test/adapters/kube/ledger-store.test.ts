@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { LedgerStore } from '../../../src/actors/ports.ts';
 import type { LedgerEntry } from '../../../src/domain/ledger.ts';
 import { ledgerSecretBody, ledgerSecretName } from '../../../src/kube/ledger-secret.ts';
-import { createLedgerStore } from '../../../src/kube/ledger-store.ts';
+import { createLedgerStore, hasLedgerSecret } from '../../../src/kube/ledger-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { ScriptedKube } from '../../support/scripted-kube.ts';
 
@@ -79,6 +79,25 @@ describe('ledger store', () => {
     (await get()).json(200, stored(at('9', { ...full, identity: 'you' })));
     expect(await removed).to.have.nested.property('fault.code', 'kube-refused');
     expect(kube.waiting).to.deep.equal([]);
+  });
+
+  it('does not write on in the ledger of another identity that somebody took for ours', async () => {
+    const put = await store.put(at('5', { ...full, identity: 'you' }), signal);
+    expect(!put.ok && put.fault.code).to.equal('kube-refused');
+    expect(kube.waiting).to.deep.equal([]);
+  });
+
+  it('says whether a host has a Secret, whosever and however readable, and nothing when it cannot tell', async () => {
+    const client = await kube.client(new ManualClock());
+    const present = hasLedgerSecret(client, host, signal);
+    (await get()).json(200, { metadata: { name } });
+    expect(await present).to.deep.equal({ ok: true, value: true });
+    const absent = hasLedgerSecret(client, host, signal);
+    (await get()).refuse(404, 'not found');
+    expect(await absent).to.deep.equal({ ok: true, value: false });
+    const hidden = hasLedgerSecret(client, host, signal);
+    (await get()).refuse(403, 'no');
+    expect((await hidden).ok).to.equal(false);
   });
 
   it('does not touch a Secret of that name that is no ledger', async () => {
