@@ -38,11 +38,7 @@ export function withUnavailable(spec: IngressSpec): IngressSpec {
 }
 
 /** Settings that are understood but not built yet; better refused than quietly not enforced. */
-export function unavailableSettings(settings: {
-  readonly mode: string;
-  readonly origin: { readonly protocol: string };
-}): string | null {
+export function unavailableSettings(settings: { readonly mode: string }): string | null {
   if (settings.mode === 'pod') return 'mode "pod" is not available in this version; use "worker"';
-  if (settings.origin.protocol === 'tcp') return 'backend-protocol "tcp" is not available in this version';
   return null;
 }

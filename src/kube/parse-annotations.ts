@@ -111,7 +111,7 @@ export const annotationSchema = z
     }),
     'backend-protocol': about(choice('http', 'https', 'h2c', 'tcp'), {
       default: '`http`',
-      does: 'What the backend speaks',
+      does: 'What the backend speaks: `h2c` is HTTP/2 without TLS (gRPC), `tcp` any bytes, carried in binary WebSocket messages as `cloudflared access tcp` sends them',
     }),
     'origin-server-name': about(serverName, {
       default: 'the host of the request',
@@ -141,7 +141,10 @@ export const annotationSchema = z
       default: '`100`',
       does: 'Idle connections to the backend that are kept',
     }),
-    'http2-origin': about(flag, { default: '`false`', does: 'Speak HTTP/2 to an https backend' }),
+    'http2-origin': about(flag, {
+      default: '`false`',
+      does: 'Speak HTTP/2 (gRPC) to an https backend that chooses it, else HTTP/1.1',
+    }),
     'disable-chunked-encoding': about(flag, {
       default: '`false`',
       does: 'Send bodies with a `Content-Length`, for backends (WSGI) that know no chunks',

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeStream, StreamHandler } from './edge-session.ts';
-import type { Exchange, Http1Connection } from './origin/http1-connection.ts';
+import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
-import { type RequestPlan, requestHeadText, withoutPort } from './origin/http1-request.ts';
+import { type RequestPlan, withoutPort } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
 import type { OriginPool } from './origin/origin-pool.ts';
@@ -23,6 +23,8 @@ export interface ExchangeOwner {
   /** The exchange is over; called exactly once. `status` is 0 when the edge got no answer. */
   over(status: number, startedMs: number): void;
   originFailed(failure: OriginFailure): void;
+  /** What the other side of the edge sent makes no sense; for the log. */
+  peerFailed(why: string): void;
 }
 
 /**
@@ -39,7 +41,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   readonly #serverName: string;
   #firstByte: Timer | null = null;
   #dial: Dial | null = null;
-  #connection: Http1Connection | null = null;
+  #connection: OriginConnection | null = null;
   #retried = false;
   /** Status of the head that was sent, or 0. */
   #status = 0;
@@ -61,7 +63,8 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#origin = origin;
     this.#startedMs = owner.clock.monotonic();
     const { protocol, serverName, chunkedEncoding } = origin.settings;
-    this.#body = new RequestBody(plan, ended, chunkedEncoding);
+    // HTTP/2 has no chunks that an origin could fail to understand.
+    this.#body = new RequestBody(plan, ended, chunkedEncoding || protocol === 'h2c');
     this.#serverName = protocol === 'https' ? (serverName ?? withoutPort(plan.host)) : '';
   }
 
@@ -132,8 +135,9 @@ export class HttpExchange implements StreamHandler, Exchange {
     const connection = this.#connection;
     this.#connection = null;
     if (this.#upgraded) return this.responseEnd([]);
-    if (connection !== null && this.#mayRetry(connection)) {
+    if (connection !== null && this.#mayRetry(connection, failure)) {
       this.#retried = true;
+      this.#body.detach();
       return this.#dialOrigin(this.#origin.choose());
     }
     this.#owner.originFailed(failure);
@@ -177,6 +181,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#dial = this.#origin.dial(
       pool,
       this.#serverName,
+      this.#plan.websocket,
       (connection) => {
         this.#dial = null;
         this.#send(connection);
@@ -188,19 +193,21 @@ export class HttpExchange implements StreamHandler, Exchange {
     );
   }
 
-  #send(connection: Http1Connection): void {
+  #send(connection: OriginConnection): void {
     this.#connection = connection;
-    const { method, websocket } = this.#plan;
-    const head = requestHeadText(this.#plan, this.#body.framing ?? 'none');
-    const headOnly = this.#body.empty || websocket;
-    connection.start(this, method, head, headOnly, websocket);
+    const headOnly = this.#body.empty || this.#plan.websocket;
+    connection.start(this, this.#plan, this.#body.framing ?? 'none', headOnly);
     if (!headOnly && this.#body.attach(connection)) this.#stream.resume();
   }
 
-  /** A kept connection that the origin closed just when we used it; nothing came back, nothing else was sent. */
-  #mayRetry(connection: Http1Connection): boolean {
+  /**
+   * The origin has not acted on the request; or its kept connection closed just when we used it: nothing came
+   * back, nothing else was sent.
+   */
+  #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
+    if (this.#retried || this.#status !== 0) return false;
+    if (failure.unprocessed === true) return this.#body.untouched;
     return (
-      !this.#retried &&
       connection.exchanges > 0 &&
       !connection.answered &&
       this.#body.empty &&
@@ -215,7 +222,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   }
 
   /** Cuts the exchange off from its origin; the connection, if there is one, is the caller's to end. */
-  #letGo(): Http1Connection | null {
+  #letGo(): OriginConnection | null {
     const connection = this.#connection;
     this.#connection = null;
     this.#dial?.cancel();

@@ -10,6 +10,7 @@ import type { OriginFailure } from './origin/origin-failure.ts';
 import { Origins } from './origin/origins.ts';
 import { answered, respondByRule, respondOurselves, stopRequest } from './proxy-answer.ts';
 import { type ExchangeOwner, HttpExchange } from './proxy-http.ts';
+import { TcpExchange } from './proxy-tcp.ts';
 import { http2Error } from './wire/http2-errors.ts';
 
 /**
@@ -106,12 +107,15 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
       return answered;
     }
     const origin = this.#origins.of(route);
-    if (origin === null || plan.privateTcp || settings.protocol === 'h2c' || settings.protocol === 'tcp') {
-      const what = plan.privateTcp ? 'private-network TCP' : settings.protocol;
-      this.originFailed({ reason: 'other', message: `${what} is not served` });
+    if (origin === null || plan.privateTcp) {
+      const message = plan.privateTcp ? 'private-network TCP is not served' : 'the route has no address';
+      this.originFailed({ reason: 'other', message });
       return this.#answer(stream, head, 502, respondOurselves);
     }
-    const exchange = new HttpExchange(this, stream, plan, head.ended, origin);
+    const exchange =
+      settings.protocol === 'tcp'
+        ? new TcpExchange(this, stream, head, origin)
+        : new HttpExchange(this, stream, plan, head.ended, origin);
     this.#openRequests += 1;
     exchange.start();
     return exchange;
@@ -120,6 +124,10 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
   over(status: number, startedMs: number): void {
     this.#openRequests -= 1;
     this.#counts.request(codeClass(status), (this.clock.monotonic() - startedMs) / 1_000);
+  }
+
+  peerFailed(why: string): void {
+    this.#log.debug({ why }, 'WebSocket broken by its client');
   }
 
   originFailed(failure: OriginFailure): void {

@@ -5,6 +5,7 @@ import { answerOf, ask, openStream, ResetError } from '../support/edge-request.t
 import { eventually } from '../support/eventually.ts';
 import { connectorId, type Proxied, type ProxiedOptions, proxied } from '../support/proxied.ts';
 import type { OriginScript } from '../support/scripted-origin.ts';
+import { standsStill } from '../support/stands-still.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -18,18 +19,6 @@ async function resetCodeOf(asked: Promise<unknown>): Promise<number> {
   const codes: Record<string, number> = { INTERNAL_ERROR: 2, PROTOCOL_ERROR: 1, REFUSED_STREAM: 7 };
   if (code === undefined) throw new Error(`not reset: ${thrown}`);
   return codes[code] ?? -1;
-}
-
-/** Waits until a number that has grown does not grow any more for fifty looks in a row. */
-async function standsStill(what: string, read: () => number): Promise<void> {
-  let before = 0;
-  let looks = 0;
-  await eventually(`${what} to stand still`, () => {
-    const now = read();
-    looks = now === before && now > 0 ? looks + 1 : 0;
-    before = now;
-    return looks > 50;
-  });
 }
 
 describe('a request through the proxy', () => {
@@ -137,6 +126,16 @@ describe('a request through the proxy', () => {
       expect(origin.connections[0]?.received)
         .to.contain('\r\nContent-Length: 5\r\n')
         .and.not.contain('chunked');
+      origin.connections[0]?.socket.write(ok);
+      expect((await asked).status).to.equal(200);
+    });
+
+    it('whose end comes before the origin is connected, and with no byte, whole', async () => {
+      const { edge, origin } = await serve(({ socket }) => void socket);
+      const asked = ask(edge, '/', { ':method': 'POST' }, '');
+      await eventually('the end of the body', () =>
+        origin.connections[0]?.received.endsWith('\r\n\r\n0\r\n\r\n'),
+      );
       origin.connections[0]?.socket.write(ok);
       expect((await asked).status).to.equal(200);
     });

@@ -135,6 +135,24 @@ describe('connections to origins', () => {
       });
     }
 
+    it('are not tried again for a body in chunks, which was sent once', async () => {
+      const bodies: string[] = [];
+      const { edge, origin } = await serve((connection) => {
+        if (connection.requests === 1) return void connection.socket.write(ok);
+        const look = (): void => {
+          if (!connection.received.endsWith('0\r\n\r\n')) return;
+          bodies.push(connection.received);
+          connection.socket.destroy();
+        };
+        connection.socket.on('data', look);
+        look();
+      });
+      await ask(edge, '/');
+      expect((await ask(edge, '/', { ':method': 'PUT' }, 'hello')).status).to.equal(502);
+      expect(bodies).to.have.length(1);
+      expect(origin.connections).to.have.length(1);
+    });
+
     it('after a byte of an answer are not tried again', async () => {
       const { edge, origin } = await serve(({ socket, requests }) =>
         requests === 1 ? socket.write(ok) : socket.end('H'),

@@ -140,15 +140,6 @@ describe('the proxy routes', () => {
     expect(origin.connections).to.have.length(0);
   });
 
-  for (const protocol of ['h2c', 'tcp'] as const) {
-    it(`${protocol} to 502 with a reason, as long as it is not served`, async () => {
-      const { edge, counted, logged } = await serve((port) => tableTo([port], { protocol }));
-      expect((await ask(edge, '/')).status).to.equal(502);
-      expect(counted()?.originErrors).to.deep.equal({ other: 1 });
-      expect(logged.at(-1)?.message).to.equal(`${protocol} is not served`);
-    });
-  }
-
   it('no more requests at the same time than its limit, and then again', async () => {
     const { proxy, counted } = await serve(() => tableTo([other.port]));
     const answers: number[] = [];

@@ -1,15 +1,9 @@
 import type { Socket } from 'node:net';
+import type { Exchange, OriginConnection } from './exchange.ts';
 import type { ResponseHead } from './http1-head.ts';
 import { Http1Parser, type ResponseSink } from './http1-parser.ts';
+import { type BodyFraming, type RequestPlan, requestHeadText, trailerText } from './http1-request.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
-
-/** One request and its response on a connection. After `responseEnd` or `failed` nothing is called any more. */
-export interface Exchange extends ResponseSink {
-  /** The connection is gone before the response was complete. */
-  failed(failure: OriginFailure): void;
-  /** After a `write` that returned false: there is room again. */
-  requestDrained(): void;
-}
 
 /** What the owner of a connection (its pool) hears. */
 export interface ConnectionOwner {
@@ -25,13 +19,11 @@ export interface ConnectionOwner {
  * One HTTP/1.1 connection to an origin, one exchange at a time. It owns its socket. Ends by itself when the origin
  * ends it, when it breaks the protocol, or when a response came to its end before the request did.
  */
-export class Http1Connection implements ResponseSink {
+export class Http1Connection implements OriginConnection, ResponseSink {
   readonly serverName: string;
   /** `clock.monotonic()` at which the pool ends it: finite while it is idle or ending, set by the pool. */
   expiresAtMs = Number.POSITIVE_INFINITY;
-  /** Exchanges before this one. */
   exchanges = 0;
-  /** Whether the origin has sent anything for this exchange. */
   answered = false;
   /** Of the last response: see `ResponseHead`. */
   keepAliveSeconds = -1;
@@ -41,6 +33,9 @@ export class Http1Connection implements ResponseSink {
   readonly #parser = new Http1Parser(this);
   #exchange: Exchange | null = null;
   #requestDone = false;
+  /** The body goes out in chunks. */
+  #chunked = false;
+  #announcedTrailers: readonly string[] = [];
   #corked = false;
   #paused = false;
   #destroyed = false;
@@ -56,28 +51,32 @@ export class Http1Connection implements ResponseSink {
     socket.on('close', () => this.lose(closedEarly));
   }
 
-  /** Sends a request's head; `last`: no body follows. `upgrade`: a 101 is a good answer. */
-  start(exchange: Exchange, method: string, head: string, last: boolean, upgrade: boolean): void {
+  start(exchange: Exchange, plan: RequestPlan, framing: BodyFraming, last: boolean): void {
     this.#exchange = exchange;
     this.#requestDone = last;
+    this.#chunked = framing === 'chunked';
+    this.#announcedTrailers = plan.announcedTrailers;
     this.answered = false;
-    this.#parser.start(method, upgrade);
+    this.#parser.start(plan.method, plan.websocket);
     if (!last) this.#cork();
-    this.#socket.write(head, 'latin1');
+    this.#socket.write(requestHeadText(plan, framing), 'latin1');
   }
 
-  /** Queues bytes of the request's body, framed. False: wait for `requestDrained`. */
-  write(bytes: Uint8Array | string): boolean {
+  write(chunk: Buffer): boolean {
     this.#cork();
-    return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes);
+    if (!this.#chunked) return this.#socket.write(chunk);
+    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    this.#socket.write(chunk);
+    return this.#socket.write('\r\n', 'latin1');
   }
 
-  /** The request is complete. */
-  requestDone(): void {
+  requestDone(trailers: readonly string[]): void {
     this.#requestDone = true;
+    if (!this.#chunked) return;
+    this.#cork();
+    this.#socket.write(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`, 'latin1');
   }
 
-  /** Ends it once what was queued is sent: the end of an upgraded connection. Its exchange hears nothing more. */
   end(): void {
     this.#exchange = null;
     this.#parser.stop();
@@ -96,7 +95,6 @@ export class Http1Connection implements ResponseSink {
     this.#socket.resume();
   }
 
-  /** Ends it now; its exchange hears nothing more. Idempotent. */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;

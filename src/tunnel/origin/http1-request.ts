@@ -14,6 +14,13 @@ export interface RequestPlan {
   readonly lines: string;
   /** Host of the request as the origin sees it, without port. */
   readonly host: string;
+  /** The same with port. */
+  readonly authority: string;
+  /** Path and query as they go out. */
+  readonly target: string;
+  /** As it came from the edge, for an origin that speaks HTTP/2. */
+  readonly head: RequestHead;
+  readonly rules: RequestRules;
   /** What `content-length` says, or -1. */
   readonly contentLength: number;
   /** Names that `trailer` announces, in lower case; others are not passed on. */
@@ -128,6 +135,10 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
     method: head.method,
     lines: `${head.method} ${target} HTTP/1.1\r\nHost: ${sentHost}\r\n${lines}Cf-Warp-Tag-Id: ${rules.connectorId}\r\n`,
     host: withoutPort(sentHost),
+    authority: sentHost,
+    target,
+    head,
+    rules,
     contentLength,
     announcedTrailers,
     websocket,
@@ -147,11 +158,11 @@ export function requestHeadText(plan: RequestPlan, framing: BodyFraming): string
  * Trailer lines of a chunked body, with the empty line: those that were announced and are neither framing nor
  * the tunnel's own.
  */
-export function trailerText(plan: RequestPlan, trailers: readonly string[]): string {
+export function trailerText(announced: readonly string[], trailers: readonly string[]): string {
   let text = '';
   for (let i = 0; i + 1 < trailers.length; i += 2) {
     const field = fieldName(trailers[i]!);
-    if (field === null || !plan.announcedTrailers.includes(field.lower)) continue;
+    if (field === null || !announced.includes(field.lower)) continue;
     if (isFieldValue(trailers[i + 1]!)) text += `${field.canonical}: ${trailers[i + 1]}\r\n`;
   }
   return `${text}\r\n`;

@@ -5,6 +5,8 @@ export interface OriginFailure {
   readonly reason: OriginErrorReason;
   /** One sentence or the system's code; holds nothing of request or response. */
   readonly message: string;
+  /** The origin says, or it is known, that it has done nothing about the request: any may be sent again. */
+  readonly unprocessed?: boolean;
 }
 
 const reasons: Readonly<Record<string, OriginErrorReason>> = {

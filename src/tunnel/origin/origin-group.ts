@@ -1,8 +1,9 @@
 import type { OriginSettings } from '../../domain/ingress.ts';
-import type { Http1Connection } from './http1-connection.ts';
+import type { OriginConnection } from './exchange.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { OriginPool } from './origin-pool.ts';
 import type { Dial } from './origin-socket.ts';
+import type { TcpConnection } from './tcp-connection.ts';
 
 /** Addresses that one request tries before it is answered 502. */
 const maxDials = 3;
@@ -28,18 +29,32 @@ export class OriginGroup {
 
   /**
    * Opens a connection at `first`; while that fails, at the next least busy one, which is safe because nothing was
-   * sent. One callback comes, later, unless the dial is cancelled.
+   * sent. One callback comes, later, unless the dial is cancelled. `upgrade`: see `OriginPool.dial`.
    */
   dial(
     first: OriginPool,
     serverName: string,
-    connected: (connection: Http1Connection) => void,
+    upgrade: boolean,
+    connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
+  ): Dial {
+    return this.#dial(first, failed, (pool, miss) => pool.dial(serverName, upgrade, connected, miss));
+  }
+
+  /** The same for bytes that are no HTTP, beginning at the least busy address. */
+  dialTcp(connected: (connection: TcpConnection) => void, failed: (failure: OriginFailure) => void): Dial {
+    return this.#dial(this.choose(), failed, (pool, miss) => pool.dialTcp(connected, miss));
+  }
+
+  #dial(
+    first: OriginPool,
+    failed: (failure: OriginFailure) => void,
+    open: (pool: OriginPool, miss: (failure: OriginFailure) => void) => Dial,
   ): Dial {
     const tried = new Set<OriginPool>();
     const dialNext = (pool: OriginPool): Dial => {
       tried.add(pool);
-      return pool.dial(serverName, connected, (failure) => {
+      return open(pool, (failure) => {
         const next = tried.size < maxDials ? this.#leastBusy(tried) : null;
         if (next === null) failed(failure);
         else current = dialNext(next);

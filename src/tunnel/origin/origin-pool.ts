@@ -1,15 +1,21 @@
+import type { Socket } from 'node:net';
 import type { Origin, OriginAddress } from '../../domain/routes.ts';
 import type { Clock, Timer } from '../../time/clock.ts';
+import type { OriginConnection } from './exchange.ts';
 import { type ConnectionOwner, Http1Connection } from './http1-connection.ts';
+import { Http2Sessions } from './http2-sessions.ts';
 import type { OriginFailure } from './origin-failure.ts';
-import { type Dial, dialOrigin } from './origin-socket.ts';
+import { type Alpn, type Dial, dialOrigin } from './origin-socket.ts';
+import { endingLimitMs, TcpConnection } from './tcp-connection.ts';
 
 /** After a failed dial an address is only chosen when no other is left, for this long. */
 const avoidAfterFailureMs = 5_000;
-/** An upgraded connection whose stream has ended gets this long to take what is still queued for it. */
-const endingLimitMs = 10_000;
 /** A connection is let go this long before the origin does (`Keep-Alive: timeout=`), so that both do not cross. */
 const keepAliveMarginMs = 1_000;
+
+const http1Only: Alpn = ['http/1.1'];
+/** h2c has no handshake in which anything could be chosen: there it is prior knowledge (RFC 9113, section 3.3). */
+const eitherHttp: Alpn = ['h2', 'http/1.1'];
 
 /**
  * The connections to one address of one origin. Owns them, the dials on their way and one timer. Idle ones are
@@ -22,7 +28,10 @@ export class OriginPool implements ConnectionOwner {
 
   readonly #origin: Origin;
   readonly #clock: Clock;
+  /** Null: the origin is not asked for HTTP/2. */
+  readonly #sessions: Http2Sessions | null;
   readonly #connections = new Set<Http1Connection>();
+  readonly #streams = new Set<TcpConnection>();
   readonly #dials = new Map<Dial, (failure: OriginFailure) => void>();
   readonly #idle: Http1Connection[] = [];
   #timer: Timer | null = null;
@@ -34,14 +43,30 @@ export class OriginPool implements ConnectionOwner {
     this.#origin = origin;
     this.address = address;
     this.#clock = clock;
+    const { protocol, http2 } = origin.settings;
+    this.#sessions =
+      protocol === 'h2c' || (protocol === 'https' && http2)
+        ? new Http2Sessions(origin.settings, clock, {
+            open: (serverName, connected, failed) => this.#open(serverName, eitherHttp, connected, failed),
+            adoptHttp1: (socket, serverName) => this.#adoptHttp1(socket, serverName),
+            streamOver: () => {
+              this.outstanding -= 1;
+            },
+          })
+        : null;
   }
 
   get avoided(): boolean {
     return this.#avoidUntilMs > this.#clock.monotonic();
   }
 
-  /** An idle connection whose certificate was good for `serverName`, or null. It comes back by itself. */
-  take(serverName: string): Http1Connection | null {
+  /** What is open, with a certificate that was good for `serverName`, or null. It comes back by itself. */
+  take(serverName: string): OriginConnection | null {
+    const stream = this.#sessions === null ? null : this.#sessions.take(serverName);
+    if (stream !== null) {
+      this.outstanding += 1;
+      return stream;
+    }
     for (let i = this.#idle.length - 1; i >= 0; i -= 1) {
       const connection = this.#idle[i]!;
       if (connection.serverName !== serverName) continue;
@@ -53,53 +78,50 @@ export class OriginPool implements ConnectionOwner {
     return null;
   }
 
-  /** Opens a connection; one callback comes, later. Works on a closed pool, too: a running request needs it. */
+  /**
+   * Opens a connection, or shares an HTTP/2 session that is being opened; one callback comes, later. `upgrade`: a
+   * connection of HTTP/1.1, whatever else the origin speaks. Works on a closed pool, too: a running request needs it.
+   */
   dial(
     serverName: string,
-    connected: (connection: Http1Connection) => void,
+    upgrade: boolean,
+    connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
-    if (this.#destroyedBy !== null) return failLater(this.#destroyedBy, failed);
-    this.outstanding += 1;
-    const socketDial = dialOrigin(
-      this.#origin,
-      this.address,
-      serverName,
-      this.#clock,
-      (socket) => {
-        this.#dials.delete(dial);
-        this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
-        const connection = new Http1Connection(socket, serverName, this);
-        this.#connections.add(connection);
-        connected(connection);
-      },
-      (failure) => {
-        this.#dials.delete(dial);
-        this.outstanding -= 1;
-        this.#avoidUntilMs = this.#clock.monotonic() + avoidAfterFailureMs;
-        failed(failure);
-      },
+    return this.#counted(connected, failed, (give, miss) =>
+      this.#sessions === null || upgrade
+        ? this.#open(serverName, http1Only, (socket) => give(this.#adoptHttp1(socket, serverName)), miss)
+        : this.#sessions.dial(serverName, give, miss),
     );
-    const dial: Dial = {
-      cancel: () => {
-        if (!this.#dials.delete(dial)) return;
+  }
+
+  /** Opens a connection for bytes that are no HTTP. */
+  dialTcp(connected: (connection: TcpConnection) => void, failed: (failure: OriginFailure) => void): Dial {
+    const adopt = (socket: Socket): TcpConnection => {
+      const connection = new TcpConnection(socket, this.#clock, () => {
+        this.#streams.delete(connection);
         this.outstanding -= 1;
-        socketDial.cancel();
-      },
+      });
+      this.#streams.add(connection);
+      return connection;
     };
-    this.#dials.set(dial, failed);
-    return dial;
+    return this.#counted(connected, failed, (give, miss) =>
+      this.#open('', http1Only, (socket) => give(adopt(socket)), miss),
+    );
   }
 
   /** Idle connections end now, busy ones when they come back. Idempotent. */
   close(): void {
     this.#closed = true;
+    this.#sessions?.close();
     for (const connection of this.#idle.slice()) connection.destroy();
   }
 
   /** Nothing is open or on its way. */
   get empty(): boolean {
-    return this.#connections.size === 0 && this.#dials.size === 0;
+    return (
+      this.#connections.size + this.#streams.size + this.#dials.size === 0 && (this.#sessions?.empty ?? true)
+    );
   }
 
   /** Everything ends now; whoever dials, waits or reads hears `failure`. Idempotent. */
@@ -110,7 +132,9 @@ export class OriginPool implements ConnectionOwner {
       dial.cancel();
       failed(failure);
     }
+    this.#sessions?.destroy(failure);
     for (const connection of [...this.#connections]) connection.lose(failure);
+    for (const connection of [...this.#streams]) connection.lose(failure);
   }
 
   free(connection: Http1Connection): void {
@@ -137,6 +161,76 @@ export class OriginPool implements ConnectionOwner {
     if (this.#connections.size > 0) return;
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  /** A dial is outstanding until it fails or is cancelled; what it gives is outstanding from there on. */
+  #counted<C>(
+    connected: (connection: C) => void,
+    failed: (failure: OriginFailure) => void,
+    open: (connected: (connection: C) => void, failed: (failure: OriginFailure) => void) => Dial,
+  ): Dial {
+    let pending = true;
+    const settle = (): void => {
+      pending = false;
+      this.outstanding -= 1;
+    };
+    this.outstanding += 1;
+    const dial = open(
+      (connection) => {
+        pending = false;
+        connected(connection);
+      },
+      (failure) => {
+        settle();
+        failed(failure);
+      },
+    );
+    return {
+      cancel() {
+        if (!pending) return;
+        settle();
+        dial.cancel();
+      },
+    };
+  }
+
+  #adoptHttp1(socket: Socket, serverName: string): Http1Connection {
+    const connection = new Http1Connection(socket, serverName, this);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  #open(
+    serverName: string,
+    alpn: Alpn,
+    connected: (socket: Socket) => void,
+    failed: (failure: OriginFailure) => void,
+  ): Dial {
+    if (this.#destroyedBy !== null) return failLater(this.#destroyedBy, failed);
+    const socketDial = dialOrigin(
+      this.#origin,
+      this.address,
+      serverName,
+      alpn,
+      this.#clock,
+      (socket) => {
+        this.#dials.delete(dial);
+        this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+        connected(socket);
+      },
+      (failure) => {
+        this.#dials.delete(dial);
+        this.#avoidUntilMs = this.#clock.monotonic() + avoidAfterFailureMs;
+        failed(failure);
+      },
+    );
+    const dial: Dial = {
+      cancel: () => {
+        if (this.#dials.delete(dial)) socketDial.cancel();
+      },
+    };
+    this.#dials.set(dial, failed);
+    return dial;
   }
 
   /** Milliseconds that an idle connection is kept: ours, or the origin's if that is shorter. */

@@ -11,6 +11,9 @@ const tcpKeepAliveMs = 30_000;
 /** What a socket takes before it asks for a pause: a few reads of the edge's socket, as they come in one turn. */
 const buffers = { writableHighWaterMark: 256 * 1024 };
 
+/** What is offered in the TLS handshake, the preferred one first (RFC 7301). */
+export type Alpn = readonly ('h2' | 'http/1.1')[];
+
 /** A connection on its way. */
 export interface Dial {
   /** Gives up: nothing is called any more and the socket is gone. Idempotent, harmless once connected. */
@@ -18,7 +21,7 @@ export interface Dial {
 }
 
 /**
- * Opens a connection for HTTP/1.1 to an origin: TCP, and TLS for `https`. `connectTimeoutMs` covers both. Exactly
+ * Opens a connection to an origin: TCP, and TLS for `https`. `connectTimeoutMs` covers both. Exactly
  * one callback comes, later and not at once; with `connected` the socket belongs to the callee, who must take
  * over its `error` event at once. `serverName` is the SNI and the name that the certificate must be good for.
  */
@@ -26,6 +29,7 @@ export function dialOrigin(
   origin: Origin,
   address: OriginAddress,
   serverName: string,
+  alpn: Alpn,
   clock: Clock,
   connected: (socket: Socket) => void,
   failed: (failure: OriginFailure) => void,
@@ -36,7 +40,7 @@ export function dialOrigin(
         host: address.host,
         port: address.port,
         ...buffers,
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: [...alpn],
         rejectUnauthorized: origin.settings.verifyTls,
         // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
         // the address that is dialled.

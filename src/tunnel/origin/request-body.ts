@@ -1,5 +1,5 @@
-import type { Http1Connection } from './http1-connection.ts';
-import { type BodyFraming, type RequestPlan, trailerText } from './http1-request.ts';
+import type { OriginConnection } from './exchange.ts';
+import type { BodyFraming, RequestPlan } from './http1-request.ts';
 
 /** What becomes of the stream after a piece of its body. `broken`: not as long as announced, the peer's fault. */
 export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
@@ -7,12 +7,14 @@ export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
 /** A body of unknown length for an origin that takes no chunks is collected up to this, to know its length. */
 export const maxCollectedBytes = 16 * 1024 * 1024;
 
+const noTrailers: readonly string[] = [];
+
 /** Methods whose requests mostly have no body, also where the stream was left open (page, section 8.1). */
 const bodylessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PROPFIND', 'SEARCH', 'TRACE']);
 
 /**
- * A request's body on its way to the origin: how it is framed, what waits for the connection (no more than one
- * window of the stream, which is paused meanwhile), and that exactly the announced length goes out. After a
+ * A request's body on its way to the origin: how it is to be framed, what waits for the connection (no more than
+ * one window of the stream, which is paused meanwhile), and that exactly the announced length goes out. After a
  * WebSocket's 101 the same with no framing at all.
  */
 export class RequestBody {
@@ -25,8 +27,10 @@ export class RequestBody {
   #missingBytes: number;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
-  #lastChunk = '';
-  #connection: Http1Connection | null = null;
+  #trailers = noTrailers;
+  #hasBytes = false;
+  #written = false;
+  #connection: OriginConnection | null = null;
 
   constructor(plan: RequestPlan, ended: boolean, chunkedAllowed: boolean) {
     const bodyless = bodylessMethods.has(plan.method);
@@ -52,9 +56,12 @@ export class RequestBody {
 
   /** Whether the head is all of the request. */
   get empty(): boolean {
-    return (
-      this.complete && (this.framing === 'none' || this.#plan.contentLength <= 0) && this.#queue.length === 0
-    );
+    return this.complete && !this.#hasBytes && this.framing !== 'chunked';
+  }
+
+  /** Whether another connection can have all of it: none has taken any. */
+  get untouched(): boolean {
+    return this.empty || !this.#written;
   }
 
   data(chunk: Buffer): BodyStep {
@@ -62,7 +69,12 @@ export class RequestBody {
     this.#missingBytes -= chunk.length;
     if (this.#missingBytes < 0) return 'broken';
     if (this.#missingBytes === 0) this.complete = true;
-    if (this.#connection !== null) return this.#write(this.#connection, chunk) ? 'go-on' : 'pause';
+    this.#hasBytes = true;
+    if (this.#connection !== null) {
+      const room = this.#write(this.#connection, chunk);
+      if (this.complete) this.#connection.requestDone(noTrailers);
+      return room ? 'go-on' : 'pause';
+    }
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     if (this.framing === null && this.#collects) {
@@ -79,34 +91,28 @@ export class RequestBody {
     if (this.framing === null) {
       const none = this.#queuedBytes === 0 && bodylessMethods.has(this.#plan.method);
       this.framing = none ? 'none' : { length: this.#queuedBytes };
-    } else if (this.framing === 'chunked') this.#lastChunk = `0\r\n${trailerText(this.#plan, trailers)}`;
-    if (this.#connection !== null) this.#finish(this.#connection);
+    } else this.#trailers = trailers;
+    this.#connection?.requestDone(this.#trailers);
     return 'go-on';
   }
 
   /** The head was sent on `connection`: what has waited goes out. False: it took it and asks for a pause. */
-  attach(connection: Http1Connection): boolean {
+  attach(connection: OriginConnection): boolean {
     this.#connection = connection;
     let room = true;
     for (const chunk of this.#queue) room = this.#write(connection, chunk);
     this.#queue = [];
-    if (this.complete) this.#finish(connection);
+    if (this.complete) connection.requestDone(this.#trailers);
     return room;
   }
 
-  #write(connection: Http1Connection, chunk: Buffer): boolean {
-    if (this.framing !== 'chunked') {
-      const room = connection.write(chunk);
-      if (this.complete) connection.requestDone();
-      return room;
-    }
-    connection.write(`${chunk.length.toString(16)}\r\n`);
-    connection.write(chunk);
-    return connection.write('\r\n');
+  /** What had been attached took nothing and is gone; what comes now waits for the next. */
+  detach(): void {
+    this.#connection = null;
   }
 
-  #finish(connection: Http1Connection): void {
-    if (this.#lastChunk !== '') connection.write(this.#lastChunk);
-    connection.requestDone();
+  #write(connection: OriginConnection, chunk: Buffer): boolean {
+    this.#written = true;
+    return connection.write(chunk);
   }
 }
