@@ -42,6 +42,7 @@ const dispositions = {
   'quota-exceeded': 'await-change',
   'zone-unknown': 'await-change',
   'dns-conflict': 'await-change',
+  'host-taken': 'await-change',
   // Input.
   'ingress-invalid': 'await-change',
   'config-invalid': 'await-change',

@@ -1,7 +1,7 @@
 import type { LostPath } from '../domain/claims.ts';
 import type { EventNote } from '../domain/event.ts';
 import type { Problem } from '../domain/ingress.ts';
-import { noteOfFault } from '../domain/notes.ts';
+import { noteOfFault, textOfLost } from '../domain/notes.ts';
 import type { Fault } from '../fault.ts';
 
 export type IngressNotes = ReturnType<typeof ingressNotes>;
@@ -30,14 +30,7 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     taken(taken: readonly LostPath[]): void {
       say(
         'taken',
-        taken.map(({ host, path, to, because }) =>
-          warning(
-            'HostTaken',
-            because === 'path'
-              ? `${host}${path} belongs to the older Ingress "${to}" and is served from there`
-              : `${host}${path} is not served: the older Ingress "${to}" has the host with another Access protection`,
-          ),
-        ),
+        taken.map((lost) => warning('HostTaken', textOfLost(lost))),
       );
     },
     credentials(fault: Fault | null): void {

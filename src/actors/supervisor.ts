@@ -161,13 +161,6 @@ class Supervisor {
   /** The holder of a host that the ledger knows: its owner, or, if nobody wants it, who is to remove it. */
   #adopt(entry: LedgerEntry): void {
     if (this.#holderOf.has(entry.host)) return;
-    if (entry.identity !== this.#deps.identity) {
-      this.#deps.log.warn(
-        { host: entry.host, identity: entry.identity },
-        'ledger of another identity left alone',
-      );
-      return;
-    }
     this.#hold(entry.host, this.#world.ownerOf(entry.host) ?? entry.ingress);
   }
 
@@ -255,6 +248,14 @@ class Supervisor {
   }
 
   #ledgerPresent(entry: LedgerEntry): void {
+    // Not even looked at: with its token in our world its tunnel would be taken for ours, and removed as ours.
+    if (entry.identity !== this.#deps.identity) {
+      this.#deps.log.warn(
+        { host: entry.host, identity: entry.identity },
+        'ledger of another identity left alone',
+      );
+      return;
+    }
     if (!this.#world.putLedger(entry) || !this.#synced) return;
     const holder = this.#holderOf.get(entry.host);
     if (holder === undefined) {

@@ -3,7 +3,7 @@ import { bySeniority } from '../domain/claims.ts';
 import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
-import { unavailableSettings } from '../domain/notes.ts';
+import { withUnavailable } from '../domain/notes.ts';
 
 /** The newest state of an Ingress, and the last one that may be acted on. */
 interface KnownIngress {
@@ -145,12 +145,6 @@ export class World {
     }
     return touched;
   }
-}
-
-function withUnavailable(spec: IngressSpec): IngressSpec {
-  const message = unavailableSettings(spec.settings);
-  if (message === null) return spec;
-  return { ...spec, refused: true, problems: [...spec.problems, { where: 'metadata.annotations', message }] };
 }
 
 function getOrAdd<V>(map: Map<string, V>, key: string, create: () => V): V {

@@ -5,6 +5,7 @@ import type { IngressSpec } from './ingress.ts';
 
 const reasons: Partial<Record<FaultCode, EventReason>> = {
   'dns-conflict': 'DnsConflict',
+  'host-taken': 'HostTaken',
   'zone-unknown': 'ZoneUnknown',
   'credentials-invalid': 'CredentialsInvalid',
   'quota-exceeded': 'QuotaExceeded',

@@ -62,7 +62,7 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
 
   function notOurs({ host, identity: theirs }: LedgerEntry): Result<never> {
     return failed(
-      'kube-refused',
+      'host-taken',
       `Secret ${ledgerSecretName(host)} is the ledger of ${host} for the identity ${theirs}, not for ours (${identity}): it stays as it is; remove the host there, or give both the same --identity`,
     );
   }

@@ -194,8 +194,31 @@ describe('life of a tunnel', () => {
     await serve();
     const next = house.successor();
     const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
+    next.ledger.entries.set(host, foreign);
     await next.tell({ type: 'ledger.present', entry: foreign }, synced);
     expect(next.cloudflare.calls).to.deep.equal([]);
+    await next.stop();
+  });
+
+  it('never runs or removes the tunnel of another identity, also when an Ingress of ours names its host', async () => {
+    await serve();
+    const next = house.successor();
+    const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
+    next.ledger.entries.set(host, foreign);
+    next.ledger.failNext('put', 'host-taken', 100);
+    await next.tell(
+      { type: 'ledger.present', entry: foreign },
+      service(),
+      slice(),
+      present(ingress('web', [host])),
+      synced,
+    );
+    expect(next.runner.started).to.deep.equal([]);
+    expect(next.sink.take()).to.deep.equal(['web HostTaken']);
+    await next.tell(removed('web'));
+    await next.pass(60_000);
+    expect(next.cloudflare.calls).to.deep.equal([]);
+    expect(next.ledger.entries.get(host)).to.equal(foreign);
     await next.stop();
   });
 

@@ -77,13 +77,13 @@ describe('ledger store', () => {
       .that.matches(/identity you, not for ours \(me\)/);
     const removed = store.remove(host, signal);
     (await get()).json(200, stored(at('9', { ...full, identity: 'you' })));
-    expect(await removed).to.have.nested.property('fault.code', 'kube-refused');
+    expect(await removed).to.have.nested.property('fault.code', 'host-taken');
     expect(kube.waiting).to.deep.equal([]);
   });
 
   it('does not write on in the ledger of another identity that somebody took for ours', async () => {
     const put = await store.put(at('5', { ...full, identity: 'you' }), signal);
-    expect(!put.ok && put.fault.code).to.equal('kube-refused');
+    expect(!put.ok && put.fault.code).to.equal('host-taken');
     expect(kube.waiting).to.deep.equal([]);
   });
 
