@@ -1,6 +1,7 @@
 import type { FuzzTarget } from './target.ts';
 import { accessKeys } from './targets/access-keys.ts';
 import { certPem } from './targets/cert-pem.ts';
+import { clientFrames } from './targets/client-frames.ts';
 import { dnsMessage } from './targets/dns-message.ts';
 import { edgeAddress } from './targets/edge-address.ts';
 import { hpack } from './targets/hpack.ts';
@@ -20,6 +21,7 @@ export const targets: readonly FuzzTarget[] = [
   requestHead,
   http1Response,
   responseHeaders,
+  clientFrames,
   registrationRpc,
   tunnelToken,
   certPem,

@@ -13,7 +13,7 @@ export interface StreamSession {
   request(plan: RequestPlan, framing: BodyFraming, last: boolean): ClientHttp2Stream | OriginFailure;
   /** Why the session ended, or null while it lasts. */
   readonly failure: OriginFailure | null;
-  /** The session is gone, or is going, and the origin has not acted on the stream (RFC 9113, section 6.8). */
+  /** It never got the stream, or said that it did not look at it (RFC 9113, section 6.8). */
   isUnprocessed(streamId: number | undefined): boolean;
   /** The stream is over; called once. */
   streamOver(): void;
@@ -141,10 +141,10 @@ export class Http2OriginStream implements OriginConnection {
   #closed(stream: ClientHttp2Stream): void {
     const { failure } = this.#session;
     const code = stream.rstCode ?? http2Error.noError;
-    if (failure !== null || code === http2Error.refusedStream) {
-      const unprocessed = code === http2Error.refusedStream || this.#session.isUnprocessed(stream.id);
+    const unprocessed = code === http2Error.refusedStream || this.#session.isUnprocessed(stream.id);
+    if (failure !== null || unprocessed) {
       const seen = failure ?? { reason: 'reset', message: 'the origin refused the HTTP/2 stream' };
-      return this.#lose(unprocessed ? { ...seen, unprocessed } : seen);
+      return this.#lose({ ...seen, unprocessed });
     }
     // A reset is an answer: the origin has seen the request.
     this.answered = true;
