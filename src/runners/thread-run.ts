@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import { type Fault, fault } from '../fault.ts';
@@ -29,6 +30,8 @@ export interface ThreadRunOptions {
 export class ThreadRun implements TunnelRun {
   readonly id: string;
   readonly request: TunnelRunRequest;
+  /** Its own, so that the edge does not take a successor's connections for duplicates of those it replaces. */
+  readonly connectorId = randomUUID();
   readonly #options: ThreadRunOptions;
   readonly #hear: (fact: RunFact) => void;
   readonly #parts = new Set<ThreadPart>();

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { RunFact, TunnelRun, TunnelRunner, TunnelRunRequest } from '../actors/ports.ts';
 import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
@@ -56,8 +55,6 @@ const defaultWorkerFile = new URL('../../workers/tunnel-thread.js', import.meta.
 
 class RunnerOverThreads implements ThreadRunner {
   readonly #options: ThreadRunnerOptions;
-  /** The same for every tunnel of this process, as cloudflared does it. */
-  readonly #connectorId = randomUUID();
   readonly #runs = new Set<ThreadRun>();
   readonly #threads: ThreadSet;
   #evidence: Evidence = noEvidence;
@@ -137,7 +134,7 @@ class RunnerOverThreads implements ThreadRunner {
         run: part.id,
         host: run.request.host,
         credentials,
-        connectorId: this.#connectorId,
+        connectorId: run.connectorId,
         connections,
         edge: { ...edge, region: edge.region === '' ? region : edge.region },
         graceMs,
