@@ -7,6 +7,9 @@ import type { EdgeConnection, EdgeConnectionEvents } from './edge-connection.ts'
 /** First retry within a second; the counter starts again once a connection has held half a minute. */
 export const connectionBackoff: Backoff = { baseMs: 1000, capMs: 30_000, healthyAfterMs: 30_000 };
 
+/** What a slot asks of a connection. */
+export type SlotConnection = Pick<EdgeConnection, 'drain' | 'retire' | 'destroy'>;
+
 /** What one HA connection needs of its connector. */
 export interface SlotHost {
   readonly clock: Clock;
@@ -22,7 +25,7 @@ export interface SlotHost {
     previousAttempts: number,
     connIndex: number,
     events: EdgeConnectionEvents,
-  ): EdgeConnection;
+  ): SlotConnection;
   registered(connIndex: number, location: string, address: EdgeAddress): void;
   /** An attempt failed or the connection is gone; the next attempt follows. */
   lost(connIndex: number, cause: Fault, retryInMs: number): void;
@@ -38,8 +41,8 @@ export interface SlotHost {
 export class ConnectionSlot {
   readonly connIndex: number;
   readonly #host: SlotHost;
-  #current: EdgeConnection | null = null;
-  readonly #leaving = new Map<EdgeConnection, Timer>();
+  #current: SlotConnection | null = null;
+  readonly #leaving = new Map<SlotConnection, Timer>();
   #retryTimer: Timer | null = null;
   /** Attempts since the last lasting connection. */
   #attempts = 0;
@@ -132,7 +135,8 @@ export class ConnectionSlot {
   #retry(cause: Fault): void {
     const { clock, random } = this.#host;
     const backoffMs = backoffDelayMs(connectionBackoff, this.#attempts, random());
-    const delayMs = Math.max(backoffMs, cause.retryAfterMs ?? 0);
+    // On top of what the edge asks for: it asks all of its connectors for the same.
+    const delayMs = (cause.retryAfterMs ?? 0) + backoffMs;
     this.#attempts++;
     this.#retryTimer = clock.after(delayMs, () => void this.#attempt());
     this.#host.lost(this.connIndex, cause, Math.round(delayMs));

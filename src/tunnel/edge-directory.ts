@@ -2,6 +2,7 @@ import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
 import { type EdgeAddress, EdgeAddresses } from './edge-addresses.ts';
 import { discoverEdge } from './edge-discovery.ts';
+import { EdgeFailures } from './edge-failures.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
 import type { EdgeSettings } from './link.ts';
 
@@ -22,6 +23,8 @@ export class EdgeDirectory {
   #addresses: EdgeAddresses | null = null;
   #discoveredAtMs = 0;
   #discovery: Promise<Result<EdgeAddresses>> | null = null;
+  readonly #failures = new EdgeFailures();
+  /** Where each connection is, or is to go next: it stays so when the addresses are looked up again. */
   readonly #held = new Map<number, EdgeAddress>();
 
   constructor(
@@ -46,6 +49,8 @@ export class EdgeDirectory {
   rotate(connIndex: number, unreachable: boolean): void {
     const nowMs = this.#deps.clock.monotonic();
     this.#addresses?.rotate(connIndex, nowMs, unreachable);
+    const next = this.#addresses?.take(connIndex, nowMs) ?? null;
+    if (next !== null) this.#held.set(connIndex, next);
     if (nowMs - this.#discoveredAtMs >= rediscoverAfterMs) this.#addresses = null;
   }
 
@@ -60,7 +65,7 @@ export class EdgeDirectory {
   async #discover(): Promise<Result<EdgeAddresses>> {
     const regions = await discoverEdge(this.#settings, this.#deps);
     if (!regions.ok) return regions;
-    const addresses = new EdgeAddresses(regions.value, this.#deps.random);
+    const addresses = new EdgeAddresses(regions.value, this.#deps.random, this.#failures);
     for (const [connIndex, address] of this.#held) addresses.keep(connIndex, address);
     this.#addresses = addresses;
     this.#discoveredAtMs = this.#deps.clock.monotonic();

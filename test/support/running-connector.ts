@@ -51,13 +51,13 @@ export class RunningConnector {
   readonly facts: TunnelFact[] = [];
   readonly connector: Connector;
 
-  constructor(spec: ConnectorSpec, random: () => number = () => 0.5) {
+  constructor(spec: ConnectorSpec, random: () => number = () => 0.5, resolver: EdgeResolver = noResolver) {
     this.connector = startConnector(
       spec,
       {
         clock: this.clock,
         random,
-        resolver: noResolver,
+        resolver,
         teams: noTeams,
         log: keptLog().log,
       },

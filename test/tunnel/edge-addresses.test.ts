@@ -1,6 +1,8 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { type EdgeAddress, EdgeAddresses, familyFallbackMs } from '../../src/tunnel/edge-addresses.ts';
+import { Random } from '../../fuzz/random.ts';
+import { type EdgeAddress, EdgeAddresses } from '../../src/tunnel/edge-addresses.ts';
+import { avoidFailedMs, EdgeFailures, familyFallbackMs } from '../../src/tunnel/edge-failures.ts';
 
 const at = (ip: string): EdgeAddress => ({ ip, port: 7844 });
 const low = (): number => 0;
@@ -64,6 +66,40 @@ describe('edge addresses', () => {
     addresses.rotate(0, 0, true);
     assert.strictEqual(addresses.take(0, 0)?.ip, '10.0.0.1');
     assert.include(addresses.take(1, familyFallbackMs)?.ip, '::', 'and later IPv6 comes first again');
+  });
+
+  it('leave a region that cannot be reached after two tries, however many addresses it has', () => {
+    const region = (letter: string) => Array.from({ length: 10 }, (_, index) => at(`${letter}${index}`));
+    fc.assert(
+      fc.property(fc.integer({ min: 1 }), (seed) => {
+        const random = new Random(seed);
+        const addresses = new EdgeAddresses([region('a'), region('b')], () => random.uint32() / 2 ** 32);
+        const ipOf = (connIndex: number): string => addresses.take(connIndex, 0)?.ip ?? '';
+        const connections = [0, 1, 2, 3];
+        connections.forEach(ipOf);
+        let dials = 0;
+        for (const connIndex of connections) {
+          for (; ipOf(connIndex).startsWith('a'); dials += 1) addresses.rotate(connIndex, 0, true);
+        }
+        assert.isAtMost(dials, 3);
+      }),
+    );
+  });
+
+  it('that failed come last, until that was long ago', () => {
+    const addresses = new EdgeAddresses([['a', 'b'].map(at), []], low);
+    assert.strictEqual(addresses.take(0, 0)?.ip, 'a');
+    addresses.rotate(0, 0, true);
+    assert.strictEqual(addresses.take(1, 1)?.ip, 'b', 'shared rather than dead');
+    assert.strictEqual(addresses.take(2, avoidFailedMs)?.ip, 'a');
+  });
+
+  it('are avoided on the next list, too, when they failed on this one', () => {
+    const failures = new EdgeFailures();
+    const before = new EdgeAddresses([[at('a')], []], low, failures);
+    before.take(0, 0);
+    before.rotate(0, 0, true);
+    assert.strictEqual(new EdgeAddresses([['a', 'b'].map(at), []], low, failures).take(0, 1)?.ip, 'b');
   });
 
   it('know which addresses are held when they were looked up again', () => {

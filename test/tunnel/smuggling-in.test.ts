@@ -128,9 +128,10 @@ describe('a request that would be two at the origin', () => {
       here.edge.send(rawHeaders(101, head({ ':method': 'GET', ':path': '/next' })));
       const next = await eventually('the next answer', () => here.edge.on(101, 0)[0]);
       expect(next.payload.toString()).to.equal('/next');
-      expect(here.origin.connections.some(({ received }) => received.includes('/smuggled'))).to.equal(
-        title === 'shorter than it says' && first?.received.includes('/smuggled') === true,
-      );
+      // What is missing at its end is all that the last one can have: its text is in the body, where it belongs.
+      const others =
+        title === 'shorter than it says' ? here.origin.connections.slice(1) : here.origin.connections;
+      expect(others.map(({ received }) => received).join('')).not.to.contain('/smuggled');
     });
   }
 

@@ -1,0 +1,56 @@
+import { assert } from 'chai';
+import { EdgeDirectory, rediscoverAfterMs } from '../../src/tunnel/edge-directory.ts';
+import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+describe('edge directory', () => {
+  let clock: ManualClock;
+  let lookups: number;
+  let directory: EdgeDirectory;
+  const resolver: EdgeResolver = {
+    async services() {
+      lookups += 1;
+      return ['one', 'two'].map((name) => ({ name, port: 7844, priority: 1, weight: 1 }));
+    },
+    addresses: async (name) => (name === 'one' ? ['192.0.2.1', '192.0.2.2'] : ['198.51.100.1']),
+  };
+  const ipOf = async (connIndex: number): Promise<string> => {
+    const address = await directory.addressOf(connIndex);
+    if (!address.ok) throw new Error(address.fault.message);
+    return address.value.ip;
+  };
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    lookups = 0;
+    const settings = { addresses: [], ca: null, region: '' };
+    directory = new EdgeDirectory(settings, { clock, random: () => 0, resolver });
+  });
+  afterEach(() => assert.strictEqual(clock.pendingTimers, 0));
+
+  it('looks once for all connections, and again when one fails after the list has aged', async () => {
+    await Promise.all([ipOf(0), ipOf(1)]);
+    assert.strictEqual(lookups, 1);
+    directory.rotate(0, true);
+    await ipOf(0);
+    assert.strictEqual(lookups, 1);
+    await clock.advance(rediscoverAfterMs);
+    directory.rotate(0, true);
+    await ipOf(0);
+    assert.strictEqual(lookups, 2);
+  });
+
+  for (const [title, ageMs] of [
+    ['a young list', 0],
+    ['a list that is looked up again', rediscoverAfterMs],
+  ] as const) {
+    for (const unreachable of [true, false]) {
+      it(`goes elsewhere from ${title} after ${unreachable ? 'a failed dial' : 'EDUPCONN'}`, async () => {
+        const before = await ipOf(0);
+        await clock.advance(ageMs);
+        directory.rotate(0, unreachable);
+        assert.notStrictEqual(await ipOf(0), before);
+      });
+    }
+  }
+});
