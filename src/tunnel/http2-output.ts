@@ -2,27 +2,29 @@ import type { Socket } from 'node:net';
 import { giveBackSlab, type Slab, slabBytes, takeSlab } from './http2-slabs.ts';
 import { flagsOffset, frameFlag } from './wire/http2-frames.ts';
 
-/** With this much gathered, the socket gets it without waiting for the end of the turn. */
-const flushAtBytes = 128 * 1024;
-/** With less than this left, a slab is not gathered into any more. */
+/** With less than this left, a slab is left for the next one. */
 const leastSlabRoom = 1024;
 
 /**
- * Gathers frames and gives them to the socket in one write per turn of the event loop: the answers of many
- * streams leave in one system call and as few TLS records as possible. Small frames are copied into a slab,
- * large payloads go by reference. Owns nothing of the socket but its writing side.
+ * Gathers frames and gives them to the socket once per turn of the event loop, or as soon as a slab is full: the
+ * answers of many streams leave in one system call and as few TLS records as possible. Everything is copied into
+ * slabs, and the socket has one piece of one slab at a time: Node.js encrypts a single buffer where it lies, but
+ * copies several, and what waits in the socket itself, into a buffer that it allocates for them. Owns nothing of
+ * the socket but its writing side.
  */
 export class Output {
   readonly #socket: Socket;
   readonly #highWaterBytes: number;
   /** There is room again after `full`. */
   readonly #drained: () => void;
+  /** Full slabs that wait for the socket, oldest first. */
+  readonly #waiting: Slab[] = [];
+  /** What is being gathered into; its bytes up to `given` may be in the socket. */
   #slab: Slab | null = null;
-  /** From here on the slab's bytes are not in `#parts` yet. */
-  #sliceStart = 0;
-  #parts: Uint8Array[] = [];
-  #gatheredBytes = 0;
-  #inFlightBytes = 0;
+  /** What the socket has a piece of, `#slab` itself or an older one. */
+  #inSocket: Slab | null = null;
+  #inSocketBytes = 0;
+  #unsentBytes = 0;
   #wasFull = false;
   #immediate: NodeJS.Immediate | null = null;
   #flushes = 0;
@@ -36,12 +38,12 @@ export class Output {
 
   /** Bytes that the socket has not taken yet. */
   get unsentBytes(): number {
-    return this.#gatheredBytes + this.#inFlightBytes;
+    return this.#unsentBytes;
   }
 
   /** So much is unsent that no more DATA should be framed until `drained`. */
   get full(): boolean {
-    if (this.#gatheredBytes + this.#inFlightBytes < this.#highWaterBytes) return false;
+    if (this.#unsentBytes < this.#highWaterBytes) return false;
     this.#wasFull = true;
     return true;
   }
@@ -51,19 +53,20 @@ export class Output {
     return this.#flushes;
   }
 
+  /** How much `reserve` gives without leaving room in a slab unused; `leastSlabRoom` at least. */
+  get room(): number {
+    if (this.#slab === null) return slabBytes;
+    const left = slabBytes - this.#slab.used;
+    return left < leastSlabRoom ? slabBytes : left;
+  }
+
   /**
    * Room for `bytes` (at most `slabBytes`) in one piece, to be written into `slab` and then committed, before
    * anything else is called.
    */
   reserve(bytes: number): number {
-    if (this.#slab !== null && this.#slab.used + bytes > slabBytes) {
-      this.flush();
-      this.#leaveSlab();
-    }
-    if (this.#slab === null) {
-      this.#slab = takeSlab();
-      this.#sliceStart = 0;
-    }
+    if (this.#slab !== null && this.#slab.used + bytes > slabBytes) this.#leaveSlab();
+    this.#slab ??= takeSlab();
     return this.#slab.used;
   }
 
@@ -73,15 +76,12 @@ export class Output {
   }
 
   commit(bytes: number): void {
-    this.#slab!.used += bytes;
-    this.#gathered(bytes);
-  }
-
-  /** Sends `bytes` behind what was committed, without a copy: they must not change until they are sent. */
-  reference(bytes: Uint8Array): void {
-    this.#cutSlice();
-    this.#parts.push(bytes);
-    this.#gathered(bytes.length);
+    const slab = this.#slab!;
+    slab.used += bytes;
+    this.#unsentBytes += bytes;
+    if (this.#immediate === null) this.#immediate = setImmediate(this.#flushNow);
+    // Without waiting for the end of the turn. While the socket is busy, the last frame may still get END_STREAM.
+    if (slabBytes - slab.used < leastSlabRoom) this.#give();
   }
 
   /** Copies a small frame. */
@@ -98,81 +98,90 @@ export class Output {
     return true;
   }
 
+  /** What was gathered goes to the socket as soon as that has taken what it was given before. */
   flush(): void {
     if (this.#immediate !== null) {
       clearImmediate(this.#immediate);
       this.#immediate = null;
     }
-    this.#cutSlice();
-    const parts = this.#parts;
-    const slab = this.#slab;
-    if (parts.length === 0 || this.#closed) return;
-    const bytes = this.#gatheredBytes;
-    this.#parts = [];
-    this.#gatheredBytes = 0;
-    this.#inFlightBytes += bytes;
-    this.#flushes += 1;
-    if (slab !== null) {
-      slab.inFlight += 1;
-      if (slabBytes - slab.used < leastSlabRoom) this.#slab = null;
-    }
-    const written = (): void => this.#written(slab, bytes);
-    if (parts.length === 1) {
-      this.#socket.write(parts[0]!, written);
-      return;
-    }
-    this.#socket.cork();
-    const last = parts.length - 1;
-    for (let i = 0; i < last; i++) this.#socket.write(parts[i]!);
-    this.#socket.write(parts[last]!, written);
-    this.#socket.uncork();
+    this.#give();
   }
 
-  /** Nothing is written any more. What is in flight stays where it is: the socket may still read it. */
+  /** Gives everything to the socket, which is to be ended behind it. Nothing is written any more. */
+  finish(): void {
+    if (!this.#closed) {
+      for (const slab of this.#waiting) this.#socket.write(slab.buffer.subarray(slab.given, slab.used));
+      const last = this.#slab;
+      if (last !== null && last.used > last.given) {
+        this.#socket.write(last.buffer.subarray(last.given, last.used));
+      }
+      // The socket keeps them for longer than we do: they are not given back.
+      this.#slab = null;
+    }
+    this.close();
+  }
+
+  /** Nothing is written any more. What is in the socket stays where it is: the socket may still read it. */
   close(): void {
     this.#closed = true;
+    this.#flushes += 1;
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#immediate = null;
-    this.#parts = [];
-    this.#gatheredBytes = 0;
-    if (this.#slab !== null && this.#slab.inFlight === 0) giveBackSlab(this.#slab);
+    this.#waiting.length = 0;
+    if (this.#slab !== null && this.#slab !== this.#inSocket) giveBackSlab(this.#slab);
     this.#slab = null;
-  }
-
-  #gathered(bytes: number): void {
-    this.#gatheredBytes += bytes;
-    if (this.#gatheredBytes >= flushAtBytes) this.flush();
-    else if (this.#immediate === null) this.#immediate = setImmediate(this.#flushNow);
+    this.#unsentBytes = 0;
   }
 
   readonly #flushNow = (): void => {
     this.#immediate = null;
-    this.flush();
+    this.#give();
   };
 
-  #cutSlice(): void {
-    const slab = this.#slab;
-    if (slab === null || slab.used === this.#sliceStart) return;
-    this.#parts.push(slab.buffer.subarray(this.#sliceStart, slab.used));
-    this.#sliceStart = slab.used;
-  }
-
-  #leaveSlab(): void {
-    const slab = this.#slab;
-    this.#slab = null;
-    if (slab !== null && slab.inFlight === 0) giveBackSlab(slab);
-  }
-
-  #written(slab: Slab | null, bytes: number): void {
-    this.#inFlightBytes -= bytes;
-    if (this.#closed) return;
-    if (slab !== null && --slab.inFlight === 0) {
-      if (slab !== this.#slab) giveBackSlab(slab);
-      else if (slab.used === this.#sliceStart && this.#parts.length === 0) this.#leaveSlab();
+  /** The next piece, unless the socket has one. */
+  #give(): void {
+    if (this.#inSocket !== null || this.#closed) return;
+    let slab = this.#waiting.shift() ?? null;
+    if (slab === null) {
+      slab = this.#slab;
+      if (slab === null || slab.used === slab.given) return;
+      this.#flushes += 1;
+      if (slabBytes - slab.used < leastSlabRoom) this.#slab = null;
     }
-    if (this.#wasFull && this.unsentBytes <= this.#highWaterBytes / 2) {
+    const from = slab.given;
+    slab.given = slab.used;
+    this.#inSocket = slab;
+    this.#inSocketBytes = slab.used - from;
+    this.#socket.write(slab.buffer.subarray(from, slab.used), this.#written);
+  }
+
+  /** No more is gathered into the slab. */
+  #leaveSlab(): void {
+    const slab = this.#slab!;
+    this.#slab = null;
+    this.#flushes += 1;
+    if (slab.used > slab.given) {
+      this.#waiting.push(slab);
+      this.#give();
+    } else if (slab !== this.#inSocket) giveBackSlab(slab);
+  }
+
+  readonly #written = (error?: Error | null): void => {
+    const slab = this.#inSocket!;
+    this.#inSocket = null;
+    // After an error the socket is gone, and the session is about to hear of it.
+    if (this.#closed || error) return;
+    this.#unsentBytes -= this.#inSocketBytes;
+    // Otherwise more was gathered behind that piece: it is being gathered into, or waits.
+    if (slab.used === slab.given) {
+      if (slab === this.#slab) this.#slab = null;
+      giveBackSlab(slab);
+    }
+    // What is gathered in this turn leaves at its end.
+    if (this.#waiting.length > 0 || this.#immediate === null) this.#give();
+    if (this.#wasFull && this.#unsentBytes <= this.#highWaterBytes / 2) {
       this.#wasFull = false;
       this.#drained();
     }
-  }
+  };
 }

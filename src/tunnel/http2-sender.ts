@@ -11,10 +11,6 @@ import {
 } from './wire/http2-frames.ts';
 import type { Http2Limits } from './wire/http2-limits.ts';
 
-/** DATA frames are not made larger than this even where the peer allows it, so that streams take turns. */
-const turnBytes = 64 * 1024;
-/** Payloads up to this are copied beside their header; a reference costs more than the copy. */
-const copyUpToBytes = 8 * 1024;
 /** Header blocks that may be longer than this are encoded in a buffer of their own. */
 const gatheredHeadersBytes = 16 * 1024;
 /** A queue that was too long counts as drained from here on. */
@@ -210,29 +206,23 @@ export class Sender {
     this.#ring.push(half);
   }
 
-  /** How much of `wanted` can be one DATA frame now. */
+  /** How much of `wanted` can be one DATA frame now: no more than fills a slab, so that slabs go out full. */
   #dataBytes(half: SendingHalf, wanted: number): number {
-    const bytes = Math.min(wanted, half.window, this.#window, this.#maxFrameBytes, turnBytes);
+    const room = this.#output.room - frameHeaderBytes;
+    const bytes = Math.min(wanted, half.window, this.#window, this.#maxFrameBytes, room);
     return bytes <= 0 || this.#output.full ? 0 : bytes;
   }
 
   #data(half: SendingHalf, source: Uint8Array, start: number, bytes: number, end: boolean): void {
     const output = this.#output;
-    const copied = bytes <= copyUpToBytes;
-    const at = output.reserve(copied ? frameHeaderBytes + bytes : frameHeaderBytes);
+    const at = output.reserve(frameHeaderBytes + bytes);
     writeFrameHeader(output.slab, at, bytes, frameType.data, end ? frameFlag.endStream : 0, half.id);
     this.#note(half, at);
     half.window -= bytes;
     this.#window -= bytes;
     const whole = start === 0 && bytes === source.length;
-    const payload = whole ? source : source.subarray(start, start + bytes);
-    if (copied) {
-      output.slab.set(payload, at + frameHeaderBytes);
-      output.commit(frameHeaderBytes + bytes);
-    } else {
-      output.commit(frameHeaderBytes);
-      output.reference(payload);
-    }
+    output.slab.set(whole ? source : source.subarray(start, start + bytes), at + frameHeaderBytes);
+    output.commit(frameHeaderBytes + bytes);
     this.#dataFramed();
   }
 
@@ -263,15 +253,15 @@ export class Sender {
   #longHeaders(id: number, status: number, headers: readonly string[], bound: number, endFlag: number): void {
     const block = Buffer.allocUnsafe(bound);
     const bytes = this.#encoder.encode(status, headers, block, 0);
-    const piece = Math.min(this.#maxFrameBytes, slabBytes);
+    const piece = Math.min(this.#maxFrameBytes, slabBytes - frameHeaderBytes);
     for (let from = 0; from === 0 || from < bytes; from += piece) {
       const taken = Math.min(piece, bytes - from);
       const flags = from + taken >= bytes ? frameFlag.endHeaders : 0;
-      const at = this.#output.reserve(frameHeaderBytes);
+      const at = this.#output.reserve(frameHeaderBytes + taken);
       if (from === 0) writeFrameHeader(this.#output.slab, at, taken, frameType.headers, flags | endFlag, id);
       else writeFrameHeader(this.#output.slab, at, taken, frameType.continuation, flags, id);
-      this.#output.commit(frameHeaderBytes);
-      this.#output.reference(block.subarray(from, from + taken));
+      this.#output.slab.set(block.subarray(from, from + taken), at + frameHeaderBytes);
+      this.#output.commit(frameHeaderBytes + taken);
     }
   }
 }

@@ -189,8 +189,7 @@ class Session implements EdgeSession {
   /** Sends what is framed and ends our side. */
   #finish(): void {
     this.#silence();
-    this.#output.flush();
-    this.#output.close();
+    this.#output.finish();
     this.#socket.end(() => this.#linger());
   }
 

@@ -4,6 +4,7 @@
  * kept.
  */
 
+/** Four full TLS records. */
 export const slabBytes = 64 * 1024;
 
 /** At most 1 MiB of free slabs is kept per thread; more are left to the garbage collector. */
@@ -13,20 +14,20 @@ export interface Slab {
   readonly buffer: Buffer;
   /** Bytes written into it so far. */
   used: number;
-  /** Writes to the socket that still need it. */
-  inFlight: number;
+  /** Bytes from its beginning that the socket was given. */
+  given: number;
 }
 
 const free: Slab[] = [];
 
 export function takeSlab(): Slab {
-  return free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, inFlight: 0 };
+  return free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, given: 0 };
 }
 
 /** The caller has no further use for any byte of it, and nor has any socket. */
 export function giveBackSlab(slab: Slab): void {
   if (free.length >= maxFreeSlabs) return;
   slab.used = 0;
-  slab.inFlight = 0;
+  slab.given = 0;
   free.push(slab);
 }

@@ -89,14 +89,19 @@ describe('HTTP/2 session, sending', () => {
     stage.edge.shakeHands();
     stage.edge.send(rawHeaders(1));
     await settled();
-    expect(stage.edge.on(1, 0).map(({ payload }) => payload.length)).to.deep.equal([
-      16_384, 16_384, 16_384, 848,
-    ]);
+    const frames = stage.edge.on(1, 0).map(({ payload }) => payload.length);
+    // As few as the size allows; where a slab ends, one may be shorter.
+    expect(Math.max(...frames)).to.equal(16_384);
+    expect(frames).to.have.length(4);
+    expect(stage.edge.bodyBytes(1)).to.equal(50_000);
     expect(stage.edge.on(1, 1)[0]).to.include({ flags: 0 });
     expect(stage.edge.on(1, 9).map(({ flags }) => flags)).to.deep.equal([4]);
     stage.edge.send(rawSettings({ 5: 20_000 }), rawWindowUpdate(0, 2 ** 20), rawHeaders(3));
     await settled();
-    expect(stage.edge.on(3, 0).map(({ payload }) => payload.length)).to.deep.equal([20_000, 20_000, 10_000]);
+    const larger = stage.edge.on(3, 0).map(({ payload }) => payload.length);
+    expect(Math.max(...larger)).to.equal(20_000);
+    expect(larger).to.have.length(3);
+    expect(stage.edge.bodyBytes(3)).to.equal(50_000);
   });
 
   it('says with false that a stream is full, and with drain that it is not', async () => {
