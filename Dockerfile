@@ -18,5 +18,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER 65532:65532
 EXPOSE 9090
-ENTRYPOINT ["node", "--enable-source-maps", "dist/src/main.js"]
+# Bodies live in buffers outside of the heap, which are freed as often as its young generation is: a small one keeps
+# gigabytes within tens of megabytes.
+ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=1", "dist/src/main.js"]
 CMD ["controller"]

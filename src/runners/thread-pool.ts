@@ -20,6 +20,11 @@ export const threadCloseMs = 3000;
  * outside of it.
  */
 export const threadHeapMb = 256;
+/**
+ * The young generation of that heap, megabytes (three semi-spaces of one). The buffers that bodies came in are freed
+ * when it is collected: a gigabyte took 73 MiB more than rest with V8's own size and takes 29 with this one.
+ */
+const youngHeapMb = 3;
 
 /** Of a text out of a thread that goes into a fault. */
 const maxReasonLength = 300;
@@ -61,7 +66,7 @@ export class HostThread {
       minThreads: 0,
       maxThreads: 1,
       atomics: 'disabled',
-      resourceLimits: { maxOldGenerationSizeMb: options.heapMb },
+      resourceLimits: { maxOldGenerationSizeMb: options.heapMb, maxYoungGenerationSizeMb: youngHeapMb },
       recordTiming: false,
     });
     // A thread that breaks before it took its task.
