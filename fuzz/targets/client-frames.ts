@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Writable } from 'node:stream';
+import * as ws from 'ws';
 import { ClientFrameReader } from '../../src/tunnel/wire/websocket-frames.ts';
 import { clientFrame } from '../../test/support/client-frames.ts';
 import { mutated, words } from '../mutate-bytes.ts';
@@ -51,7 +53,7 @@ export const clientFrames: FuzzTarget = {
     const bytes = Buffer.concat(frames);
     return random.oneIn(3) ? bytes : mutated(bytes, random, dictionary);
   },
-  check(input) {
+  async check(input) {
     const whole = read([Buffer.from(input)]);
     assert.deepEqual(read(inPieces(input)), whole);
     assert.ok(whole.binary.length <= input.length);
@@ -59,5 +61,39 @@ export const clientFrames: FuzzTarget = {
     assert.ok(endings.length <= 1);
     if (endings.length === 1) assert.equal(whole.events.at(-1), endings[0]);
     for (const event of whole.events) assert.ok(event.length <= 'ping '.length + 2 * 125);
+    await isReadAsByWs(input, whole);
   },
 };
+
+/** Exported, but not among the package's types. */
+const { Receiver } = ws as unknown as { Receiver: new (options: object) => Writable };
+
+/** The well-known implementation tells whole messages, we tell their pieces; they agree on what is a breach. */
+async function isReadAsByWs(input: Buffer, ours: Told): Promise<void> {
+  const events: string[] = [];
+  const binary: Buffer[] = [];
+  let broken = false;
+  const receiver = new Receiver({ isServer: true, skipUTF8Validation: true, maxPayload: 0 });
+  receiver.on('message', (data: Buffer, isBinary: boolean) => {
+    if (isBinary) binary.push(Buffer.from(data));
+  });
+  receiver.on('ping', (data: Buffer) => events.push(`ping ${data.toString('hex')}`));
+  receiver.on('conclude', (code: number) => events.push(`close ${code === 1005 ? null : code}`));
+  receiver.on('error', () => {
+    broken = true;
+  });
+  receiver.write(Buffer.from(input));
+  await new Promise((resolve) => setImmediate(resolve));
+  receiver.destroy();
+  const messages = Buffer.concat(binary);
+  assert.ok(ours.binary.subarray(0, messages.length).equals(messages), 'other bytes');
+  const last = ours.events.at(-1) ?? '';
+  if (broken) {
+    // A length that is too large we judge with the rest of its head.
+    const complete = read([Buffer.from(input), Buffer.alloc(14)]);
+    assert.match(complete.events.at(-1) ?? '', /^broken/, 'ws refuses it');
+  } else if (last !== 'broken 1007') {
+    // 1007: ws was not asked to look into the reason of a close.
+    assert.deepEqual(ours.events, events);
+  }
+}

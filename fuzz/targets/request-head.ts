@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { planRequest, requestHeadText, trailerText } from '../../src/tunnel/origin/http1-request.ts';
+import { http2RequestHead } from '../../src/tunnel/origin/http2-request.ts';
 import { HpackDecoder } from '../../src/tunnel/wire/hpack-decoder.ts';
 import type { HeaderField } from '../../src/tunnel/wire/hpack-static.ts';
 import { Http2ConnectionError } from '../../src/tunnel/wire/http2-errors.ts';
@@ -72,6 +73,7 @@ export const requestHead: FuzzTarget = {
         const head = requestHeadText(plan, framing);
         const body = framing === 'none' ? '' : framing === 'chunked' ? '0\r\n\r\n' : 'abc';
         await isOneRequest(head, body, plan.method, plan.websocket);
+        isHttp2Head(http2RequestHead(plan, framing, 'https'));
       }
     }
     const trailers = readTrailers(fields);
@@ -147,4 +149,17 @@ async function isOneRequest(head: string, body: string, method: string, websocke
   const { requests, refused } = await readRequests(Buffer.from(head + body + following, 'latin1'));
   if (refused) return;
   assert.deepEqual(requests, [`${method} ${target}`, 'GET /following']);
+}
+
+/** For an origin that speaks HTTP/2: RFC 9113, section 8.2. */
+function isHttp2Head(head: Readonly<Record<string, unknown>>): void {
+  const names = Object.keys(head);
+  assert.deepEqual(
+    names.filter((name) => name.startsWith(':')),
+    [':method', ':scheme', ':authority', ':path'],
+  );
+  for (const name of names) {
+    for (const value of [head[name]].flat()) assert.ok(isSendable(name.replace(/^:/, ''), String(value)));
+    assert.doesNotMatch(name, /^(connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host)$/);
+  }
 }
