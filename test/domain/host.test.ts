@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { ownerOf } from '../../src/domain/claims.ts';
 import { hostHash, isPublishableHost, readingsOf, tunnelName } from '../../src/domain/host.ts';
-import { defaultOriginSettings, type IngressSpec } from '../../src/domain/ingress.ts';
 import { isLaterVersion } from '../../src/domain/ledger.ts';
+import { ingress } from '../support/actor-house.ts';
 
 describe('hosts', () => {
   const hosts: readonly [host: string, publishable: boolean][] = [
@@ -61,26 +61,7 @@ describe('names of tunnels', () => {
 });
 
 describe('claims', () => {
-  const spec = (key: string, createdAtMs: number, uid: string): IngressSpec => ({
-    key,
-    uid,
-    createdAtMs,
-    hosts: [],
-    unservable: [],
-    settings: {
-      mode: 'worker',
-      replicas: 1,
-      haConnections: 4,
-      noBackend: 'close',
-      dns: 'managed',
-      originVia: 'service',
-      origin: defaultOriginSettings,
-      access: null,
-    },
-    publishedHostnames: [],
-    problems: [],
-    refused: false,
-  });
+  const spec = (key: string, createdAtMs: number, uid: string) => ingress(key, [], { createdAtMs, uid });
 
   it('go to the oldest Ingress, whoever comes first', () => {
     expect(ownerOf([spec('young', 2, 'a'), spec('old', 1, 'b')], 'young')).to.equal('old');
