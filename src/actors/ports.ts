@@ -115,6 +115,19 @@ export type RunFact =
   | { readonly type: 'lost'; readonly connIndex: number; readonly fault: Fault }
   | { readonly type: 'ended'; readonly fault: Fault | null };
 
+/**
+ * Which of several controllers writes to Cloudflare, to status and to what tunnels in pods are made of. All of them
+ * serve tunnels in threads, and see the rest.
+ */
+export interface Leadership {
+  readonly isLeading: boolean;
+  /** Hears every change from now on, not what is; answers how to stop listening. */
+  onChange(hear: (isLeading: boolean) => void): () => void;
+}
+
+/** A controller without others beside it. */
+export const alwaysLeading: Leadership = { isLeading: true, onChange: () => () => {} };
+
 /** What is counted; `ops` implements it with prom-client. Every method is cheap and never throws. */
 export interface Telemetry {
   tunnelState(ingress: string, host: string, state: TunnelState | null): void;
