@@ -53,6 +53,7 @@ export const faultsShape = z.strictObject({
   cloudflare: z
     .strictObject({
       outage: z.boolean().optional(),
+      hang: z.boolean().optional(),
       delayMs: milliseconds.optional(),
       failNext: z
         .strictObject({
@@ -121,6 +122,7 @@ function setKubernetesFaults({ kubernetes }: World, set: NonNullable<Faults['kub
 function setCloudflareFaults({ cloudflare }: World, set: NonNullable<Faults['cloudflare']>): void {
   const { faults } = cloudflare;
   if (set.outage !== undefined) faults.outage = set.outage;
+  if (set.hang !== undefined) faults.hang = set.hang;
   if (set.delayMs !== undefined) faults.delayMs = set.delayMs;
   if (set.failNext !== undefined) {
     const { method, path, ...fault } = set.failNext;

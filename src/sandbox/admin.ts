@@ -37,6 +37,7 @@ interface Route {
 
 const maxBodyBytes = 64 << 10;
 const maxShownCalls = 20;
+const clockShape = z.strictObject({ shiftMs: z.int() });
 const zoneShape = z.strictObject({ name: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/) });
 
 /** Serves the state of the sandbox and the switches for its faults, as JSON over HTTP on loopback. */
@@ -138,6 +139,24 @@ function routesOf({ world, controller }: AdminSettings): Route[] {
           }
           const found = await process.breakThread(Number(thread), fault);
           return found ? done({}) : refusal(404, `there is no thread ${thread}; GET /threads lists them`);
+        }),
+    },
+    {
+      method: 'GET',
+      path: '/controller/memory',
+      what: 'what its main thread holds after a garbage collection',
+      answer: () => running(async (process) => done(await process.memory())),
+    },
+    {
+      method: 'POST',
+      path: '/controller/clock',
+      what: '{"shiftMs": 3600000}: its wall clock jumps by so much; 0 is the right time again',
+      answer: (_elements, body) =>
+        running(async (process) => {
+          const clock = clockShape.safeParse(body);
+          if (!clock.success) return refusal(400, wrong(clock.error));
+          await process.shiftWallClock(clock.data.shiftMs);
+          return done({});
         }),
     },
     order('restart', 'asks it to end (SIGTERM), then starts it', (process) => process.restart()),

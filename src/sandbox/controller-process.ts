@@ -4,7 +4,9 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
-import { breakThread, listThreads, type ThreadFault, type ThreadView } from './thread-faults.ts';
+import { listThreads, type ThreadView } from './inspector.ts';
+import { type ProcessMemory, readMemory } from './process-memory.ts';
+import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
 
 export interface ControllerProcessSettings {
   /** What runs behind the Node.js executable: script and arguments. */
@@ -116,6 +118,16 @@ export class ControllerProcess {
   /** False when there is no such thread. */
   async breakThread(thread: number, fault: ThreadFault): Promise<boolean> {
     return breakThread(await this.#inspector(), thread, fault);
+  }
+
+  /** See `shiftWallClock`. A process that is started later has the right time. */
+  async shiftWallClock(shiftMs: number): Promise<void> {
+    await shiftWallClock(await this.#inspector(), shiftMs);
+  }
+
+  /** What its main thread holds after a garbage collection. */
+  async memory(): Promise<ProcessMemory> {
+    return readMemory(await this.#inspector());
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -139,6 +139,9 @@ describe('sandbox admin port', () => {
     await eventually('its end', () => lines.includes('exit 1'));
     expect((await ask('POST', '/threads/7/exit')).status).to.equal(404);
     expect((await ask('POST', '/threads/2/melt')).body.error).to.contain('exit, throw, spin, exhaust');
+    expect((await ask('POST', '/controller/clock', { shiftMs: 60_000 })).status).to.equal(200);
+    expect((await ask('POST', '/controller/clock', { shiftMs: 'soon' })).body.error).to.contain('shiftMs');
+    expect((await ask('GET', '/controller/memory')).body).to.have.property('heapUsedBytes');
     expect((await ask('POST', '/controller/stop')).body).to.include({
       state: 'stopped',
       lastExit: 'exit code 0',

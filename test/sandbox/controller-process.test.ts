@@ -59,6 +59,30 @@ describe('sandbox: the controller as a process', () => {
     expect(await process_.breakThread(99, 'exit')).to.equal(false);
   });
 
+  it('lets the wall clock of every thread jump, there and back', async () => {
+    const hourMs = 3_600_000;
+    for (const [shiftMs, hours] of [
+      [5 * hourMs, 5],
+      [-2 * hourMs, -2],
+      [0, 0],
+    ] as const) {
+      lines.length = 0;
+      await process_.shiftWallClock(shiftMs);
+      process.kill(process_.view().pid!, 'SIGUSR2');
+      await eventually('three answers', () => lines.length === 3);
+      for (const line of lines) {
+        const aheadMs = Number(/^time (\d+)$/.exec(line)?.[1]) - Date.now();
+        expect(Math.round(aheadMs / hourMs), line).to.equal(hours);
+      }
+    }
+  });
+
+  it('says what its main thread holds', async () => {
+    const { rssBytes, heapUsedBytes, resources } = await process_.memory();
+    expect(heapUsedBytes).to.be.within(1, rssBytes);
+    expect(resources.Timeout).to.equal(1);
+  });
+
   it('starts it again when it was killed, and says so', async () => {
     const { pid } = process_.view();
     lines.length = 0;

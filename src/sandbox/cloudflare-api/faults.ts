@@ -4,6 +4,8 @@ export class FaultSwitches {
   delayMs = 0;
   /** Nothing is answered: connections are cut as soon as a request has arrived. */
   outage = false;
+  /** Calls are heard and never answered, until it is switched off. */
+  hang = false;
   readonly #planned: PlannedFault[] = [];
 
   /** The next `count` calls that match end like this instead of being carried out. */
@@ -19,6 +21,7 @@ export class FaultSwitches {
   clear(): void {
     this.delayMs = 0;
     this.outage = false;
+    this.hang = false;
     this.#planned.length = 0;
   }
 

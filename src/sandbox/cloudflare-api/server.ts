@@ -92,6 +92,7 @@ export async function startCloudflareApi(settings: CloudflareApiSettings): Promi
     };
     const body = await readBody(request);
     if (faults.delayMs > 0) await wait(faults.delayMs, undefined, { signal: stopping.signal });
+    if (faults.hang) return record(0);
     const planned = faults.outage ? null : faults.take(method, path);
     const cut = faults.outage || planned?.lostAnswer;
     let answered: Answer;

@@ -5,6 +5,7 @@ import {
   type CloudflareApiSettings,
   startCloudflareApi,
 } from '../../../src/sandbox/cloudflare-api/server.ts';
+import { eventually } from '../../support/eventually.ts';
 import { ask } from './client.ts';
 
 describe('the imitated API', () => {
@@ -89,6 +90,20 @@ describe('the imitated API', () => {
     api.faults.clear();
     expect((await ask(api, 'GET', '/zones')).status).to.equal(200);
     expect(api.calls.map((call) => call.status)).to.deep.equal([503, 503, 200, 400, 0, 200, 0, 200]);
+  });
+
+  it('hears calls and never answers them while it hangs', async () => {
+    await start();
+    api.faults.hang = true;
+    const hanging = ask(api, 'GET', '/zones').then(
+      () => 'answered',
+      () => 'cut',
+    );
+    await eventually('heard', () => api.calls.length === 1);
+    api.faults.clear();
+    expect((await ask(api, 'GET', '/zones')).status, 'the next one is answered').to.equal(200);
+    await api.stop();
+    expect(await hanging, 'and the one before never was').to.equal('cut');
   });
 
   it('refuses a body that is too large', async () => {
