@@ -20,7 +20,6 @@ import {
   eitherOf,
   filePath,
   type HostPort,
-  httpUrl,
   listenAddress,
   matching,
   oneOf,
@@ -146,13 +145,6 @@ export const controllerOptions = {
     oneOf('managed', 'off'),
     { value: 'managed', text: 'managed' },
     'whether DNS records are made and removed',
-  ),
-  accessCertsUrl: option(
-    'access-certs-url',
-    'WARP_ACCESS_CERTS_URL',
-    httpUrl,
-    { value: null, text: "https://<team>.cloudflareaccess.com, each team's own" },
-    'where else the keys of Access teams are: URL/<team>/cdn-cgi/access/certs',
   ),
   metrics: option(
     'metrics',

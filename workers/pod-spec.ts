@@ -16,6 +16,8 @@ export interface TunnelPodSettings {
   readonly cacert: string | null;
   readonly haConnections: number;
   readonly graceMs: number;
+  /** As `ThreadTask` has it. */
+  readonly accessCertsUrl: string | null;
   /** Where `/healthz` and `/ready` are served; null is nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | null;
 }

@@ -1,9 +1,7 @@
 import { type Fault, FaultError } from '../src/fault.ts';
 import type { Logger } from '../src/log.ts';
-import { systemClock } from '../src/time/clock.ts';
-import { createAccessTeams } from '../src/tunnel/access/access-teams.ts';
 import { startConnector } from '../src/tunnel/connector.ts';
-import { systemResolver } from '../src/tunnel/edge-resolver.ts';
+import { systemConnectorDeps } from '../src/tunnel/connector-deps.ts';
 import type { TunnelFact } from '../src/tunnel/link.ts';
 import { startPodHealth } from './pod-health.ts';
 import { podSpec, type TunnelPodSettings } from './pod-spec.ts';
@@ -37,14 +35,12 @@ export async function runTunnelPod(settings: TunnelPodSettings, log: Logger) {
       case 'tunnel.ended': {
         const outcome = fact.ending.how === 'failed' ? fact.ending.fault : null;
         connected.clear();
-        teams.destroy();
+        deps.teams.destroy();
         void Promise.resolve(health?.value.close()).then(() => ended.resolve(outcome));
       }
     }
   };
-  const tools = { clock: systemClock, random: Math.random, log };
-  const teams = createAccessTeams({ ...tools, certsUrl: null });
-  const deps = { ...tools, resolver: systemResolver, teams };
+  const deps = systemConnectorDeps(log, settings.accessCertsUrl);
   const connector = startConnector(spec, deps, hear);
   return {
     ended: ended.promise,

@@ -1,10 +1,7 @@
 import { unreachable } from '../src/fault.ts';
 import { createLog } from '../src/log.ts';
-import { systemClock } from '../src/time/clock.ts';
-import { createAccessTeams } from '../src/tunnel/access/access-teams.ts';
 import { type Connector, startConnector } from '../src/tunnel/connector.ts';
-import { cloudflareDns, dnsOverTls } from '../src/tunnel/dns-over-tls.ts';
-import { systemResolver, withFallback } from '../src/tunnel/edge-resolver.ts';
+import { systemConnectorDeps } from '../src/tunnel/connector-deps.ts';
 import type { FromThread, RunId, ThreadTask, ToThread, TunnelFact } from '../src/tunnel/link.ts';
 
 /**
@@ -13,12 +10,7 @@ import type { FromThread, RunId, ThreadTask, ToThread, TunnelFact } from '../src
  */
 export default function hostTunnels({ port, logLevel, accessCertsUrl }: ThreadTask): Promise<void> {
   const log = createLog({ level: logLevel, format: 'json' });
-  const tools = { clock: systemClock, random: Math.random, log };
-  const deps = {
-    ...tools,
-    resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
-    teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
-  };
+  const deps = systemConnectorDeps(log, accessCertsUrl);
   const connectors = new Map<RunId, Connector>();
   const say = (message: FromThread): void => port.postMessage(message);
   const sayCounts = (run: RunId, last: boolean): void => {

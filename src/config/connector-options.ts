@@ -56,6 +56,13 @@ export const connectorOptions = {
     { value: 30_000, text: '30s' },
     'how long running requests may take when a tunnel closes',
   ),
+  accessCertsUrl: option(
+    'access-certs-url',
+    'WARP_ACCESS_CERTS_URL',
+    httpUrl,
+    { value: null, text: "https://<team>.cloudflareaccess.com, each team's own" },
+    'where else the keys of Access teams are: URL/<team>/cdn-cgi/access/certs',
+  ),
 };
 
 export const originCert = option(

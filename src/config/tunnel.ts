@@ -33,6 +33,8 @@ export interface TunnelConfig {
   readonly cacert: string | null;
   readonly haConnections: number;
   readonly graceMs: number;
+  /** Where else the keys of Access teams are; null is each team's own host. */
+  readonly accessCertsUrl: string | null;
   /** Null: nothing is served. */
   readonly metrics: HostPort | null;
   readonly log: LogSettings;
@@ -84,6 +86,7 @@ export function readTunnelConfig(
     cacert: value.cacert,
     haConnections: value.haConnections,
     graceMs: value.graceMs,
+    accessCertsUrl: value.accessCertsUrl,
     metrics: value.metrics,
     log: logSettings(value, isTerminal),
   });

@@ -26,6 +26,7 @@ describe('config of tunnel', () => {
         cacert: null,
         haConnections: 4,
         graceMs: 30_000,
+        accessCertsUrl: null,
         metrics: null,
         log: { level: 'info', format: 'json' },
       },

@@ -1,0 +1,22 @@
+import type { Logger } from '../log.ts';
+import { systemClock } from '../time/clock.ts';
+import { createAccessTeams } from './access/access-teams.ts';
+import type { ConnectorDeps } from './connector.ts';
+import { cloudflareDns, dnsOverTls } from './dns-over-tls.ts';
+import { systemResolver, withFallback } from './edge-resolver.ts';
+
+/**
+ * What the connectors of one thread or process share in the real world. `accessCertsUrl` as `ThreadTask` has it. The
+ * caller owns the teams, and destroys them after the last connector.
+ */
+export function systemConnectorDeps(
+  log: Pick<Logger, 'debug' | 'warn'>,
+  accessCertsUrl: string | null,
+): ConnectorDeps {
+  const tools = { clock: systemClock, random: Math.random, log };
+  return {
+    ...tools,
+    resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
+    teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
+  };
+}
