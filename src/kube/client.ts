@@ -22,6 +22,7 @@ import { refusal } from './refusal.ts';
  *   (core)             secrets           get, list, watch, create, patch, delete   (get: also what ca-secret names)
  *   (core)             events            create, patch
  *   (core)             namespaces        get, resourceNames: [the namespace]   (its UID is our identity)
+ *   coordination.k8s.io leases           get, create, update   (who of several replicas leads)
  */
 
 /** To the first byte of an answer, and for an answer as a whole unless it is a watch. */
@@ -40,13 +41,14 @@ const apis = {
   events: '/api/v1',
   ingresses: '/apis/networking.k8s.io/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
+  leases: '/apis/coordination.k8s.io/v1',
 } as const;
 
 export type Resource = keyof typeof apis;
 
 export interface KubeRequest {
   /** A PATCH is a JSON merge patch (RFC 7386). */
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly resource: Resource;
   readonly name?: string;
   readonly subresource?: 'status';

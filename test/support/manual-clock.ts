@@ -56,6 +56,11 @@ export class ManualClock implements Clock {
     this.#elapsedMs = untilMs;
   }
 
+  /** Time passes and nothing happens: the process is stopped, or something blocks it. */
+  freeze(ms: number): void {
+    this.#elapsedMs += ms;
+  }
+
   #next(): Pending | undefined {
     let first: Pending | undefined;
     for (const timer of this.#timers) if (first === undefined || timer.atMs < first.atMs) first = timer;

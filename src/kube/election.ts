@@ -1,0 +1,194 @@
+import type { Leadership } from '../actors/ports.ts';
+import {
+  candidacy,
+  leads,
+  leaseDurationMs,
+  renewalDeadlineMs,
+  type Sighting,
+  sight,
+} from '../domain/election.ts';
+import { FaultError, failed, fault, ok, type Result, unreachable } from '../fault.ts';
+import type { Logger } from '../log.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import { type Clock, sleep, type Timer } from '../time/clock.ts';
+import { deadline } from './deadline.ts';
+import type { LeaseStore, SeenLease } from './lease.ts';
+
+export interface ElectionOptions {
+  readonly lease: LeaseStore;
+  /** Ours among all that ever contend for this Lease, other lives of the same pod included. */
+  readonly me: string;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+}
+
+export interface Election extends Leadership {
+  /** What keeps it from being known who leads, in words; null once it was known. */
+  readonly pending: string | null;
+  /** Leads no more, and gives the Lease back, so that another replica leads within a second or two. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Contends for the Lease until `stop`: takes it when it is free, renews it, and watches whoever has it. `isLeading`
+ * is true only while the last renewal is fresh enough for nobody else to have taken over, whatever has become of
+ * our timers meanwhile. The rules are client-go's (`tools/leaderelection`). Owns its timers.
+ */
+export function contend(options: ElectionOptions): Election {
+  const { lease, me, clock, random, log } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const listeners = new Set<(isLeading: boolean) => void>();
+  let sighting: Sighting | null = null;
+  /** The Lease as we wrote it last, to write over without reading it anew. */
+  let held: SeenLease | null = null;
+  let renewedAtMs = Number.NEGATIVE_INFINITY;
+  let expiry: Timer | null = null;
+  let isLeading = false;
+  let pending: string | null = `the first look at the Lease ${lease.name}`;
+  /** The holder, or the failure, that was logged last. */
+  let told = '';
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      const turn = await takeTurn();
+      if (signal.aborted) return;
+      failures = turn.ok ? 0 : failures + 1;
+      const delayMs = turn.ok ? turn.value * (1 - 0.2 * random()) : failedTurn(turn.fault.message, failures);
+      await sleep(clock, delayMs, signal).catch(() => {});
+    }
+  }
+
+  /** One look or write; in how long the next one is due. */
+  async function takeTurn(): Promise<Result<number>> {
+    const seen: Result<SeenLease | null> = held === null ? await bounded((cut) => lease.read(cut)) : ok(held);
+    if (!seen.ok) return seen;
+    const record = seen.value?.record ?? null;
+    const nowMs = clock.monotonic();
+    sighting = sight(sighting, record, nowMs);
+    const next = candidacy(sighting, me, nowMs);
+    switch (next.do) {
+      case 'wait':
+        lose(`taken by ${record?.holder}`);
+        say(record?.holder ?? '', () =>
+          log.info({ lease: lease.name, leader: record?.holder }, 'another replica leads'),
+        );
+        pending = null;
+        return ok(Math.min(next.forMs, lookEveryMs));
+      case 'take':
+      case 'renew':
+        return claim(seen.value);
+      default:
+        return unreachable(next);
+    }
+  }
+
+  async function claim(seen: SeenLease | null): Promise<Result<number>> {
+    const sentAtMs = clock.monotonic();
+    const wanted = { holder: me, durationMs: leaseDurationMs, nowMs: clock.now() };
+    const written = await bounded((cut) => lease.write(seen, wanted, cut));
+    if (signal.aborted) return failed('stopped', 'the election ends');
+    // Whatever it was: what is there now is looked at before anything is written again.
+    held = written.ok ? written.value : null;
+    if (!written.ok) return written;
+    renewedAtMs = sentAtMs;
+    pending = null;
+    expiry?.cancel();
+    expiry = clock.after(sentAtMs + renewalDeadlineMs - clock.monotonic(), () => {
+      if (!leads(renewedAtMs, clock.monotonic())) lose('not renewed in time');
+    });
+    gain();
+    return ok(renewEveryMs);
+  }
+
+  function gain(): void {
+    if (isLeading) return;
+    isLeading = true;
+    told = me;
+    log.info({ lease: lease.name, me }, 'leadership gained');
+    for (const hear of [...listeners]) hear(true);
+  }
+
+  function lose(reason: string): void {
+    expiry?.cancel();
+    if (!isLeading) return;
+    isLeading = false;
+    log[signal.aborted ? 'info' : 'warn']({ lease: lease.name, me, reason }, 'leadership lost');
+    for (const hear of [...listeners]) hear(false);
+  }
+
+  /** In how long to try again. */
+  function failedTurn(message: string, failures: number): number {
+    if (pending !== null) pending = `the Lease ${lease.name}: ${message}`;
+    // A holder has only until its deadline.
+    const backoff = isLeading ? renewalBackoff : lookBackoff;
+    say(message, () => log.warn({ lease: lease.name, detail: message }, 'lease not reached'));
+    return backoffDelayMs(backoff, failures - 1, random());
+  }
+
+  /** Once per cause, not once per retry. */
+  function say(what: string, tell: () => void): void {
+    if (told === what) return;
+    told = what;
+    tell();
+  }
+
+  /** The client waits for longer than a Lease is valid. */
+  async function bounded<T>(
+    request: (cut: AbortSignal) => Promise<Result<T>>,
+    outer = signal,
+  ): Promise<Result<T>> {
+    const late = fault('kube-unreachable', `no answer within ${requestTimeoutMs} ms`);
+    const limit = deadline(clock, requestTimeoutMs, outer, new FaultError(late));
+    try {
+      const answer = await request(limit.signal);
+      const isLate = limit.signal.aborted && !outer.aborted && !answer.ok;
+      return isLate ? { ok: false, fault: late } : answer;
+    } finally {
+      limit.release();
+    }
+  }
+
+  async function giveBack(): Promise<void> {
+    await running;
+    lose('stopped');
+    const holder = sighting?.record?.holder ?? '';
+    if (held === null && holder !== '' && holder !== me) return;
+    const { signal: never } = new AbortController();
+    const seen = await bounded((cut) => lease.read(cut), never);
+    if (!seen.ok || seen.value?.record.holder !== me) return;
+    // As client-go does: a second, for whoever only looks at that.
+    const nobody = { holder: '', durationMs: 1_000, nowMs: clock.now() };
+    await bounded((cut) => lease.write(seen.value, nobody, cut), never);
+  }
+
+  const running = run();
+  let stopped: Promise<void> | undefined;
+  return {
+    get isLeading() {
+      return isLeading && leads(renewedAtMs, clock.monotonic());
+    },
+    get pending() {
+      return pending;
+    },
+    onChange(hear) {
+      listeners.add(hear);
+      return () => void listeners.delete(hear);
+    },
+    stop() {
+      stopping.abort();
+      stopped ??= giveBack();
+      return stopped;
+    },
+  };
+}
+
+/** How often a holder renews, and how often others look; a fifth less or none, so that they do not march in step. */
+const renewEveryMs = 2_000;
+const lookEveryMs = 1_000;
+const requestTimeoutMs = 3_000;
+const renewalBackoff: Backoff = { baseMs: 500, capMs: 1_000, healthyAfterMs: 0 };
+const lookBackoff: Backoff = { baseMs: 1_000, capMs: 8_000, healthyAfterMs: 0 };
