@@ -10,9 +10,19 @@ import type { TunnelState } from './ports.ts';
 /** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */
 export interface HostState {
   readonly host: string;
+  /** Since when the host is ours to act on (`Holdings`). */
+  readonly tenure: number;
+  /**
+   * `parting`: to be handed over once no step is in flight. `parted`: somebody else's now; nothing is done but to
+   * end the connector, which `lingers` if it should serve until the new holder does.
+   */
+  hold: 'held' | 'parting' | 'parted';
+  lingers: boolean;
+  /** A former holder's connector has not ended. */
+  alsoRuns: boolean;
+  /** Who lingers has been told of this tenure that it may go. */
+  settled: boolean;
   intent: HostIntent;
-  /** The host has a new owner: stop the connector, remove nothing, then say so. */
-  released: boolean;
   rules: HostRules | null;
   compiled: CompiledHost | null;
   ledger: LedgerEntry | null;
@@ -38,14 +48,19 @@ export interface HostState {
 
 export function newHostState(
   host: string,
+  tenure: number,
   ledger: LedgerEntry | null,
   tunnels: HostTunnels,
   nowMs: number,
 ): HostState {
   return {
     host,
+    tenure,
+    hold: 'held',
+    lingers: false,
+    alsoRuns: false,
+    settled: false,
     intent: { kind: 'kept' },
-    released: false,
     rules: null,
     compiled: null,
     ledger,
@@ -75,9 +90,9 @@ export function admitCleared(state: HostState): void {
   state.ledger = cleared === 'dns' ? { ...ledger, dns: null } : { ...ledger, dns: null, tunnel: null };
 }
 
-/** The step to carry out now: none while one is in flight, waits for its retry, or the host is held. */
-export function dueStep(state: HostState, held: boolean): HostStep | null {
-  if (state.stepInFlight !== null || state.retry !== null || held || state.released) return null;
+/** The step to carry out now: none while one is in flight, waits for its retry, or the removal is put off. */
+export function dueStep(state: HostState, putOff: boolean): HostStep | null {
+  if (state.stepInFlight !== null || state.retry !== null || putOff || state.hold !== 'held') return null;
   return plannedStep(state);
 }
 
@@ -89,17 +104,20 @@ function missingStep(state: HostState): HostStep | null {
 function plannedStep(state: HostState): HostStep | null {
   return nextStep(state.intent, {
     ledger: state.ledger,
-    running: state.tunnels.isRunning,
+    running: state.tunnels.isRunning || state.alsoRuns,
     cleared: state.cleared,
     doubt: state.doubt,
   });
 }
 
 /** The tunnel is up exactly while it exists at Cloudflare and its backends are there. */
-export function shouldRun(state: HostState, settings: IngressSettings | null, held: boolean): boolean {
-  if (state.released || state.ledger?.tunnel == null || state.compiled === null) return false;
+export function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
+  // What lingers is not started again.
+  if (state.hold === 'parted') return state.lingers && isUp(state);
+  if (state.ledger?.tunnel == null || state.compiled === null) return false;
   // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
-  if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && held)) return state.tunnels.isOpen;
+  if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && putOff))
+    return state.tunnels.isOpen;
   if (state.intent.kind === 'unwanted') return false;
   return state.compiled.usable || settings?.noBackend === '503';
 }
@@ -108,9 +126,20 @@ export function isUp(state: HostState): boolean {
   return state.tunnels.registered > 0;
 }
 
+/**
+ * The host has come from another holder, whose connector should serve until ours does. Not for one that cannot
+ * begin before the other has made room.
+ */
+export function isTakingOver(state: HostState, settings: IngressSettings | null): boolean {
+  if (state.intent.kind !== 'wanted' || isUp(state)) return false;
+  if (state.compiled === null) return true;
+  return shouldRun(state, settings, false) && state.tunnels.fault?.code !== 'threads-exhausted';
+}
+
 /** Still on its way to serve, so that what it replaces should stay for the moment. */
 export function isSettling(state: HostState, settings: IngressSettings | null): boolean {
   if (state.intent.kind !== 'wanted' || state.fault !== null) return false;
+  if (state.compiled === null) return true;
   if (missingStep(state) !== null) return true;
   return shouldRun(state, settings, false) && !isUp(state) && state.tunnels.fault === null;
 }
@@ -119,13 +148,15 @@ export function isSettling(state: HostState, settings: IngressSettings | null): 
 export function tunnelStateOf(
   state: HostState,
   settings: IngressSettings | null,
-  held: boolean,
+  putOff: boolean,
 ): TunnelState {
-  if (state.intent.kind === 'unwanted' || state.released) return 'closing';
+  if (state.intent.kind === 'unwanted' || state.hold !== 'held') return 'closing';
   if (state.intent.kind === 'wanted' && missingStep(state) !== null) {
     return state.fault === null ? 'provisioning' : 'failed';
   }
-  if (!shouldRun(state, settings, held)) return 'waiting';
+  // Its CA is being read.
+  if (state.intent.kind === 'wanted' && state.compiled === null) return 'provisioning';
+  if (!shouldRun(state, settings, putOff)) return 'waiting';
   if (isUp(state)) return 'up';
   return state.tunnels.fault === null ? 'starting' : 'failed';
 }

@@ -47,8 +47,8 @@ export class HostUpkeep {
   }
 
   /** Starts the step that is due, if there is one; `step.done` follows. */
-  advance(state: HostState, ingress: string, held: boolean): void {
-    const step = dueStep(state, held);
+  advance(state: HostState, ingress: string, putOff: boolean): void {
+    const step = dueStep(state, putOff);
     if (step === null) return;
     state.stepInFlight = step;
     const { host, ledger, intent } = state;

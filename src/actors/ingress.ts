@@ -2,22 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
 import { caSecretsOf, compileHost } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
-import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
+import { isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
 import { CaReader } from './ca-reader.ts';
-import {
-  admitCleared,
-  type HostState,
-  isSettling,
-  isUp,
-  newHostState,
-  shouldRun,
-  tunnelStateOf,
-} from './host-state.ts';
+import { type HostState, isSettling, isTakingOver, isUp, shouldRun, tunnelStateOf } from './host-state.ts';
 import type { StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
 import { HostUpkeep } from './host-upkeep.ts';
+import { IngressHosts } from './ingress-hosts.ts';
 import { type IngressNotes, ingressNotes } from './ingress-notes.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import type { ActorLog, IngressSink, Secrets, Telemetry, TunnelRunner } from './ports.ts';
@@ -56,14 +49,9 @@ class IngressActor {
   readonly #context: ActorContext<IngressMessage>;
   readonly #supervisor: ActorRef<SupervisorMessage>;
   readonly #world: IngressWorld;
-  readonly #hosts = new Map<string, HostState>();
+  readonly #hosts: IngressHosts;
   #assignment: Assignment;
   #backends: Map<string, BackendView>;
-  /**
-   * The last version of ledger entries that we removed ourselves: an assignment that was on its way meanwhile
-   * may still have them.
-   */
-  readonly #forgotten = new Map<string, string>();
   readonly #notes: IngressNotes;
   readonly #upkeep: HostUpkeep;
   readonly #status: StatusPublisher;
@@ -83,6 +71,7 @@ class IngressActor {
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#cas = new CaReader(context, world);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
+    this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
     this.#assigned(assignment);
     this.#converge();
@@ -95,11 +84,11 @@ class IngressActor {
         break;
       case 'backend':
         this.#backends.set(message.service, message.view);
-        for (const state of this.#hosts.values()) this.#compile(state);
+        for (const state of this.#hosts) this.#compile(state);
         break;
       case 'ca.read':
         this.#cas.read(message.secret, message.result);
-        for (const state of this.#hosts.values()) this.#compile(state);
+        for (const state of this.#hosts) this.#compile(state);
         break;
       case 'ca.due':
         this.#cas.due(message.secret);
@@ -108,7 +97,7 @@ class IngressActor {
         this.#ledgerSeen(message);
         break;
       case 'try.again':
-        for (const state of this.#hosts.values()) if (state.fault !== null) this.#upkeep.retryNow(state);
+        for (const state of this.#hosts) if (state.fault !== null) this.#upkeep.retryNow(state);
         break;
       case 'credentials.checked':
         this.#notes.credentials(message.fault);
@@ -146,9 +135,11 @@ class IngressActor {
     const host = HostTunnels.hostOf(childName);
     const state = this.#hosts.get(host);
     if (state === undefined || !state.tunnels.failed(childName, fault)) return;
-    this.#world.telemetry.tunnelRestarted(host, fault.code);
-    this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
-    this.#notes.tunnelRestarted(host, fault);
+    if (state.hold !== 'parted') {
+      this.#world.telemetry.tunnelRestarted(host, fault.code);
+      this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
+      this.#notes.tunnelRestarted(host, fault);
+    }
     this.#converge();
   }
 
@@ -168,26 +159,9 @@ class IngressActor {
     this.#backends = new Map(next.backends);
     this.#status.seen(next.publishedHostnames);
     if (next.settings !== null) this.#cas.want(caSecretsOf(next.hosts, next.settings));
-    for (const entry of next.ledger) {
-      const forgotten = this.#forgotten.get(entry.host);
-      const outlived = forgotten !== undefined && !isLaterVersion(entry.resourceVersion, forgotten);
-      if (!outlived) this.#stateOf(entry.host, entry);
-    }
-
-    const wanted = new Map(next.hosts.map((rules) => [rules.host, rules]));
-    for (const host of wanted.keys()) this.#stateOf(host, null);
-    for (const state of this.#hosts.values()) {
-      const rules = wanted.get(state.host);
-      state.released = rules === undefined && next.released.includes(state.host);
-      if (rules !== undefined && next.settings !== null) {
-        state.intent = { kind: 'wanted', ingress: next.ingress.name, dns: next.settings.dns };
-        state.rules = rules;
-        this.#compile(state);
-      } else {
-        const stays = next.keepOthers || state.released || next.kept.includes(state.host);
-        state.intent = { kind: stays ? 'kept' : 'unwanted' };
-      }
-      if (state.intent.kind !== 'unwanted') admitCleared(state);
+    for (const state of this.#hosts.follow(next)) this.#upkeep.lookLater(state);
+    for (const state of this.#hosts) {
+      this.#compile(state);
       if (changed) this.#upkeep.retryNow(state);
     }
     this.#notes.problems(next.problems);
@@ -195,23 +169,11 @@ class IngressActor {
     this.#notes.credentials(next.credentialsFault);
   }
 
-  /** The ledger entry is looked at only for a host that is new here: afterwards we are the ones who write it. */
-  #stateOf(host: string, ledger: LedgerEntry | null): HostState {
-    let state = this.#hosts.get(host);
-    if (state === undefined) {
-      const tunnels = new HostTunnels(host, this.#context, this.#world);
-      state = newHostState(host, ledger, tunnels, this.#context.clock.monotonic());
-      this.#hosts.set(host, state);
-      this.#upkeep.lookLater(state);
-    }
-    return state;
-  }
-
   #compile(state: HostState): void {
     const { settings } = this.#assignment;
     if (state.rules === null || settings === null || state.intent.kind !== 'wanted') return;
-    // A change of the CA's name must not be a gap of 503 while the new one is read.
-    if (this.#cas.isPending && state.compiled !== null) return;
+    // A CA that is still to be read must not be a gap of 503, whether the tunnel is open already or about to be.
+    if (this.#cas.isPending) return;
     const compiled = compileHost(state.rules, settings, this.#backends, this.#cas.known);
     // The same routes stay the same object, which is how everybody below sees that nothing has changed.
     const same = isDeepStrictEqual(state.compiled?.routes, compiled.routes);
@@ -221,7 +183,7 @@ class IngressActor {
   /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
   #ledgerSeen(message: Extract<IngressMessage, { type: 'ledger.seen' }>): void {
     const state = this.#hosts.get(message.host);
-    if (state === undefined || state.stepInFlight !== null) return;
+    if (state === undefined || state.hold === 'parted' || state.stepInFlight !== null) return;
     if (state.ledger !== null && !isLaterVersion(message.version, state.ledger.resourceVersion)) return;
     state.ledger = message.entry;
   }
@@ -232,23 +194,23 @@ class IngressActor {
   #converge(): void {
     const { settings } = this.#assignment;
     // A replaced host stays until its successor serves, so that a change of host is no outage.
-    const settling = [...this.#hosts.values()].some((state) => isSettling(state, settings));
-    for (const state of this.#hosts.values()) {
-      const held = state.intent.kind === 'unwanted' && settling;
-      this.#convergeTunnel(state, held);
-      this.#upkeep.advance(state, this.#assignment.ingress.name, held);
-      this.#report(state, held);
+    const settling = [...this.#hosts].some((state) => isSettling(state, settings));
+    for (const state of this.#hosts) {
+      const putOff = state.intent.kind === 'unwanted' && settling;
+      this.#convergeTunnel(state, putOff);
+      this.#upkeep.advance(state, this.#assignment.ingress.name, putOff);
+      this.#report(state, putOff);
       this.#finish(state);
     }
     this.#status.want(this.#assignment.ingress, this.#hostnames());
   }
 
-  #convergeTunnel(state: HostState, held: boolean): void {
+  #convergeTunnel(state: HostState, putOff: boolean): void {
     const { settings } = this.#assignment;
+    if (!shouldRun(state, settings, putOff)) return state.tunnels.want(null);
+    // What is (to be) another holder's goes on exactly as it is.
     const identity = state.ledger?.tunnel;
-    if (!shouldRun(state, settings, held) || identity == null || state.compiled === null) {
-      return state.tunnels.want(null);
-    }
+    if (state.hold !== 'held' || identity == null || state.compiled === null) return;
     // A host that is merely kept goes on with what it was started with.
     const haConnections = settings?.haConnections ?? state.tunnels.haConnections;
     state.tunnels.want({ identity, haConnections, routes: state.compiled.routes });
@@ -260,14 +222,13 @@ class IngressActor {
     const before = state.ledger;
     this.#upkeep.done(state, step, result);
     if (!result.ok) return;
-    if (result.value.ledger === null) this.#forgotten.set(host, before?.resourceVersion ?? '');
-    else this.#forgotten.delete(host);
+    this.#hosts.recorded(host, before, result.value.ledger);
     if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
   }
 
   #ofHost(host: string, act: (state: HostState) => void): void {
     const state = this.#hosts.get(host);
-    if (state !== undefined) act(state);
+    if (state !== undefined && state.hold !== 'parted') act(state);
   }
 
   #connections({ child, life, registered }: Extract<IngressMessage, { type: 'tunnel.connections' }>): void {
@@ -275,6 +236,7 @@ class IngressActor {
     const state = this.#hosts.get(host);
     const before = state?.tunnels.registered ?? 0;
     if (state === undefined || !state.tunnels.connections(child, life, registered)) return;
+    if (state.hold === 'parted') return;
     const now = state.tunnels.registered;
     if (before > 0 && now === 0) this.#notes.tunnelLost(host);
     if (now > 0 && !state.wasUp) {
@@ -283,32 +245,51 @@ class IngressActor {
     }
   }
 
-  /** A host that is through with being removed or released is the supervisor's again. */
+  /** A host that is through with being removed, or that is to be handed over, is the supervisor's again. */
   #finish(state: HostState): void {
-    if (state.tunnels.isRunning || state.stepInFlight !== null) return;
-    const ingress = this.#assignment.ingress.name;
-    const cleared = state.intent.kind === 'unwanted' && state.ledger === null;
-    if (!state.released && !cleared) return;
-    state.retry?.cancel();
-    state.look?.cancel();
-    this.#tellServing(state, null);
-    this.#hosts.delete(state.host);
+    if (state.stepInFlight !== null) return;
+    const { host, tenure } = state;
+    if (state.hold === 'parting') this.#part(state);
+    else if (state.hold === 'held' && state.intent.kind === 'unwanted' && state.ledger === null) {
+      if (state.tunnels.isRunning) return;
+      this.#tellServing(state, null);
+      this.#world.telemetry.tunnelConnections(host, null);
+      this.#forget(state);
+      this.#supervisor.tell({ type: 'host.cleared', host, tenure });
+    } else if (state.hold === 'parted' && !state.tunnels.isRunning) {
+      this.#forget(state);
+      this.#supervisor.tell({ type: 'host.left', ingress: this.#assignment.ingress.name, host, tenure });
+    }
+  }
+
+  /** From now on nothing is done for the host but to end its connector, at once if it does not serve anyway. */
+  #part(state: HostState): void {
+    const { host, tenure, ledger: entry, tunnels } = state;
+    this.#hosts.part(state, true);
+    this.#convergeTunnel(state, false);
+    const stillRuns = tunnels.isRunning;
+    if (!stillRuns) this.#forget(state);
+    else this.#world.log.info({ host, serves: tunnels.isOpen }, 'host handed over');
+    this.#supervisor.tell({ type: 'host.released', host, tenure, entry, stillRuns });
+  }
+
+  #forget(state: HostState): void {
+    this.#hosts.remove(state);
     this.#notes.forget(state.host);
-    this.#world.telemetry.tunnelState(ingress, state.host, null);
-    this.#world.telemetry.tunnelConnections(state.host, null);
-    const { host, ledger: entry } = state;
-    if (state.released) this.#supervisor.tell({ type: 'host.released', ingress, host, entry });
-    else this.#supervisor.tell({ type: 'host.cleared', ingress, host });
+    this.#world.telemetry.tunnelState(this.#assignment.ingress.name, state.host, null);
   }
 
   // What users see -------------------------------------------------------------------------------------------
 
-  #report(state: HostState, held: boolean): void {
+  #report(state: HostState, putOff: boolean): void {
     const { settings, ingress } = this.#assignment;
-    const tunnelState = tunnelStateOf(state, settings, held);
+    const tunnelState = tunnelStateOf(state, settings, putOff);
     this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
+    // What else there is to say of a host is its holder's.
+    if (state.hold === 'parted') return;
     this.#world.telemetry.tunnelConnections(state.host, state.tunnels.registered);
     this.#tellServing(state, isUp(state) ? hostnameOf(state) : null);
+    this.#tellSettled(state);
     if (state.intent.kind !== 'wanted') return;
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
@@ -319,15 +300,23 @@ class IngressActor {
   #tellServing(state: HostState, hostname: string | null): void {
     if (state.servedAs === hostname) return;
     state.servedAs = hostname;
-    this.#supervisor.tell({ type: 'host.serving', host: state.host, hostname });
+    this.#supervisor.tell({ type: 'host.serving', host: state.host, tenure: state.tenure, hostname });
+  }
+
+  /** For whoever had the host before and still serves it. */
+  #tellSettled(state: HostState): void {
+    if (state.hold !== 'held' || !state.alsoRuns || state.settled) return;
+    if (isTakingOver(state, this.#assignment.settings)) return;
+    state.settled = true;
+    this.#supervisor.tell({ type: 'host.settled', host: state.host, tenure: state.tenure });
   }
 
   /** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
   #hostnames(): readonly string[] {
     const names = new Set<string>();
-    for (const state of this.#hosts.values()) {
+    for (const state of this.#hosts) {
       const name = hostnameOf(state);
-      if (name === null) continue;
+      if (name === null || state.hold !== 'held') continue;
       if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.add(name);
     }
     for (const name of this.#assignment.servedAlso) names.add(name);

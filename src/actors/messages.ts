@@ -33,25 +33,49 @@ export type SupervisorMessage =
   /** The ledger as just written; the watch will say the same later. */
   | { readonly type: 'host.recorded'; readonly entry: LedgerEntry }
   /** The host's tunnel is up under this name, or (null) not up any more. */
-  | { readonly type: 'host.serving'; readonly host: string; readonly hostname: string | null }
+  | {
+      readonly type: 'host.serving';
+      readonly host: string;
+      readonly tenure: number;
+      readonly hostname: string | null;
+    }
+  /** The host's tunnel is up, or nothing will come of it for now: who served before may go. */
+  | { readonly type: 'host.settled'; readonly host: string; readonly tenure: number }
   /** Nothing of the host is left, at Cloudflare or in the ledger. */
-  | { readonly type: 'host.cleared'; readonly ingress: IngressKey; readonly host: string }
-  /** The host's connector has ended and nothing was removed: the next owner goes on from the ledger. */
+  | { readonly type: 'host.cleared'; readonly host: string; readonly tenure: number }
+  /** Handed over, nothing was removed: the next owner goes on from the ledger. */
   | {
       readonly type: 'host.released';
-      readonly ingress: IngressKey;
       readonly host: string;
+      readonly tenure: number;
       /** The ledger as it really is; also when a removal was interrupted and the Secret says more. */
       readonly entry: LedgerEntry | null;
-    };
+      /** A connector goes on until the supervisor says that it may go, or drains; `host.left` follows. */
+      readonly stillRuns: boolean;
+    }
+  /** The connector that was left of a host that was handed over has ended. */
+  | {
+      readonly type: 'host.left';
+      readonly ingress: IngressKey;
+      readonly host: string;
+      readonly tenure: number;
+    }
+  /** The former holders of a host have waited long enough for the holder of this tenure. */
+  | { readonly type: 'host.overdue'; readonly host: string; readonly tenure: number };
 
 /** Everything one ingress actor is responsible for now; replaces what it was told before. */
 export interface Assignment {
   readonly ingress: IngressRef;
-  /** Hosts to serve. */
+  /** The hosts that it may act on, and since when (`Holdings`). */
+  readonly held: ReadonlyMap<string, number>;
+  /** Of those held: to serve. */
   readonly hosts: readonly HostRules[];
-  /** Hosts to let go of without removing anything: they have a new owner. */
+  /** Of those held: to hand over without removing anything, because they have a new owner. */
   readonly released: readonly string[];
+  /** Of those held: a former holder's connector has not ended yet. */
+  readonly alsoRun: readonly string[];
+  /** Not held any more, but to serve until their new holder does. */
+  readonly lingering: readonly string[];
   /** The object cannot be read: hosts that are not listed stay as they are. */
   readonly keepOthers: boolean;
   /** Hosts that stay as they are although they are not to be served now. */
@@ -59,7 +83,7 @@ export interface Assignment {
   readonly settings: IngressSettings | null;
   /** By Service name, for every Service that the hosts mention. */
   readonly backends: ReadonlyMap<string, BackendView>;
-  /** What the ledger has under this Ingress or for its hosts; looked at for hosts that are new to the actor. */
+  /** What the ledger has for the hosts that are held; looked at for those that are new to the actor. */
   readonly ledger: readonly LedgerEntry[];
   readonly publishedHostnames: readonly string[];
   readonly problems: readonly Problem[];

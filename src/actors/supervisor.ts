@@ -4,12 +4,19 @@ import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ChildSpec } from '../kernel/actor.ts';
+import { Holdings } from './holdings.ts';
 import { type IngressWorld, ingressActor } from './ingress.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import { World } from './world.ts';
 
 /** Beyond the tunnels' own time to stop. */
 const stopSlackMs = 20_000;
+
+/**
+ * So long a host that has moved is served from where it was, by the rules of before, if its new holder neither
+ * comes up nor gives up.
+ */
+const lingerMs = 60_000;
 
 export interface SupervisorWorld extends IngressWorld {
   /** The caches are filled and the first actors are there. */
@@ -73,14 +80,9 @@ class Supervisor {
   readonly #context: ActorContext<SupervisorMessage>;
   readonly #deps: SupervisorWorld;
   readonly #world = new World();
-  /**
-   * Who may touch a host now: its owner, or the one before until that has let go. Invariant: an ingress actor
-   * acts on a host only while it holds it, so no two ever work on the same tunnel.
-   */
-  readonly #holderOf = new Map<string, IngressKey>();
-  readonly #heldBy = new Map<IngressKey, Set<string>>();
-  /** Hosts whose tunnel is up, and its name. */
-  readonly #servedAt = new Map<string, string>();
+  readonly #holdings = new Holdings();
+  /** Hosts whose tunnel is up, its name, and the tenure of who said so. */
+  readonly #servedAt = new Map<string, { readonly hostname: string; readonly tenure: number }>();
   readonly #stopping = new Set<IngressKey>();
   #credentialsFault: Fault | null = null;
   #synced = false;
@@ -125,13 +127,21 @@ class Supervisor {
         this.#world.putLedger(message.entry);
         return;
       case 'host.serving':
-        return this.#serving(message.host, message.hostname);
+        if (this.#holdings.tenureOf(message.host) !== message.tenure) return;
+        return this.#serving(message.host, message.tenure, message.hostname);
+      case 'host.settled':
+      case 'host.overdue':
+        return this.#settled(message.host, message.tenure);
       case 'host.cleared':
-        this.#world.replaceLedger(message.host, null);
-        return this.#letGo(message.host, message.ingress);
+        return this.#letGo(message.host, message.tenure, null, false);
       case 'host.released':
-        this.#world.replaceLedger(message.host, message.entry);
-        return this.#letGo(message.host, message.ingress);
+        return this.#letGo(message.host, message.tenure, message.entry, message.stillRuns);
+      case 'host.left':
+        if (this.#holdings.left(message.host, message.ingress, message.tenure)) {
+          this.#left(message.host);
+          this.#assign(message.ingress);
+        }
+        return;
       default:
         return unreachable(message);
     }
@@ -147,6 +157,11 @@ class Supervisor {
       { ingress: key, code: fault.code, detail: fault.message, delayMs },
       'ingress actor restarting',
     );
+    // What it lingered for ended with its last life; the next one knows nothing of it.
+    for (const host of this.#holdings.ended(key)) {
+      this.#deps.telemetry.tunnelState(key, host, null);
+      this.#left(host);
+    }
   }
 
   /** Nothing is started or removed before every cache is filled: half a world looks like deletions. */
@@ -154,14 +169,14 @@ class Supervisor {
     if (this.#synced) return;
     this.#synced = true;
     for (const entry of this.#world.ledgerEntries()) this.#adopt(entry);
-    this.#settle(new Set([...this.#world.ingressKeys(), ...this.#heldBy.keys()]));
+    this.#settle(new Set([...this.#world.ingressKeys(), ...this.#holdings.holders()]));
     this.#deps.synced();
   }
 
   /** The holder of a host that the ledger knows: its owner, or, if nobody wants it, who is to remove it. */
   #adopt(entry: LedgerEntry): void {
-    if (this.#holderOf.has(entry.host)) return;
-    this.#hold(entry.host, this.#world.ownerOf(entry.host) ?? entry.ingress);
+    if (this.#holdings.holderOf(entry.host) !== null) return;
+    this.#holdings.hold(entry.host, this.#world.ownerOf(entry.host) ?? entry.ingress);
   }
 
   /** After claims changed: hands out hosts that nobody holds and tells everybody touched what is theirs. */
@@ -171,8 +186,8 @@ class Supervisor {
     for (const key of touched) {
       for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
         const owner = this.#world.ownerOf(host)!;
-        if (!this.#holderOf.has(host)) this.#hold(host, owner);
-        all.add(this.#holderOf.get(host)!);
+        if (this.#holdings.holderOf(host) === null) this.#holdings.hold(host, owner);
+        all.add(this.#holdings.holderOf(host)!);
       }
     }
     for (const key of all) this.#assign(key);
@@ -188,7 +203,7 @@ class Supervisor {
   }
 
   #isNeeded(key: IngressKey): boolean {
-    return this.#world.ingress(key) !== undefined || this.#heldBy.has(key);
+    return this.#world.ingress(key) !== undefined || this.#holdings.isConcerned(key);
   }
 
   #dismiss(key: IngressKey): void {
@@ -200,7 +215,7 @@ class Supervisor {
   #assignmentOf(key: IngressKey): Assignment {
     const known = this.#world.ingress(key);
     const spec = known?.effective ?? null;
-    const held = this.#heldBy.get(key) ?? new Set<string>();
+    const held = new Map(this.#holdings.heldBy(key));
     const isMine = (host: string): boolean => this.#world.ownerOf(host) === key;
     const named = (spec?.hosts ?? []).map(({ host, paths }) => {
       const { rules, lost } = mergeHost(host, this.#world.seniority(host));
@@ -210,26 +225,45 @@ class Supervisor {
     const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
     return {
       ingress: { name: key, uid: known?.newest.uid ?? '' },
+      held,
       hosts,
-      released: [...held].filter((host) => !isMine(host) && this.#world.ownerOf(host) !== null),
+      released: [...held.keys()].filter((host) => !isMine(host) && this.#world.ownerOf(host) !== null),
+      alsoRun: [...held.keys()].filter((host) => this.#holdings.hasFormer(host)),
+      lingering: this.#holdings.lingeringOf(key),
       keepOthers: known?.newest.refused ?? false,
       kept: spec?.unservable ?? [],
       settings: spec?.settings ?? null,
       backends: new Map(Array.from(servicesOf(hosts), (service) => [service, this.#world.backend(service)])),
-      ledger: [...held].flatMap((host) => this.#world.ledger(host) ?? []),
+      ledger: [...held.keys()].flatMap((host) => this.#world.ledger(host) ?? []),
       publishedHostnames: known?.newest.publishedHostnames ?? [],
       problems: known?.newest.problems ?? [],
       credentialsFault: this.#credentialsFault,
       taken: named.flatMap(({ taken }) => taken),
-      servedAlso: named.flatMap(({ host, shared }) => (shared ? (this.#servedAt.get(host) ?? []) : [])),
+      servedAlso: named.flatMap(({ host, shared }) =>
+        shared ? (this.#servedAt.get(host)?.hostname ?? []) : [],
+      ),
     };
   }
 
   /** Those whose paths are served by another Ingress' tunnel have its name in their status. */
-  #serving(host: string, hostname: string | null): void {
+  #serving(host: string, tenure: number, hostname: string | null): void {
     if (hostname === null) this.#servedAt.delete(host);
-    else this.#servedAt.set(host, hostname);
+    else this.#servedAt.set(host, { hostname, tenure });
     for (const { key } of this.#world.seniority(host).slice(1)) this.#assign(key);
+  }
+
+  /** The holder of that tenure serves, or will not: whoever lingers for the host may go. */
+  #settled(host: string, tenure: number): void {
+    const lingering = this.#holdings.settled(host, tenure);
+    if (lingering.length === 0) return;
+    if (this.#servedAt.get(host)?.tenure !== tenure) this.#serving(host, tenure, null);
+    for (const key of lingering) this.#assign(key);
+  }
+
+  /** One connector less of those that former holders had: the present one may have waited for its end. */
+  #left(host: string): void {
+    const holder = this.#holdings.holderOf(host);
+    if (holder !== null && !this.#holdings.hasFormer(host)) this.#assign(holder);
   }
 
   #tellBackend(service: string): void {
@@ -238,8 +272,8 @@ class Supervisor {
     for (const key of this.#world.interestedIn(service)) {
       // The paths of an Ingress may be routed in another one's tunnel.
       for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
-        const holder = this.#holderOf.get(host);
-        if (holder !== undefined) concerned.add(holder);
+        const holder = this.#holdings.holderOf(host);
+        if (holder !== null) concerned.add(holder);
       }
     }
     if (concerned.size === 0) return;
@@ -257,11 +291,11 @@ class Supervisor {
       return;
     }
     if (!this.#world.putLedger(entry) || !this.#synced) return;
-    const holder = this.#holderOf.get(entry.host);
-    if (holder === undefined) {
+    const holder = this.#holdings.holderOf(entry.host);
+    if (holder === null) {
       this.#adopt(entry);
-      const adopter = this.#holderOf.get(entry.host);
-      if (adopter !== undefined) this.#assign(adopter);
+      const adopter = this.#holdings.holderOf(entry.host);
+      if (adopter !== null) this.#assign(adopter);
       return;
     }
     const seen = { type: 'ledger.seen', host: entry.host, entry, version: entry.resourceVersion } as const;
@@ -270,30 +304,27 @@ class Supervisor {
 
   #ledgerRemoved(host: string, version: string): void {
     this.#world.replaceLedger(host, null);
-    const holder = this.#holderOf.get(host);
-    if (holder !== undefined) this.#actor(holder)?.tell({ type: 'ledger.seen', host, entry: null, version });
+    const holder = this.#holdings.holderOf(host);
+    if (holder !== null) this.#actor(holder)?.tell({ type: 'ledger.seen', host, entry: null, version });
   }
 
-  /** The holder is through with a host: it goes to its owner, if anybody wants it by now. */
-  #letGo(host: string, from: IngressKey): void {
-    if (this.#holderOf.get(host) !== from) return;
-    this.#holderOf.delete(host);
-    const rest = this.#heldBy.get(from);
-    rest?.delete(host);
-    if (rest?.size === 0) this.#heldBy.delete(from);
-    const owner = this.#world.ownerOf(host);
-    if (owner !== null) {
-      this.#hold(host, owner);
+  /**
+   * The holder is through with a host: it goes to its owner. If nobody wants it by now and something is left of
+   * it, back to who had it, who removes it.
+   */
+  #letGo(host: string, tenure: number, entry: LedgerEntry | null, stillRuns: boolean): void {
+    const from = this.#holdings.holderOf(host);
+    if (from === null || !this.#holdings.release(host, tenure, stillRuns)) return;
+    this.#world.replaceLedger(host, entry);
+    const owner = this.#world.ownerOf(host) ?? (entry === null ? null : from);
+    if (owner === null) {
+      this.#servedAt.delete(host);
+    } else {
+      const since = this.#holdings.hold(host, owner);
+      if (stillRuns) this.#context.after(lingerMs, { type: 'host.overdue', host, tenure: since });
       this.#assign(owner);
     }
     if (owner !== from) this.#assign(from);
-  }
-
-  #hold(host: string, key: IngressKey): void {
-    this.#holderOf.set(host, key);
-    const held = this.#heldBy.get(key);
-    if (held === undefined) this.#heldBy.set(key, new Set([host]));
-    else held.add(host);
   }
 
   #actor(key: IngressKey) {
@@ -301,7 +332,7 @@ class Supervisor {
   }
 
   #actors(): Iterable<IngressKey> {
-    return new Set([...this.#world.ingressKeys(), ...this.#heldBy.keys()]);
+    return new Set([...this.#world.ingressKeys(), ...this.#holdings.holders()]);
   }
 }
 

@@ -99,6 +99,14 @@ class Model {
     return owners;
   }
 
+  /** The hosts that can be served, in order. */
+  usable(): string[] {
+    return [...this.owned()]
+      .filter(([, { of }]) => this.services.has(of) && this.endpoints.has(of))
+      .map(([host]) => host)
+      .sort();
+  }
+
   messages() {
     return [
       ...[...this.services].map((name) => service(name)),
@@ -113,6 +121,8 @@ async function play(moves: readonly Move[]): Promise<void> {
   let house = new ActorHouse();
   await house.tell(synced);
   for (const step of moves) {
+    const before = model.usable();
+    house.runner.closed.length = 0;
     switch (step.do) {
       case 'put':
         await house.tell(present(model.put(step)));
@@ -158,19 +168,21 @@ async function play(moves: readonly Move[]): Promise<void> {
         house = next;
         await house.tellLedger();
         await house.tell(...model.messages(), synced);
-        break;
+        continue;
       }
     }
+    const stays = model.usable().filter((host) => before.includes(host));
+    expect(
+      house.runner.closed.filter((host) => stays.includes(host)),
+      'gaps',
+    ).to.deep.equal([]);
   }
   await house.pass(20 * 60_000);
 
   const owned = model.owned();
   const names = [...owned.keys()].sort();
   const published = names.filter((host) => owned.get(host)!.settings.dns === 'managed');
-  const usable = names.filter((host) => {
-    const of = owned.get(host)!.of;
-    return model.services.has(of) && model.endpoints.has(of);
-  });
+  const usable = model.usable();
   expect([...house.ledger.entries.keys()].sort(), 'ledger').to.deep.equal(names);
   expect([...house.cloudflare.tunnels.keys()].sort(), 'tunnels').to.deep.equal(
     names.map((host) => `warp-me-${host}`),

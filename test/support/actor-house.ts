@@ -31,6 +31,7 @@ export class ActorHouse {
   readonly sink = new MemorySink();
   readonly secrets = new MemorySecrets();
   readonly states = new Map<string, TunnelState>();
+  readonly #rows = new Map<string, TunnelState>();
   readonly #root;
   synced = false;
 
@@ -38,8 +39,13 @@ export class ActorHouse {
   constructor(over: Partial<SupervisorWorld> = {}) {
     const silent = { info() {}, warn() {}, error() {}, debug() {} };
     const telemetry: Telemetry = {
-      tunnelState: (_ingress, host, state) =>
-        state === null ? void this.states.delete(host) : void this.states.set(host, state),
+      tunnelState: (ingress, host, state) => {
+        if (state === null) this.#rows.delete(`${ingress} ${host}`);
+        else this.#rows.set(`${ingress} ${host}`, state);
+        const [last] = this.rows(host).slice(-1);
+        if (last === undefined) this.states.delete(host);
+        else this.states.set(host, last.split(' ')[1] as TunnelState);
+      },
       tunnelConnections() {},
       tunnelRestarted() {},
       timeToReady() {},
@@ -63,6 +69,12 @@ export class ActorHouse {
     const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
     const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
     this.#root = system.spawnRoot<SupervisorMessage>(supervisorSpec(world));
+  }
+
+  /** What the status page would list for a host: Ingress and state. */
+  rows(host: string): string[] {
+    const rows = [...this.#rows].filter(([row]) => row.endsWith(` ${host}`));
+    return rows.map(([row, state]) => `${row.slice(0, row.indexOf(' '))} ${state}`).sort();
   }
 
   /** Tells the supervisor and lets everything follow that needs no time to pass. */
@@ -221,6 +233,8 @@ class MemoryLedger extends Failures implements LedgerStore {
 export interface MemoryRun {
   readonly request: TunnelRunRequest;
   routes: RouteTable;
+  /** Connections of it at the edge. */
+  registered: number;
   stopping: boolean;
   hear: (fact: RunFact) => void;
 }
@@ -229,25 +243,38 @@ class MemoryRunner implements TunnelRunner {
   readonly runs: MemoryRun[] = [];
   /** Every start there ever was, by host. */
   readonly started: string[] = [];
+  /** Hosts whose last serving run was stopped, as often as that happened. */
+  readonly closed: string[] = [];
   autoRegister = true;
   autoEnd = true;
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void) {
-    const run: MemoryRun = { request, routes: request.routes, stopping: false, hear };
+    const run: MemoryRun = { request, routes: request.routes, registered: 0, stopping: false, hear };
     this.runs.push(run);
     this.started.push(request.host);
-    if (this.autoRegister)
-      queueMicrotask(() => hear({ type: 'connections', registered: request.haConnections }));
+    if (this.autoRegister) queueMicrotask(() => this.register(run));
     return {
       updateRoutes: (routes: RouteTable) => {
         run.routes = routes;
       },
       stop: () => {
+        const didServe = this.isServed(request.host);
         run.stopping = true;
+        if (didServe && !this.isServed(request.host)) this.closed.push(request.host);
         if (this.autoEnd) queueMicrotask(() => this.end(run, null));
       },
       kill: () => this.end(run, null),
     };
+  }
+
+  register(run: MemoryRun, registered = run.request.haConnections): void {
+    run.registered = registered;
+    run.hear({ type: 'connections', registered });
+  }
+
+  /** By a run that was not asked to stop. */
+  isServed(host: string): boolean {
+    return this.runs.some((run) => run.request.host === host && run.registered > 0 && !run.stopping);
   }
 
   of(host: string): MemoryRun | undefined {

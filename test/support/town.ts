@@ -145,15 +145,15 @@ export class Town {
 
   /** Registered connections of a host's tunnel. */
   connections(host: string): number {
-    const id = this.cloudflare.zones.tunnelForHost(host);
-    return this.edge.connections().filter(({ tunnelId, state }) => tunnelId === id && state === 'serving')
-      .length;
+    return this.connectionIds(host).length;
   }
 
-  connectionIds(): readonly string[] {
+  /** Of all tunnels, or of one host's. */
+  connectionIds(host?: string): readonly string[] {
+    const tunnel = host === undefined ? undefined : this.cloudflare.zones.tunnelForHost(host);
     return this.edge
       .connections()
-      .filter(({ state }) => state === 'serving')
+      .filter(({ tunnelId, state }) => state === 'serving' && (tunnel === undefined || tunnelId === tunnel))
       .map(({ id }) => id);
   }
 
