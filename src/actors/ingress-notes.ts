@@ -3,6 +3,7 @@ import type { EventNote } from '../domain/event.ts';
 import type { Problem } from '../domain/ingress.ts';
 import { noteOfFault, textOfLost } from '../domain/notes.ts';
 import type { Fault } from '../fault.ts';
+import type { ServedBy } from './messages.ts';
 
 export type IngressNotes = ReturnType<typeof ingressNotes>;
 
@@ -50,6 +51,11 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     tunnelReady(host: string, tunnelId: string): void {
       const message = `https://${host} is served through tunnel ${tunnelId}`;
       say(`tunnel ${host}`, [{ type: 'Normal', reason: 'TunnelReady', message }]);
+    },
+    /** Whether paths of this Ingress are served through another one's tunnel. */
+    servedBy(host: string, served: ServedBy | null): void {
+      const message = `https://${host} is served through ${served?.hostname}, the tunnel of the Ingress "${served?.owner}", which has the other Events of this host`;
+      say(`tunnel ${host}`, served === null ? [] : [{ type: 'Normal', reason: 'TunnelReady', message }]);
     },
     /** Closed for a reason that has its own note; when it opens again that is news. */
     tunnelClosed(host: string): void {

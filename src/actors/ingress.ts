@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
-import { caSecretsOf, compileHost } from '../domain/compile-host.ts';
+import { caSecretsOf, compileHost, contributionNotes } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
+import type { IngressSettings } from '../domain/ingress.ts';
 import { isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
@@ -84,11 +85,11 @@ class IngressActor {
         break;
       case 'backend':
         this.#backends.set(message.service, message.view);
-        for (const state of this.#hosts) this.#compile(state);
+        this.#compileAll();
         break;
       case 'ca.read':
         this.#cas.read(message.secret, message.result);
-        for (const state of this.#hosts) this.#compile(state);
+        this.#compileAll();
         break;
       case 'ca.due':
         this.#cas.due(message.secret);
@@ -155,25 +156,36 @@ class IngressActor {
       [this.#assignment.hosts, this.#assignment.settings],
       [next.hosts, next.settings],
     );
+    const before = this.#assignment.contributed;
     this.#assignment = next;
     this.#backends = new Map(next.backends);
     this.#status.seen(next.publishedHostnames);
-    if (next.settings !== null) this.#cas.want(caSecretsOf(next.hosts, next.settings));
+    const named = [...next.hosts, ...next.contributed];
+    if (next.settings !== null) this.#cas.want(caSecretsOf(named, next.settings));
     for (const state of this.#hosts.follow(next)) this.#upkeep.lookLater(state);
-    for (const state of this.#hosts) {
-      this.#compile(state);
-      if (changed) this.#upkeep.retryNow(state);
+    for (const { host } of before) if (named.every((rules) => rules.host !== host)) this.#notes.forget(host);
+    this.#compileAll();
+    if (changed) for (const state of this.#hosts) this.#upkeep.retryNow(state);
+    for (const { host } of next.contributed) {
+      this.#notes.servedBy(host, next.servedBy.find((served) => served.host === host) ?? null);
     }
     this.#notes.problems(next.problems);
     this.#notes.taken(next.taken);
     this.#notes.credentials(next.credentialsFault);
   }
 
-  #compile(state: HostState): void {
-    const { settings } = this.#assignment;
-    if (state.rules === null || settings === null || state.intent.kind !== 'wanted') return;
+  #compileAll(): void {
+    const { settings, contributed } = this.#assignment;
     // A CA that is still to be read must not be a gap of 503, whether the tunnel is open already or about to be.
-    if (this.#cas.isPending) return;
+    if (settings === null || this.#cas.isPending) return;
+    for (const state of this.#hosts) this.#compile(state, settings);
+    for (const rules of contributed) {
+      this.#notes.backends(rules.host, contributionNotes(rules, settings, this.#backends, this.#cas.known));
+    }
+  }
+
+  #compile(state: HostState, settings: IngressSettings): void {
+    if (state.rules === null || state.intent.kind !== 'wanted') return;
     const compiled = compileHost(state.rules, settings, this.#backends, this.#cas.known);
     // The same routes stay the same object, which is how everybody below sees that nothing has changed.
     const same = isDeepStrictEqual(state.compiled?.routes, compiled.routes);
@@ -254,6 +266,7 @@ class IngressActor {
       if (state.tunnels.isRunning) return;
       this.#tellServing(state, null);
       this.#world.telemetry.tunnelConnections(host, null);
+      this.#notes.forget(host);
       this.#forget(state);
       this.#supervisor.tell({ type: 'host.cleared', host, tenure });
     } else if (state.hold === 'parted' && !state.tunnels.isRunning) {
@@ -266,6 +279,7 @@ class IngressActor {
   #part(state: HostState): void {
     const { host, tenure, ledger: entry, tunnels } = state;
     this.#hosts.part(state, true);
+    this.#notes.forget(host);
     this.#convergeTunnel(state, false);
     const stillRuns = tunnels.isRunning;
     if (!stillRuns) this.#forget(state);
@@ -275,7 +289,6 @@ class IngressActor {
 
   #forget(state: HostState): void {
     this.#hosts.remove(state);
-    this.#notes.forget(state.host);
     this.#world.telemetry.tunnelState(this.#assignment.ingress.name, state.host, null);
   }
 
@@ -316,10 +329,10 @@ class IngressActor {
     const names = new Set<string>();
     for (const state of this.#hosts) {
       const name = hostnameOf(state);
-      if (name === null || state.hold !== 'held') continue;
+      if (name === null) continue;
       if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.add(name);
     }
-    for (const name of this.#assignment.servedAlso) names.add(name);
+    for (const { hostname } of this.#assignment.servedBy) names.add(hostname);
     return [...names];
   }
 

@@ -81,7 +81,9 @@ export interface Assignment {
   /** Hosts that stay as they are although they are not to be served now. */
   readonly kept: readonly string[];
   readonly settings: IngressSettings | null;
-  /** By Service name, for every Service that the hosts mention. */
+  /** Paths of this Ingress that are routed in another one's tunnel. */
+  readonly contributed: readonly HostRules[];
+  /** By Service name, for every Service that the hosts and the contributed paths mention. */
   readonly backends: ReadonlyMap<string, BackendView>;
   /** What the ledger has for the hosts that are held; looked at for those that are new to the actor. */
   readonly ledger: readonly LedgerEntry[];
@@ -91,8 +93,15 @@ export interface Assignment {
   readonly credentialsFault: Fault | null;
   /** Paths of this Ingress that an older one keeps from being served. */
   readonly taken: readonly LostPath[];
-  /** Names of other Ingresses' tunnels that serve paths of this one, while they are up. */
-  readonly servedAlso: readonly string[];
+  /** Tunnels of other Ingresses that serve paths of this one, while they are up. */
+  readonly servedBy: readonly ServedBy[];
+}
+
+export interface ServedBy {
+  readonly host: string;
+  readonly owner: IngressKey;
+  /** The tunnel's. */
+  readonly hostname: string;
 }
 
 export type IngressMessage =

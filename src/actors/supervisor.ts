@@ -217,11 +217,14 @@ class Supervisor {
     const spec = known?.effective ?? null;
     const held = new Map(this.#holdings.heldBy(key));
     const isMine = (host: string): boolean => this.#world.ownerOf(host) === key;
-    const named = (spec?.hosts ?? []).map(({ host, paths }) => {
-      const { rules, lost } = mergeHost(host, this.#world.seniority(host));
-      const taken = lost.filter(({ from }) => from === key);
-      return { host, rules, taken, shared: !isMine(host) && taken.length < paths.length };
+    const named = (spec?.hosts ?? []).map(({ host }) => {
+      const seniority = this.#world.seniority(host);
+      const { rules, contributed, lost } = mergeHost(host, seniority);
+      // What it still holds it has yet to hand over.
+      const own = held.has(host) ? null : (contributed.get(key) ?? null);
+      return { host, rules, own, taken: lost.filter(({ from }) => from === key), owner: seniority[0]!.key };
     });
+    const contributed = named.flatMap(({ own }) => own ?? []);
     const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
     return {
       ingress: { name: key, uid: known?.newest.uid ?? '' },
@@ -233,15 +236,19 @@ class Supervisor {
       keepOthers: known?.newest.refused ?? false,
       kept: spec?.unservable ?? [],
       settings: spec?.settings ?? null,
-      backends: new Map(Array.from(servicesOf(hosts), (service) => [service, this.#world.backend(service)])),
+      contributed,
+      backends: new Map(
+        Array.from(servicesOf([...hosts, ...contributed]), (name) => [name, this.#world.backend(name)]),
+      ),
       ledger: [...held.keys()].flatMap((host) => this.#world.ledger(host) ?? []),
       publishedHostnames: known?.newest.publishedHostnames ?? [],
       problems: known?.newest.problems ?? [],
       credentialsFault: this.#credentialsFault,
       taken: named.flatMap(({ taken }) => taken),
-      servedAlso: named.flatMap(({ host, shared }) =>
-        shared ? (this.#servedAt.get(host)?.hostname ?? []) : [],
-      ),
+      servedBy: named.flatMap(({ host, own, owner }) => {
+        const hostname = this.#servedAt.get(host)?.hostname;
+        return own === null || hostname === undefined ? [] : [{ host, owner, hostname }];
+      }),
     };
   }
 
@@ -270,7 +277,8 @@ class Supervisor {
     if (!this.#synced) return;
     const concerned = new Set<IngressKey>();
     for (const key of this.#world.interestedIn(service)) {
-      // The paths of an Ingress may be routed in another one's tunnel.
+      // The paths of an Ingress may be routed in another one's tunnel; it is the one to say what is missing.
+      concerned.add(key);
       for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
         const holder = this.#holdings.holderOf(host);
         if (holder !== null) concerned.add(holder);

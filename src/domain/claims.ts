@@ -22,6 +22,8 @@ export function ownerOf(claimants: Iterable<IngressSpec>, incumbent: IngressKey 
 
 export interface MergedHost {
   readonly rules: HostRules;
+  /** Of those, the paths of Ingresses that do not own the host, by whose they are. */
+  readonly contributed: ReadonlyMap<IngressKey, HostRules>;
   /** Paths that are not served because an older Ingress is in the way. */
   readonly lost: readonly LostPath[];
 }
@@ -66,7 +68,12 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
       }
     }
   }
-  return { rules: { host, paths: Array.from(paths.values(), ({ rule }) => rule) }, lost };
+  const contributed = new Map<IngressKey, HostRules>();
+  for (const { key } of others) {
+    const own = [...paths.values()].filter(({ from }) => from === key).map(({ rule }) => rule);
+    if (own.length > 0) contributed.set(key, { host, paths: own });
+  }
+  return { rules: { host, paths: Array.from(paths.values(), ({ rule }) => rule) }, contributed, lost };
 }
 
 function keyOf({ match, path }: PathRule): string {

@@ -8,7 +8,10 @@ export interface CompiledHost {
   readonly routes: RouteTable;
   /** At least one path has somewhere to go, so the tunnel should be up. */
   readonly usable: boolean;
-  /** Why paths have nowhere to go, one note per distinct cause. */
+  /**
+   * Why paths have nowhere to go, one note per distinct cause. Only of the Ingress whose settings were given:
+   * whoever wrote a path looks at that Ingress (`contributionNotes`).
+   */
   readonly notes: readonly EventNote[];
 }
 
@@ -50,14 +53,27 @@ export function compileHost(
     const own = rule.settings ?? settings;
     const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), own);
     if (resolved.state === 'ready') usable = true;
-    else notes.set(resolved.note.message, resolved.note);
     const secret = caSecretOf(own);
     const ca = secret === null ? publicRoots : (cas.get(secret) ?? null);
-    if (ca !== null && ca.note !== null) notes.set(ca.note.message, ca.note);
+    if (rule.settings === undefined) {
+      const causes = [resolved.state === 'missing' ? resolved.note : null, ca?.note ?? null];
+      for (const note of causes) if (note !== null) notes.set(note.message, note);
+    }
     return { path: rule.path, match: rule.match, target: targetOf(resolved, own, ca) };
   });
   const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
   return { routes: table, usable, notes: [...notes.values()] };
+}
+
+/** The notes on paths that are routed in the tunnel of another Ingress, for the one that they come from. */
+export function contributionNotes(
+  { host, paths }: HostRules,
+  settings: IngressSettings,
+  backends: ReadonlyMap<string, BackendView>,
+  cas: ReadonlyMap<string, OriginCa>,
+): readonly EventNote[] {
+  const own = paths.map(({ path, match, backend }) => ({ path, match, backend }));
+  return compileHost({ host, paths: own }, settings, backends, cas).notes;
 }
 
 /** The names of all Services that the rules mention. */
@@ -87,7 +103,7 @@ function resolveBackend(
   if (view === undefined || service === undefined || service === null) {
     return missing(
       'WaitingForService',
-      `Service "${ref.service}" does not exist yet; the tunnel opens when it does`,
+      `Service "${ref.service}" does not exist; its paths are served as soon as it does`,
     );
   }
   if (service.type === 'ExternalName') return resolveExternalName(ref, service);
@@ -102,7 +118,7 @@ function resolveBackend(
   if (endpoints.length === 0) {
     return missing(
       'WaitingForEndpoints',
-      `Service "${service.name}" has no ready endpoint on port ${portText(ref)}; the tunnel opens with the first one`,
+      `Service "${service.name}" has no ready endpoint on port ${portText(ref)}: see its selector and whether its Pods are ready; its paths are served from the first one on`,
     );
   }
   // A headless Service has no address of its own to balance behind.

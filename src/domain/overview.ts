@@ -2,7 +2,7 @@ import { type Fault, failed, ok } from '../fault.ts';
 import type { BackendView } from './backend.ts';
 import type { Change } from './change.ts';
 import { bySeniority, mergeHost } from './claims.ts';
-import { compileHost, type OriginCa } from './compile-host.ts';
+import { compileHost, contributionNotes, type OriginCa } from './compile-host.ts';
 import { type CloudflareView, forecastHost } from './host-forecast.ts';
 import type { HostIntent } from './host-plan.ts';
 import type { IngressKey, IngressSpec } from './ingress.ts';
@@ -87,9 +87,9 @@ export function overviewOf(input: OverviewInput): Overview {
     const merged = mergeHost(host, seniority);
     notes.push(...merged.lost.map((lost) => note(lost.from, 'HostTaken', textOfLost(lost))));
 
-    const theirs = input.ledger.find((entry) => entry.host === host && entry.identity !== input.identity);
-    if (owner !== undefined && ledger === null && theirs !== undefined) {
-      notes.push(note(ingress, 'HostTaken', ledgerOfOther(theirs)));
+    const other = input.ledger.find((entry) => entry.host === host && entry.identity !== input.identity);
+    if (owner !== undefined && ledger === null && other !== undefined) {
+      notes.push(note(ingress, 'HostTaken', ledgerOfOther(other)));
       hosts.push({ host, ingress, state: 'blocked' });
       continue;
     }
@@ -98,6 +98,11 @@ export function overviewOf(input: OverviewInput): Overview {
     if (forecast.fault !== null) notes.push(noteOf(ingress, host, forecast.fault));
     const compiled = owner && compileHost(merged.rules, owner.settings, input.backends, input.cas);
     for (const { reason, message } of compiled?.notes ?? []) notes.push(note(ingress, reason, message));
+    for (const { key, settings } of seniority.slice(1)) {
+      const own = merged.contributed.get(key);
+      const theirs = own === undefined ? [] : contributionNotes(own, settings, input.backends, input.cas);
+      for (const { reason, message } of theirs) notes.push(note(key, reason, message));
+    }
     const waits = compiled?.usable === false && owner?.settings.noBackend === 'close';
     const state = outlook(intent, forecast.fault, waits, forecast.changes);
     hosts.push({ host, ingress, state });

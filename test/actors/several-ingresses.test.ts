@@ -47,7 +47,10 @@ describe('several Ingresses', () => {
   it('with one host and other paths share its tunnel, and both show its name', async () => {
     const shop = { ...young, hosts: [{ host, paths: [path('/shop', 'shop')] }] };
     await house.tell(service(), slice(), present(old), present(shop), synced);
-    await house.tell(service('shop', 80, '10.0.0.9'), slice('shop-1', 'shop'));
+    const missing = ['old TunnelReady', 'young TunnelReady', 'young WaitingForService'];
+    expect(house.sink.take(), 'each is told of its own paths').to.have.members(missing);
+    await house.tell(slice('shop-1', 'shop'), service('shop', 80, '10.0.0.9'));
+    expect(house.sink.take()).to.deep.equal([]);
     expect(house.runner.started).to.deep.equal([host]);
     const routes = house.runner
       .of(host)!

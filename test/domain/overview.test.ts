@@ -112,7 +112,7 @@ describe('the overview of an install', () => {
 
   it('tells the younger Ingress which of its paths an older one has, and shows the host for both', () => {
     const older = ingress('older', [host], { createdAtMs: 1 });
-    const other = { host, paths: [rule(), { ...rule(), path: '/more' }] };
+    const other = { host, paths: [rule(), { ...rule('shop'), path: '/more' }] };
     const younger = ingress('younger', [], { createdAtMs: 2, hosts: [other] });
     const latest = ingress('latest', [host], { createdAtMs: 3 });
     const overview = look({ ingresses: [latest, younger, older] });
@@ -125,6 +125,11 @@ describe('the overview of an install', () => {
       'younger HostTaken',
       'latest HostTaken',
     ]);
+    const waiting = overview.notes.filter(({ reason }) => reason === 'WaitingForService');
+    expect(
+      waiting.map((found) => `${found.ingress} ${/"(.*)"/.exec(found.message)?.[1]}`),
+      'each is told of its own paths',
+    ).to.have.members(['older web', 'younger shop']);
   });
 
   it('goes no further for a host than the controller would come, and no other host is touched by that', () => {
