@@ -24,6 +24,7 @@ export interface Surface {
   readonly watches: Watches;
   readonly faults: FaultSwitches;
   readonly clock: Clock;
+  readonly calls: Map<string, number>;
 }
 
 /** Answers one request, or throws a `StatusError`. `signal` ends when the client is gone or the server stops. */
@@ -36,6 +37,8 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
     verb: path === null ? method.toLowerCase() : verbOf(exchange, path),
     namespace: path?.namespace ?? '',
   };
+  const call = `${facts.verb} ${facts.resource || exchange.path}`;
+  surface.calls.set(call, (surface.calls.get(call) ?? 0) + 1);
   const outcome = await surface.faults.requests.meet(facts, signal);
   if (outcome === 'hang') return;
   if (outcome === 'cut') return void exchange.response.destroy();

@@ -38,6 +38,8 @@ export interface KubeApi {
   readonly store: Store;
   readonly registry: Registry;
   readonly faults: Faults;
+  /** How often each thing was asked for, as `list ingresses` (the verb as RBAC has it). */
+  readonly calls: ReadonlyMap<string, number>;
   /** How many watches are open. */
   readonly watchCount: () => number;
   /** Idempotent. Cuts every connection. */
@@ -64,7 +66,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const authority = createAuthority('kubernetes-sandbox');
   const token = randomBytes(24).toString('base64url');
   const stopping = new AbortController();
-  const surface: Surface = { store, registry, watches, faults, clock };
+  const calls = new Map<string, number>();
+  const surface: Surface = { store, registry, watches, faults, clock, calls };
   const identity = authority.issue({ dnsNames: ['localhost', 'kubernetes'], ipAddresses: ['127.0.0.1'] });
   const server = createServer(identity, (request, response) => {
     void serve(new Exchange(request, response), surface, token, stopping.signal);
@@ -85,6 +88,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     store,
     registry,
     faults,
+    calls,
     watchCount: () => watches.size,
     stop: () => {
       stopped ??= (async () => {

@@ -1,0 +1,87 @@
+import { parseArgs } from 'node:util';
+
+export const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll'] as const;
+export type Phase = (typeof phases)[number];
+
+export interface ScaleOptions {
+  /** Numbers of Ingresses, each measured in a world of its own. */
+  readonly sizes: readonly number[];
+  readonly phases: ReadonlySet<Phase>;
+  readonly haConnections: number;
+  readonly idleMs: number;
+  readonly rollMs: number;
+  /** EndpointSlice events a minute. */
+  readonly rollRate: number;
+  /** Further flags of the controller. */
+  readonly controllerFlags: readonly string[];
+  readonly json: string | null;
+  readonly profile: string | null;
+}
+
+export const maxIngresses = 5_000;
+
+export const usage = `Usage: npm run bench:scale -- [FLAGS]
+
+Ingresses with a Service and an EndpointSlice each, in the sandbox's Kubernetes, Cloudflare and edge (TLS), served by a
+controller that is a process of its own. One world for each number of Ingresses.
+
+  -n N[,N…]           numbers of Ingresses, up to ${maxIngresses} (default 100,300,1000)
+  --phase NAME        only this (repeatable): ${phases.join(', ')}
+  --ha-connections N  connections of each tunnel (default 4)
+  --idle SECONDS      how long nothing happens (default 60)
+  --roll SECONDS      how long endpoints change (default 30)
+  --roll-rate N       EndpointSlice events a minute (default 10000)
+  --controller FLAG   a further flag of the controller, as --controller=--max-threads=4 (repeatable)
+  --json FILE         write the results as an array, one object for each number
+  --profile FOLDER    CPU profiles of the controller and its threads
+
+first   as many as a budget of Cloudflare calls allows at once (100), none of them known to Cloudflare before
+cold    all of them known to Cloudflare and the ledger, as after a restart: from the start of the process on
+idle    nothing happens: CPU, memory, calls
+new     one Ingress more, ten times, one after the other
+change  500 Ingresses (half of all, if fewer) changed at once
+roll    every EndpointSlice again and again
+`;
+
+/** The options, or one line that says what is wrong with them. */
+export function readScaleOptions(argv: readonly string[]): ScaleOptions | string {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        n: { type: 'string', short: 'n' },
+        phase: { type: 'string', multiple: true },
+        'ha-connections': { type: 'string' },
+        idle: { type: 'string' },
+        roll: { type: 'string' },
+        'roll-rate': { type: 'string' },
+        controller: { type: 'string', multiple: true },
+        json: { type: 'string' },
+        profile: { type: 'string' },
+      },
+    });
+    const unknown = values.phase?.find((name) => !phases.some((phase) => phase === name));
+    if (unknown !== undefined)
+      return `--phase: got ${JSON.stringify(unknown)}, expected ${phases.join(', ')}`;
+    const sizes = (values.n ?? '100,300,1000').split(',');
+    return {
+      sizes: sizes.map((size) => wholeNumber('-n', size, maxIngresses)).toSorted((a, b) => a - b),
+      phases: new Set(phases.filter((phase) => values.phase?.includes(phase) ?? true)),
+      haConnections: wholeNumber('--ha-connections', values['ha-connections'] ?? '4', 4),
+      idleMs: wholeNumber('--idle', values.idle ?? '60', 86_400) * 1_000,
+      rollMs: wholeNumber('--roll', values.roll ?? '30', 3_600) * 1_000,
+      rollRate: wholeNumber('--roll-rate', values['roll-rate'] ?? '10000', 1_000_000),
+      controllerFlags: values.controller ?? [],
+      json: values.json ?? null,
+      profile: values.profile ?? null,
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function wholeNumber(flag: string, text: string, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > max) throw new Error(`${flag}: got ${JSON.stringify(text)}, expected 1 to ${max}`);
+  return value;
+}
