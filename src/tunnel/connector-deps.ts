@@ -4,6 +4,7 @@ import { createAccessTeams } from './access/access-teams.ts';
 import type { ConnectorDeps } from './connector.ts';
 import { cloudflareDns, dnsOverTls } from './dns-over-tls.ts';
 import { systemResolver, withFallback } from './edge-resolver.ts';
+import { Heartbeat } from './heartbeat.ts';
 
 /**
  * What the connectors of one thread or process share in the real world. `accessCertsUrl` as `ThreadTask` has it. The
@@ -16,6 +17,7 @@ export function systemConnectorDeps(
   const tools = { clock: systemClock, random: Math.random, log };
   return {
     ...tools,
+    heartbeat: new Heartbeat(systemClock),
     resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
     teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
   };

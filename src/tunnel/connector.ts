@@ -8,6 +8,7 @@ import { createCounts } from './counts.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import { EdgeDirectory } from './edge-directory.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import { createEdgeSession } from './http2-session.ts';
 import type { ConnectorSpec, TunnelCounts, TunnelEnding, TunnelFact } from './link.ts';
 import { localConfiguration } from './local-configuration.ts';
@@ -18,6 +19,8 @@ export const startSpacingMs = 100;
 
 export interface ConnectorDeps {
   readonly clock: Clock;
+  /** One for all connectors of the thread, on the same clock. */
+  readonly heartbeat: Heartbeat;
   readonly random: () => number;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
   readonly resolver: EdgeResolver;
@@ -50,7 +53,7 @@ export function startConnector(
   hear: (fact: TunnelFact) => void,
 ): Connector {
   const { run, connectorId } = spec;
-  const { clock, random, log, teams } = deps;
+  const { clock, heartbeat, random, log, teams } = deps;
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
   const counts = createCounts(clock);
@@ -72,6 +75,7 @@ export function startConnector(
           address,
           ca: spec.edge.ca,
           clock,
+          heartbeat,
           registration: {
             accountTag: spec.credentials.accountTag,
             tunnelSecret: secret,

@@ -12,6 +12,7 @@ import type {
   SessionEnd,
   StreamHandler,
 } from './edge-session.ts';
+import { type Heartbeat, pingTimeoutMs } from './heartbeat.ts';
 import { refuseConfiguration, refuseStream, refuseTcp } from './refused-streams.ts';
 import { streamKind } from './stream-kind.ts';
 import { http2Error } from './wire/http2-errors.ts';
@@ -20,13 +21,6 @@ import type { Registration } from './wire/registration.ts';
 /** How long the edge may take to open the control stream, milliseconds. cloudflared waits for ever. */
 export const controlStreamTimeoutMs = 10_000;
 
-/**
- * A dead peer is noticed within the sum of these, milliseconds: PING is sent so often, and an answer has so
- * long to come. (cloudflared sends none and waits for TCP keep-alive, about two minutes.)
- */
-export const pingIntervalMs = 5000;
-export const pingTimeoutMs = 4500;
-
 /** How often a draining connection looks whether its last stream is done, milliseconds. */
 const drainCheckMs = 100;
 
@@ -34,6 +28,8 @@ export interface EdgeConnectionOptions {
   readonly address: EdgeAddress;
   readonly ca: string | null;
   readonly clock: Clock;
+  /** The thread's. */
+  readonly heartbeat: Heartbeat;
   /** Everything but the local address, which is known after the dial. */
   readonly registration: Omit<Registration, 'originLocalIp'>;
   /** Answers ordinary requests. */
@@ -60,6 +56,8 @@ export interface EdgeConnectionEvents {
   ended(cause: Fault): void;
 }
 
+const dead = fault('edge-timeout', `nothing came from the edge within ${pingTimeoutMs} ms of a PING`);
+
 type Phase = 'dialling' | 'opening' | 'registering' | 'registered' | 'draining' | 'ended';
 
 /**
@@ -78,7 +76,7 @@ export class EdgeConnection {
   #left = false;
   /** The wait for the control stream, later the check of a drain. */
   #timer: Timer | null = null;
-  #pingTimer: Timer | null = null;
+  #watch: { end(): void } | null = null;
 
   constructor(options: EdgeConnectionOptions, events: EdgeConnectionEvents) {
     this.#options = options;
@@ -170,7 +168,8 @@ export class EdgeConnection {
   #registered(details: RegisteredDetails): void {
     if (this.#phase !== 'registering') return;
     this.#phase = 'registered';
-    this.#ping();
+    if (this.#session !== null)
+      this.#watch = this.#options.heartbeat.watch(this.#session, () => this.#fail(dead));
     this.#events.registered(details);
     const config = details.remotelyManaged ? null : this.#options.localConfiguration();
     if (config !== null) this.#control?.updateLocalConfiguration(Buffer.from(config));
@@ -181,20 +180,6 @@ export class EdgeConnection {
     if (this.#left || this.#phase !== 'registered') return;
     this.#left = true;
     this.#events.leaving(cause);
-  }
-
-  #ping(): void {
-    const { clock } = this.#options;
-    this.#pingTimer = clock.after(pingIntervalMs, () => {
-      this.#pingTimer = clock.after(pingTimeoutMs, () =>
-        this.#fail(fault('edge-timeout', `the edge did not answer a PING within ${pingTimeoutMs} ms`)),
-      );
-      this.#session?.ping(() => {
-        if (this.#phase === 'ended') return;
-        this.#pingTimer?.cancel();
-        this.#ping();
-      });
-    });
   }
 
   /** The control stream has done its work; whichever half of it is still open must not be waited for. */
@@ -217,7 +202,7 @@ export class EdgeConnection {
     this.#phase = 'ended';
     this.#dial.destroy();
     this.#timer?.cancel();
-    this.#pingTimer?.cancel();
+    this.#watch?.end();
     this.#control?.destroy();
     this.#events.ended(cause);
   }

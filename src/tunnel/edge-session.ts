@@ -15,8 +15,11 @@ export interface EdgeSession {
   close(): void;
   /** Ends the socket now; every open stream's handler gets `reset`. Idempotent. */
   destroy(): void;
-  /** Sends PING; `answered` gets the round trip in milliseconds, or is never called. */
-  ping(answered: (roundTripMs: number) => void): void;
+  ping(): void;
+  /** PINGs of ours that the peer has not acknowledged. */
+  readonly unansweredPings: number;
+  /** Changes whenever anything comes from the peer. */
+  readonly chunksHeard: number;
   /** Streams that are open now. */
   readonly openStreams: number;
 }

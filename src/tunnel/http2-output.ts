@@ -5,6 +5,9 @@ import { flagsOffset, frameFlag } from './wire/http2-frames.ts';
 /** With less than this left, a slab is left for the next one. */
 const leastSlabRoom = 1024;
 
+/** Stands for what `sendAsItLies` gave to a socket. */
+const lent: Slab = { buffer: Buffer.alloc(0), used: 0, given: 0 };
+
 /**
  * Gathers frames and gives them to the socket once per turn of the event loop, or as soon as a slab is full: the
  * answers of many streams leave in one system call and as few TLS records as possible. Everything is copied into
@@ -91,6 +94,18 @@ export class Output {
     this.commit(bytes.length);
   }
 
+  /**
+   * As `frame`, for bytes that never change. When nothing else is under way they go to the socket where they lie: many
+   * connections that idle can send one in the same turn, and each would hold a slab until its socket is done.
+   */
+  sendAsItLies(bytes: Uint8Array): void {
+    if (this.#slab !== null || this.#inSocket !== null || this.#closed) return this.frame(bytes);
+    this.#inSocket = lent;
+    this.#inSocketBytes = bytes.length;
+    this.#unsentBytes += bytes.length;
+    this.#socket.write(bytes, this.#written);
+  }
+
   /** Sets END_STREAM on the frame whose header is at `at`, if it has not left since `flushes` was `epoch`. */
   endStreamAt(at: number, epoch: number): boolean {
     if (epoch !== this.#flushes) return false;
@@ -173,7 +188,7 @@ export class Output {
     if (this.#closed || error) return;
     this.#unsentBytes -= this.#inSocketBytes;
     // Otherwise more was gathered behind that piece: it is being gathered into, or waits.
-    if (slab.used === slab.given) {
+    if (slab.used === slab.given && slab !== lent) {
       if (slab === this.#slab) this.#slab = null;
       giveBackSlab(slab);
     }

@@ -7,7 +7,7 @@ import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { HeaderField } from './wire/hpack-static.ts';
 import { broken, flooded, Http2ConnectionError, http2Error } from './wire/http2-errors.ts';
 import type { FrameSink } from './wire/http2-frame-parser.ts';
-import { pingFrame, readUint32, settingsAckFrame } from './wire/http2-frames.ts';
+import { pingFrame, settingsAckFrame } from './wire/http2-frames.ts';
 import type { Http2Limits } from './wire/http2-limits.ts';
 import { type RequestAnswer, readRequest, readTrailers } from './wire/http2-request.ts';
 
@@ -18,7 +18,8 @@ export interface PeerEvents {
   settings(): void;
   /** The peer acknowledged ours. */
   settingsAck(): void;
-  pong(number: number): void;
+  /** A PING of ours was acknowledged. */
+  pong(): void;
   goaway(code: number): void;
 }
 
@@ -187,7 +188,7 @@ export class Peer implements FrameSink {
 
   pinged(ack: boolean, source: Buffer, start: number): void {
     spend(this.#idle, 'PING frames');
-    if (ack) this.#events.pong(readUint32(source, start + 4));
+    if (ack) this.#events.pong();
     else this.#output.frame(pingFrame(true, source.subarray(start, start + 8)));
   }
 

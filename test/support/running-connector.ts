@@ -2,6 +2,7 @@ import { defaultOriginSettings } from '../../src/domain/ingress.ts';
 import type { Route, RouteTable } from '../../src/domain/routes.ts';
 import { type Connector, startConnector } from '../../src/tunnel/connector.ts';
 import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
+import { Heartbeat } from '../../src/tunnel/heartbeat.ts';
 import type { ConnectorSpec, TunnelFact } from '../../src/tunnel/link.ts';
 import { noTeams } from './access-teams.ts';
 import { eventually } from './eventually.ts';
@@ -56,6 +57,7 @@ export class RunningConnector {
       spec,
       {
         clock: this.clock,
+        heartbeat: new Heartbeat(this.clock),
         random,
         resolver,
         teams: noTeams,

@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
-import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/edge-connection.ts';
 import { type EdgeResolver, withFallback } from '../../src/tunnel/edge-resolver.ts';
+import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunningConnector, specFor } from '../support/running-connector.ts';
 import { ScriptedEdge } from '../support/scripted-edge.ts';

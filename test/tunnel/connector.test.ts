@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
-import { controlStreamTimeoutMs, pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/edge-connection.ts';
+import { controlStreamTimeoutMs } from '../../src/tunnel/edge-connection.ts';
+import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
 import type { ConnectorSpec } from '../../src/tunnel/link.ts';
 import { eventually } from '../support/eventually.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';

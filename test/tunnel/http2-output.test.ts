@@ -66,13 +66,25 @@ describe('the output of an HTTP/2 session', () => {
       const most = next(4) === 0 ? slabBytes : 2000;
       const frame = Buffer.alloc(1 + next(most), i + 1);
       sent.push(frame);
-      output.frame(frame);
+      if (next(6) === 0) output.sendAsItLies(frame);
+      else output.frame(frame);
       if (next(3) === 0) socket.take();
       if (next(5) === 0) await turn();
       if (next(11) === 0) output.flush();
     }
     await takeAll(socket, output);
     expect(Buffer.concat(sent).equals(socket.received)).to.equal(true);
+  });
+
+  it('sends what never changes from where it lies, at once, when nothing is under way', async () => {
+    const { socket, output } = stage();
+    const constant = Buffer.from('constant');
+    output.sendAsItLies(constant);
+    expect(socket.writableLength).to.equal(constant.length);
+    output.sendAsItLies(constant);
+    output.frame(Buffer.from('other'));
+    await takeAll(socket, output);
+    expect(socket.received.toString()).to.equal('constantconstantother');
   });
 
   it('gives the socket one piece of one slab at a time', async () => {

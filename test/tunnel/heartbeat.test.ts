@@ -1,0 +1,112 @@
+import { expect } from 'chai';
+import { Heartbeat, maxUnansweredPings, pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+/** A session whose peer answers, says other things only, or nothing. */
+class Peer {
+  readonly clock: ManualClock;
+  peer: 'answers' | 'talks' | 'is silent' = 'answers';
+  readonly pingedMs: number[] = [];
+  deadMs: number | null = null;
+  unansweredPings = 0;
+  chunksHeard = 0;
+  readonly #watch: { end(): void };
+
+  constructor(heartbeat: Heartbeat, clock: ManualClock) {
+    this.clock = clock;
+    this.#watch = heartbeat.watch(this, () => {
+      this.deadMs = clock.monotonic();
+      this.end();
+    });
+  }
+
+  ping(): void {
+    this.pingedMs.push(this.clock.monotonic());
+    this.unansweredPings += 1;
+    if (this.peer === 'is silent') return;
+    this.chunksHeard += 1;
+    if (this.peer === 'answers') this.unansweredPings = 0;
+  }
+
+  end(): void {
+    this.#watch.end();
+  }
+}
+
+describe('heartbeat', () => {
+  let clock: ManualClock;
+  let heartbeat: Heartbeat;
+  let peers: Peer[];
+  const join = (): Peer => {
+    const peer = new Peer(heartbeat, clock);
+    peers.push(peer);
+    return peer;
+  };
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    heartbeat = new Heartbeat(clock);
+    peers = [];
+  });
+  afterEach(() => {
+    for (const peer of peers) peer.end();
+    expect(clock.pendingTimers).to.equal(0);
+  });
+
+  it('pings every connection as often as it says, by one timer for all', async () => {
+    for (let count = 0; count < 100; count += 1) join();
+    await clock.advance(pingIntervalMs);
+    expect(clock.pendingTimers).to.equal(1);
+    await clock.advance(pingIntervalMs * 9);
+    for (const { pingedMs, deadMs } of peers) {
+      expect(pingedMs).to.have.length(10);
+      expect(pingedMs.slice(1).every((atMs, index) => atMs - pingedMs[index]! === pingIntervalMs)).to.equal(
+        true,
+      );
+      expect(deadMs).to.equal(null);
+    }
+  });
+
+  it('spreads what joined at once, and what others left', async () => {
+    for (let count = 0; count < 520; count += 1) join();
+    for (const peer of peers.splice(0, 260)) peer.end();
+    for (let count = 0; count < 260; count += 1) join();
+    await clock.advance(pingIntervalMs);
+    const perTick = new Map<number, number>();
+    for (const { pingedMs } of peers) perTick.set(pingedMs[0]!, (perTick.get(pingedMs[0]!) ?? 0) + 1);
+    expect(Math.max(...perTick.values())).to.be.at.most(20);
+  });
+
+  it('finds within ten seconds whatever falls silent, whenever it does, and nothing else', async () => {
+    for (let atMs = 0; atMs < pingIntervalMs; atMs += 130) {
+      const silent = join();
+      const other = join();
+      await clock.advance(130);
+      silent.peer = 'is silent';
+      const sinceMs = clock.monotonic();
+      await clock.advance(10_000);
+      expect(silent.deadMs! - sinceMs).to.be.within(pingTimeoutMs, 10_000);
+      expect(other.deadMs).to.equal(null);
+      other.end();
+    }
+  });
+
+  it('takes anything that comes for life, but not for ever without an answer', async () => {
+    const peer = join();
+    await clock.advance(pingIntervalMs);
+    peer.peer = 'talks';
+    await clock.advance(pingIntervalMs * maxUnansweredPings + pingTimeoutMs);
+    expect(peer.deadMs).to.equal(null);
+    await clock.advance(pingIntervalMs * 2);
+    expect(peer.deadMs).to.not.equal(null);
+  });
+
+  it('hears no more of a connection that was ended, twice at that', async () => {
+    const peer = join();
+    peer.end();
+    peer.end();
+    join();
+    await clock.advance(pingIntervalMs * 2);
+    expect(peer.pingedMs).to.deep.equal([]);
+  });
+});
