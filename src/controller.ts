@@ -12,6 +12,7 @@ import { createSecrets } from './kube/ca-secret.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
 import { createIngressSink } from './kube/ingress-sink.ts';
 import { createLedgerStore } from './kube/ledger-store.ts';
+import { createShardBorder } from './kube/shard-border.ts';
 import { startWorld } from './kube/world.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './ops/metrics.ts';
@@ -131,6 +132,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     credentials: () => credentials.current(),
     apiUrl: config.apiUrl,
     clock,
+    processes: config.shard.count,
     hooks: metrics.cloudflare,
     log,
   });
@@ -145,7 +147,10 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     tell({ type: 'credentials.checked', fault: null });
   }
 
-  const sink = createIngressSink(client, { clock, log, instance: identity });
+  const border = createShardBorder(config.shard, (message) => tell(message));
+  const { isForeign } = border;
+  const shared = config.shard.count > 1 ? { isForeign } : {};
+  const sink = createIngressSink(client, { clock, log, instance: identity, ...shared });
   closers.push(() => sink.close());
 
   const cores = availableParallelism();
@@ -200,8 +205,10 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     clock,
     log,
     telemetry: metrics.watch,
-    tell,
-    notice: (ingress, note) => sink.event(ingress, note),
+    tell: border.tell,
+    notice: (ingress, note) => {
+      if (border.speaksFor(ingress.name)) sink.event(ingress, note);
+    },
   });
   closers.push(() => world.stop());
 }
