@@ -59,6 +59,8 @@ export interface RequestHead {
 
 export interface EdgeStream {
   readonly id: number;
+  /** Whether the peer takes a head, or trailers, of these: what it does not take can end the whole connection. */
+  takes(headers: readonly string[]): boolean;
   /** Sends HEADERS. `headers` is name, value, …, lower-case names. With `end`, no body follows. */
   respond(status: number, headers: readonly string[], end: boolean): void;
   /**

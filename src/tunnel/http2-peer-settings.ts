@@ -30,7 +30,10 @@ function apply(id: number, value: number, streams: StreamTable): void {
       }
       sender.setMaxFrameBytes(value);
       break;
+    case setting.maxHeaderListSize:
+      sender.setMaxHeaderListBytes(value);
+      break;
     default:
-    // We open no streams, and a header list is sent as the origin made it. The rest is unknown.
+    // We open no streams. The rest is unknown.
   }
 }

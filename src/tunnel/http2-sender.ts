@@ -9,6 +9,7 @@ import {
   frameType,
   writeFrameHeader,
 } from './wire/http2-frames.ts';
+import { headersFit } from './wire/http2-header-bounds.ts';
 import type { Http2Limits } from './wire/http2-limits.ts';
 
 /** Header blocks that may be longer than this are encoded in a buffer of their own. */
@@ -62,6 +63,7 @@ export class Sender {
   #window = defaultWindowBytes;
   #initialWindow = defaultWindowBytes;
   #maxFrameBytes = defaultMaxFrameBytes;
+  #maxHeaderListBytes: number | null = null;
   /** Streams with something to send and window to send it, in the order of their turns. */
   readonly #ring: SendingHalf[] = [];
   #pumping = false;
@@ -156,6 +158,14 @@ export class Sender {
 
   setMaxFrameBytes(bytes: number): void {
     this.#maxFrameBytes = bytes;
+  }
+
+  setMaxHeaderListBytes(bytes: number): void {
+    this.#maxHeaderListBytes = bytes;
+  }
+
+  takes(headers: readonly string[]): boolean {
+    return headersFit(headers, this.#maxHeaderListBytes);
   }
 
   setPeerTableBytes(bytes: number): void {

@@ -63,6 +63,10 @@ export class Http2Stream implements EdgeStream, SendingOwner {
     return this.#responded;
   }
 
+  takes(headers: readonly string[]): boolean {
+    return this.#host.sender.takes(headers);
+  }
+
   respond(status: number, headers: readonly string[], end: boolean): void {
     if (this.closed) return;
     if (this.#responded) throw new Error('a stream was responded to twice');

@@ -11,8 +11,11 @@ import { encodeResponseHeaders } from './wire/response-headers.ts';
 const originMeta = '{"src":"origin"}';
 const ownMeta = '{"src":"cloudflared"}';
 
-/** The origin's head. 101 becomes 200: HTTP/2 has no upgrade; the real handshake is in the serialized list. */
-export function respondFromOrigin(stream: EdgeStream, head: ResponseHead): void {
+/**
+ * The origin's head. 101 becomes 200: HTTP/2 has no upgrade; the real handshake is in the serialized list. False,
+ * and nothing was sent: the edge does not take a head that large.
+ */
+export function respondFromOrigin(stream: EdgeStream, head: ResponseHead): boolean {
   const headers = [
     'cf-cloudflared-response-meta',
     originMeta,
@@ -22,7 +25,9 @@ export function respondFromOrigin(stream: EdgeStream, head: ResponseHead): void 
   if (head.contentLength >= 0 && head.status !== 101 && head.status !== 204) {
     headers.push('content-length', String(head.contentLength));
   }
+  if (!stream.takes(headers)) return false;
   stream.respond(head.status === 101 ? 200 : head.status, headers, head.bodyless);
+  return true;
 }
 
 /** An answer that a rule gives, no origin: `http_status` in cloudflared's words. */

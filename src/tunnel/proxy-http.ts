@@ -17,6 +17,15 @@ const firstByteWaitMs = 200;
 /** May be sent again when nothing shows that the origin saw it (RFC 9110, section 9.2.2). */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+const headTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the response head is larger than the edge takes',
+};
+const trailersTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the trailers are larger than the edge takes',
+};
+
 /** What an exchange needs of the proxy around it. */
 export interface ExchangeOwner {
   readonly clock: Clock;
@@ -111,9 +120,12 @@ export class HttpExchange implements StreamHandler, Exchange {
   // From the origin.
 
   responseHead(head: ResponseHead): void {
+    if (!respondFromOrigin(this.#stream, head)) {
+      this.#letGo()?.destroy();
+      return this.failed(headTooLarge);
+    }
     this.#status = head.status;
     this.#bodyless = head.bodyless;
-    respondFromOrigin(this.#stream, head);
     if (head.status !== 101 || this.#connection === null) return;
     this.#upgraded = true;
     if (this.#body.attach(this.#connection)) this.#stream.resume();
@@ -126,7 +138,9 @@ export class HttpExchange implements StreamHandler, Exchange {
 
   responseEnd(trailers: readonly string[]): void {
     this.#connection = null;
-    if (!this.#bodyless) this.#stream.end(edgeTrailers(trailers));
+    const kept = edgeTrailers(trailers);
+    if (!this.#stream.takes(kept)) return this.failed(trailersTooLarge);
+    if (!this.#bodyless) this.#stream.end(kept);
     if (!this.#body.complete) stopRequest(this.#stream);
     this.#finish();
   }

@@ -8,6 +8,10 @@ export class RecordedStream implements EdgeStream {
   ended = false;
   resetWith: number | null = null;
 
+  takes(): boolean {
+    return true;
+  }
+
   respond(status: number, _headers: readonly string[], end: boolean): void {
     this.responses.push({ status, ended: end });
   }

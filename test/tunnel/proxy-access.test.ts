@@ -252,6 +252,7 @@ describe('the proxy admits by Access', () => {
         here.proxy.open(
           {
             id: 1,
+            takes: () => true,
             respond: (status) => void statuses.push(status),
             write: () => true,
             end: () => {},

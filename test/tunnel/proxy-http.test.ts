@@ -51,6 +51,34 @@ describe('a request through the proxy', () => {
       expect(counted()?.requests).to.deep.equal([0, 0, 1, 0, 0, 0]);
     });
 
+    it('as 502 when its head is larger than the edge takes, and no other request is hurt', async () => {
+      const large = `X-Large: ${'x'.repeat(1_000)}\r\n`;
+      const { edge, counted } = await serve(({ socket }, head) => {
+        const lines = head.startsWith('GET /large') ? 300 : 40;
+        socket.write(`HTTP/1.1 200 OK\r\n${large.repeat(lines)}Content-Length: 2\r\n\r\nok`);
+      });
+      const whole = ask(edge, '/');
+      const answer = await ask(edge, '/large');
+      expect(answer.status).to.equal(502);
+      expect(answer.headers['cf-cloudflared-response-meta']).to.equal('{"src":"cloudflared"}');
+      expect((await whole).originHeaders).to.have.length(82);
+      expect((await ask(edge, '/')).body.toString()).to.equal('ok');
+      expect(counted()).to.deep.include({ requests: [0, 0, 2, 0, 0, 1], originErrors: { limit: 1 } });
+    });
+
+    it('cut off when its trailers are larger than the edge takes, and no other request is hurt', async () => {
+      const { edge, counted } = await serve(({ socket }, head) => {
+        const trailer = head.startsWith('GET /large') ? `X-Large: ${'\xff'.repeat(100_000)}\r\n` : '';
+        socket.write(
+          `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailer}\r\n`,
+          'latin1',
+        );
+      });
+      expect(await resetCodeOf(ask(edge, '/large'))).to.equal(http2Error.internalError);
+      expect((await ask(edge, '/')).body.toString()).to.equal('ok');
+      expect(counted()?.originErrors).to.deep.equal({ limit: 1 });
+    });
+
     it('without what no origin may say and what frames HTTP/1.1', async () => {
       const { edge } = await serve(({ socket }) => {
         socket.write(

@@ -145,6 +145,7 @@ describe('the proxy routes', () => {
     const answers: number[] = [];
     const stream: EdgeStream = {
       id: 1,
+      takes: () => true,
       respond: (status) => void answers.push(status),
       write: () => true,
       end: () => {},

@@ -74,6 +74,11 @@ export class HpackEncoder {
     return bytes;
   }
 
+  /** What `encode` makes of one name or value, without its length. */
+  static stringBytes(text: string): number {
+    return text.length > huffmanAboveBytes ? Math.min(text.length, huffmanLength(text)) : text.length;
+  }
+
   /** Writes a block into `target` at `at`; answers the offset behind it. `status` 0 is "none" (trailers). */
   encode(status: number, headers: readonly string[], target: Buffer, at: number): number {
     let end = this.#smallestUpdate < 0 ? at : this.#sizeUpdate(target, at);
