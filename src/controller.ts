@@ -1,18 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { tendAccount } from './account-tending.ts';
 import type { SupervisorMessage } from './actors/messages.ts';
 import { supervisorSpec } from './actors/supervisor.ts';
 import { createCloudflare } from './cloudflare/adapter.ts';
 import { CredentialStore } from './cloudflare/credentials.ts';
-import type { ControllerConfig } from './config.ts';
+import { type ControllerConfig, defaultIngressClass } from './config.ts';
 import { type Fault, FaultError, fault, faultOf, type Result } from './fault.ts';
 import { readIdentity } from './identity.ts';
 import { createActorSystem } from './kernel/system.ts';
 import { createSecrets } from './kube/ca-secret.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
+import { createElection } from './kube/election.ts';
 import { createIngressSink } from './kube/ingress-sink.ts';
+import { createLeaseStore, leaseName } from './kube/lease.ts';
 import { createLedgerStore } from './kube/ledger-store.ts';
-import { createShardBorder } from './kube/shard-border.ts';
 import { startWorld } from './kube/world.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './ops/metrics.ts';
@@ -49,7 +52,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
   const ended = Promise.withResolvers<Fault | null>();
   const stopping = new AbortController();
   const metrics = createMetrics();
-  let synced = false;
+  const progress: Progress = { waitingFor: () => firstListing };
 
   async function close(): Promise<void> {
     for (const closer of closers.toReversed()) await closer();
@@ -57,7 +60,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
 
   try {
     const ca = config.cacert === null ? null : await readPem(config.cacert);
-    const readiness = (): Readiness => readinessOf(metrics, synced);
+    const readiness = (): Readiness => readinessOf(metrics, progress.waitingFor());
     const ops = unwrap(await startOps({ listen: config.metrics, readiness, metrics, log }));
     closers.push(() => ops.close());
     const client = unwrap(await connectKube(config, clock));
@@ -67,13 +70,10 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
       'controller started',
     );
 
-    const working = work(
-      { config, log, metrics, client, ca, closers, ended, signal: stopping.signal },
-      () => {
-        synced = true;
-      },
-    ).catch((thrown: unknown) => {
-      if (!stopping.signal.aborted) ended.resolve(faultOf(thrown));
+    const { signal } = stopping;
+    const place = { config, log, metrics, client, ca, closers, ended, progress, signal };
+    const working = work(place).catch((thrown: unknown) => {
+      if (!signal.aborted) ended.resolve(faultOf(thrown));
     });
 
     let stopped: Promise<void> | undefined;
@@ -104,14 +104,30 @@ interface Workplace {
   readonly ca: string | null;
   readonly closers: Closers;
   readonly ended: PromiseWithResolvers<Fault | null>;
+  readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
-/** Starts what needs the API server, from the adapters up to the watches that feed the actors. */
-async function work(place: Workplace, synced: () => void): Promise<void> {
-  const { config, log, metrics, client, ca, closers, ended, signal } = place;
-  const identity = await ownerIdentity(config, client, log, signal);
+/** How far the start has come. */
+interface Progress {
+  /** What readiness waits for before there are tunnels to wait for, or null. */
+  waitingFor: () => string | null;
+}
 
+const firstListing = 'the first listing of the namespace';
+
+/** Starts what needs the API server, from the adapters up to the watches that feed the actors. */
+async function work(place: Workplace): Promise<void> {
+  const { config, log, metrics, client, ca, closers, ended, progress } = place;
+  const identity = await ownerIdentity(place);
+
+  // Of this process alone: what had the pod's name before may not have ended.
+  const me = `${hostname()}_${randomUUID()}`;
+  const lease = createLeaseStore(client, leaseName(config.ingressClass, defaultIngressClass));
+  const leadership = createElection({ lease, me, clock, random: Math.random, log });
+  leadership.onChange((isLeading) => metrics.leads(isLeading));
+
+  let isSynced = false;
   let tell = (_message: SupervisorMessage): void => {};
   const unusable = (reason: Fault): void => {
     log.error({ code: reason.code, detail: reason.message }, 'credentials not usable');
@@ -122,7 +138,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     clock,
     onChange: () => {
       tell({ type: 'credentials.changed' });
-      void check();
+      account.credentialsChanged();
     },
     onFault: unusable,
   });
@@ -132,25 +148,21 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     credentials: () => credentials.current(),
     apiUrl: config.apiUrl,
     clock,
-    processes: config.shard.count,
     hooks: metrics.cloudflare,
     log,
   });
   closers.push(() => cloudflare.close());
-  cloudflare.startCounting();
+  const account = tendAccount({
+    cloudflare,
+    leadership,
+    clock,
+    log,
+    isProvisioning: () => metrics.tunnels().some(({ state }) => state === 'provisioning'),
+    judged: (fault) => (fault === null ? tell({ type: 'credentials.checked', fault }) : unusable(fault)),
+  });
+  closers.push(() => account.close());
 
-  /** Says what credentials that have just arrived can do; an API that is away says nothing about them. */
-  async function check(): Promise<void> {
-    const view = await cloudflare.check(signal);
-    if (view.ok) log.info(view.value, 'credentials checked');
-    else if (view.fault.code === 'credentials-invalid') return unusable(view.fault);
-    tell({ type: 'credentials.checked', fault: null });
-  }
-
-  const border = createShardBorder(config.shard, (message) => tell(message));
-  const { isForeign } = border;
-  const shared = config.shard.count > 1 ? { isForeign } : {};
-  const sink = createIngressSink(client, { clock, log, instance: identity, ...shared });
+  const sink = createIngressSink(client, { clock, log, instance: identity, leadership });
   closers.push(() => sink.close());
 
   const cores = availableParallelism();
@@ -179,6 +191,7 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
       identity,
       cloudflare,
       ledger: createLedgerStore(client, identity),
+      leadership,
       runner,
       sink,
       secrets: createSecrets(client),
@@ -188,12 +201,16 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
       graceMs: config.graceMs,
       synced: () => {
         log.info({ identity }, 'caches synced');
-        synced();
+        isSynced = true;
+        progress.waitingFor = () => leadership.pending;
+        leadership.start();
+        account.start();
       },
     }),
   );
   closers.push(() => root.stop());
   tell = (message) => root.ref.tell(message);
+  leadership.onChange(() => tell({ type: 'leadership.changed' }));
   // After `tell`, so that the first reading reaches everybody, too.
   await credentials.start();
   void root.ended.then((ending) => ended.resolve(ending.how === 'failed' ? ending.fault : null));
@@ -204,35 +221,38 @@ async function work(place: Workplace, synced: () => void): Promise<void> {
     defaults: config.ingressDefaults,
     clock,
     log,
-    telemetry: metrics.watch,
-    tell: border.tell,
-    notice: (ingress, note) => {
-      if (border.speaksFor(ingress.name)) sink.event(ingress, note);
+    telemetry: {
+      ...metrics.watch,
+      restarts(kind, reason) {
+        metrics.watch.restarts(kind, reason);
+        if (!isSynced) progress.waitingFor = () => `${firstListing}: ${kind} are ${reason}`;
+      },
     },
+    tell,
+    notice: (ingress, note) => sink.event(ingress, note),
   });
   closers.push(() => world.stop());
+  // The last to be opened and the first to go: others lead while what serves here drains.
+  closers.push(() => leadership.stop());
 }
 
 /** Waits for the API server where the identity is to be read from it. */
-async function ownerIdentity(
-  config: ControllerConfig,
-  client: KubeClient,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<string> {
+async function ownerIdentity({ config, client, log, progress, signal }: Workplace): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     const identity = await readIdentity(config, client, signal);
+    progress.waitingFor = () => firstListing;
     if (identity.ok) return identity.value;
     const { code, message: detail } = identity.fault;
+    progress.waitingFor = () => `the namespace ${client.namespace}: ${detail}`;
     const retryInMs = backoffDelayMs(identityBackoff, attempt, Math.random());
     log.warn({ code, detail, retryInMs }, 'namespace not readable');
     await sleep(clock, retryInMs, signal);
   }
 }
 
-/** Ready once the caches are filled and every tunnel that can be up is up. */
-function readinessOf(metrics: Metrics, synced: boolean): Readiness {
-  if (!synced) return { ready: false, waiting: ['the first listing of the namespace'] };
+/** Ready once the caches are filled, somebody leads, and every tunnel that can be up is up. */
+function readinessOf(metrics: Metrics, waitingFor: string | null): Readiness {
+  if (waitingFor !== null) return { ready: false, waiting: [waitingFor] };
   const waiting = metrics
     .tunnels()
     .filter(({ state }) => state === 'provisioning' || state === 'starting')

@@ -48,6 +48,7 @@ const dispositions = {
   'config-invalid': 'await-change',
   // The house itself.
   stopped: 'retry',
+  'not-leading': 'retry',
   'restart-intensity': 'escalate',
   bug: 'escalate',
 } as const satisfies Record<string, Disposition>;

@@ -5,6 +5,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
 import type { Timer } from '../time/clock.ts';
 import type { HostTunnels } from './host-tunnels.ts';
+import type { IngressMessage } from './messages.ts';
 import type { TunnelState } from './ports.ts';
 
 /** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */
@@ -34,6 +35,8 @@ export interface HostState {
   verifiedAtMs: number;
   /** The step that is being carried out; never more than one per host. */
   stepInFlight: HostStep | null;
+  /** What the watch said of the ledger meanwhile. */
+  seenMeanwhile: Extract<IngressMessage, { type: 'ledger.seen' }> | null;
   /** Why the last step failed; null once one succeeded. */
   fault: Fault | null;
   attempts: number;
@@ -69,6 +72,7 @@ export function newHostState(
     look: null,
     verifiedAtMs: Number.NEGATIVE_INFINITY,
     stepInFlight: null,
+    seenMeanwhile: null,
     fault: null,
     attempts: 0,
     retry: null,
@@ -77,17 +81,6 @@ export function newHostState(
     servedAs: null,
     wasUp: false,
   };
-}
-
-/**
- * A removal was interrupted because the host is wanted (or handed over) after all: what it removed is missing
- * from now on, so that it is made again.
- */
-export function admitCleared(state: HostState): void {
-  const { ledger, cleared } = state;
-  state.cleared = 'nothing';
-  if (ledger === null || cleared === 'nothing') return;
-  state.ledger = cleared === 'dns' ? { ...ledger, dns: null } : { ...ledger, dns: null, tunnel: null };
 }
 
 /** The step to carry out now: none while one is in flight, waits for its retry, or the removal is put off. */
@@ -114,7 +107,8 @@ function plannedStep(state: HostState): HostStep | null {
 export function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
   // What lingers is not started again.
   if (state.hold === 'parted') return state.lingers && isUp(state);
-  if (state.ledger?.tunnel == null || state.compiled === null) return false;
+  if (state.ledger?.tunnel == null || state.stepInFlight === 'remove-tunnel') return false;
+  if (state.compiled === null) return false;
   // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
   if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && putOff))
     return state.tunnels.isOpen;
@@ -144,14 +138,18 @@ export function isSettling(state: HostState, settings: IngressSettings | null): 
   return shouldRun(state, settings, false) && !isUp(state) && state.tunnels.fault === null;
 }
 
-/** What users and `/readyz` see. Only `provisioning` and `starting` mean "can be up, is not yet". */
+/**
+ * What users and `/readyz` see. Only `provisioning` and `starting` mean "can be up, is not yet". What only the leader
+ * can provision nobody else waits for.
+ */
 export function tunnelStateOf(
   state: HostState,
   settings: IngressSettings | null,
   putOff: boolean,
+  leads: boolean,
 ): TunnelState {
   if (state.intent.kind === 'unwanted' || state.hold !== 'held') return 'closing';
-  if (state.intent.kind === 'wanted' && missingStep(state) !== null) {
+  if (leads && state.intent.kind === 'wanted' && missingStep(state) !== null) {
     return state.fault === null ? 'provisioning' : 'failed';
   }
   // Its CA is being read.

@@ -4,11 +4,13 @@ import type { HostStep } from '../domain/host-plan.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { fault, ok, type Result, unreachable } from '../fault.ts';
 import type { StepOutcome } from './messages.ts';
-import type { Cloudflare, LedgerStore } from './ports.ts';
+import type { Cloudflare, Leadership, LedgerStore } from './ports.ts';
 
 export interface StepWorld {
   readonly cloudflare: Cloudflare;
   readonly ledger: LedgerStore;
+  /** Only who leads carries out steps. */
+  readonly leadership: Leadership;
   /** Owner identity of this install. */
   readonly identity: string;
 }
@@ -17,14 +19,16 @@ export interface StepInput {
   readonly host: string;
   readonly ingress: string;
   readonly ledger: LedgerEntry | null;
-  /** False when the host is being removed: then the ledger stays as it is until the last step. */
+  /** False when the host is being removed: then its ledger entry stays until the last step. */
   readonly wanted: boolean;
   readonly publishes: boolean;
 }
 
 /**
- * Carries out one step of `domain/host-plan`. Each is safe to repeat: what it changes at Cloudflare is found
- * again by name and owner mark when the write to the ledger behind it did not succeed.
+ * Carries out one step of `domain/host-plan`. Each is safe to repeat, by us or by whoever leads after us: what it
+ * changes at Cloudflare is found again by name and owner mark when the write to the ledger behind it did not
+ * succeed. What is about to be removed leaves the ledger first, so that nobody who goes on from there believes in
+ * it; and as the ledger refuses whoever does not know its newest version, a stale view removes nothing.
  */
 export async function carryOut(
   step: HostStep,
@@ -58,19 +62,25 @@ export async function carryOut(
       return write({ ...entry, dns: dns.value }, world, signal);
     }
     case 'withdraw-dns': {
+      const doubted =
+        entry.dns === null ? ok(entry) : await world.ledger.put({ ...entry, dns: null }, signal);
+      if (!doubted.ok) return doubted;
       const removal = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
       const removed = await cloudflare.removeDns(removal, signal);
       if (!removed.ok) return removed;
       return input.wanted
-        ? write({ ...entry, publishes: false, dns: null }, world, signal)
-        : ok({ ledger: entry, cleared: 'dns' });
+        ? write({ ...doubted.value, publishes: false }, world, signal)
+        : ok({ ledger: doubted.value, cleared: 'dns' });
     }
     case 'remove-tunnel': {
+      const doubted =
+        entry.tunnel === null ? ok(entry) : await world.ledger.put({ ...entry, tunnel: null }, signal);
+      if (!doubted.ok) return doubted;
       const removed = await cloudflare.removeTunnel({ name: entry.tunnelName, tunnel: entry.tunnel }, signal);
-      return removed.ok ? ok({ ledger: entry, cleared: 'tunnel' }) : removed;
+      return removed.ok ? ok({ ledger: doubted.value, cleared: 'tunnel' }) : removed;
     }
     case 'forget': {
-      const removed = await world.ledger.remove(host, signal);
+      const removed = await world.ledger.remove(entry, signal);
       return removed.ok ? ok({ ledger: null, cleared: 'tunnel' }) : removed;
     }
     default:

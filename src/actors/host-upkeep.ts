@@ -1,12 +1,13 @@
-import type { HostStep } from '../domain/host-plan.ts';
+import type { Doubt, HostStep } from '../domain/host-plan.ts';
 import { dispositionOf, type Fault, type Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
-import { admitCleared, dueStep, type HostState } from './host-state.ts';
+import { dueStep, type HostState } from './host-state.ts';
 import { carryOut, type StepWorld } from './host-steps.ts';
 import type { IngressNotes } from './ingress-notes.ts';
 import type { IngressMessage, StepOutcome } from './messages.ts';
 import type { ActorLog } from './ports.ts';
+import { whileLeading } from './while-leading.ts';
 
 /** A step that failed is tried again for ever. */
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
@@ -33,7 +34,8 @@ interface UpkeepWorld extends StepWorld {
 
 /**
  * Brings hosts at Cloudflare and in the ledger towards what is intended: one step per host at a time, with
- * retries, and a look from time to time whether it is still so. Works on the ingress actor's own host states.
+ * retries, and a look from time to time whether it is still so. Rests while another replica leads. Works on the
+ * ingress actor's own host states.
  */
 export class HostUpkeep {
   readonly #context: ActorContext<IngressMessage>;
@@ -48,22 +50,27 @@ export class HostUpkeep {
 
   /** Starts the step that is due, if there is one; `step.done` follows. */
   advance(state: HostState, ingress: string, putOff: boolean): void {
-    const step = dueStep(state, putOff);
+    const { leadership } = this.#world;
+    const step = leadership.isLeading ? dueStep(state, putOff) : null;
     if (step === null) return;
     state.stepInFlight = step;
     const { host, ledger, intent } = state;
     const publishes = intent.kind === 'wanted' && intent.dns === 'managed';
     const input = { host, ingress, ledger, wanted: intent.kind === 'wanted', publishes };
     this.#context.run(
-      (signal) => carryOut(step, input, this.#world, signal),
+      (signal) =>
+        whileLeading(leadership, signal, (whileWeLead) => carryOut(step, input, this.#world, whileWeLead)),
       (result) => ({ type: 'step.done', host, step, result }),
     );
   }
 
   done(state: HostState, step: HostStep, result: Result<StepOutcome>): void {
     state.stepInFlight = null;
-    if (result.ok) this.#succeeded(state, step, result.value);
-    else this.#failed(state, step, result.fault);
+    if (result.ok) return this.#succeeded(state, step, result.value);
+    // Half done, perhaps: should the host be wanted after all, it is looked at.
+    if (step === 'withdraw-dns' && state.doubt === 'none') state.doubt = 'dns';
+    if (step === 'remove-tunnel') state.doubt = 'tunnel';
+    if (result.fault.code !== 'not-leading') this.#failed(state, step, result.fault);
   }
 
   /** Something has changed: what waited for its next try is tried at once. */
@@ -73,9 +80,16 @@ export class HostUpkeep {
     state.attempts = 0;
   }
 
+  /** What failed or was given up under another leadership says nothing about the next try. */
+  leadershipChanged(state: HostState): void {
+    this.retryNow(state);
+    state.fault = null;
+  }
+
   /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
   doubtTunnel(state: HostState): void {
     const nowMs = this.#context.clock.monotonic();
+    if (!this.#world.leadership.isLeading) return;
     if (state.tunnels.registered > 0 || nowMs - state.verifiedAtMs < verifyEveryMs) return;
     state.verifiedAtMs = nowMs;
     state.doubt = 'tunnel';
@@ -84,7 +98,7 @@ export class HostUpkeep {
   }
 
   doubtDns(state: HostState): void {
-    if (state.doubt === 'none') state.doubt = 'dns';
+    if (this.#world.leadership.isLeading && state.doubt === 'none') state.doubt = 'dns';
     this.lookLater(state);
   }
 
@@ -95,14 +109,13 @@ export class HostUpkeep {
   }
 
   #succeeded(state: HostState, step: HostStep, outcome: StepOutcome): void {
-    if (state.fault !== null) this.#notes.stepSucceeded(state.host);
+    this.#notes.stepSucceeded(state.host);
     state.fault = null;
     state.attempts = 0;
-    const dispelled = step === 'verify-tunnel' ? 'tunnel' : step === 'publish-dns' ? 'dns' : null;
-    if (state.doubt === dispelled) state.doubt = 'none';
+    if (state.doubt === doubtDispelledBy[step]) state.doubt = 'none';
     state.ledger = outcome.ledger;
     state.cleared = outcome.cleared;
-    if (state.intent.kind !== 'unwanted') admitCleared(state);
+    if (state.intent.kind !== 'unwanted') state.cleared = 'nothing';
   }
 
   #failed(state: HostState, step: HostStep, fault: Fault): void {
@@ -117,3 +130,9 @@ export class HostUpkeep {
     this.#notes.stepFailed(host, fault);
   }
 }
+
+const doubtDispelledBy: Partial<Record<HostStep, Doubt>> = {
+  'create-tunnel': 'tunnel',
+  'verify-tunnel': 'tunnel',
+  'publish-dns': 'dns',
+};

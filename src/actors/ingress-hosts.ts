@@ -1,6 +1,6 @@
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
 import type { Clock } from '../time/clock.ts';
-import { admitCleared, type HostState, newHostState } from './host-state.ts';
+import { type HostState, newHostState } from './host-state.ts';
 import type { HostTunnels } from './host-tunnels.ts';
 import type { Assignment } from './messages.ts';
 
@@ -10,7 +10,7 @@ import type { Assignment } from './messages.ts';
  */
 export class IngressHosts {
   readonly #states = new Map<string, HostState>();
-  /** The last version of ledger entries that were removed here: an assignment may still have them. */
+  /** The last version of ledger entries that are gone: an assignment may still have them. */
   readonly #forgotten = new Map<string, string>();
   /** The last tenure of each host that was given back. */
   readonly #over = new Map<string, number>();
@@ -52,7 +52,7 @@ export class IngressHosts {
         const stays = next.keepOthers || state.hold === 'parting' || next.kept.includes(host);
         state.intent = { kind: stays ? 'kept' : 'unwanted' };
       }
-      if (state.intent.kind !== 'unwanted') admitCleared(state);
+      if (state.intent.kind !== 'unwanted') state.cleared = 'nothing';
     }
     return begun;
   }
@@ -73,10 +73,15 @@ export class IngressHosts {
     this.#states.delete(state.host);
   }
 
-  /** The host's ledger entry was written, or (null) removed, by us. */
-  recorded(host: string, before: LedgerEntry | null, now: LedgerEntry | null): void {
-    if (now === null) this.#forgotten.set(host, before?.resourceVersion ?? '');
+  /** The host's ledger entry is this one now, or (null) was removed as of that version. */
+  recorded(host: string, entry: LedgerEntry | null, version: string): void {
+    if (entry === null) this.#forgotten.set(host, version);
     else this.#forgotten.delete(host);
+  }
+
+  /** As of which version the host's ledger entry is gone; empty where none was ever known. */
+  forgottenAt(host: string): string {
+    return this.#forgotten.get(host) ?? '';
   }
 
   /**

@@ -49,8 +49,11 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       say(`step ${host}`, []);
     },
     tunnelReady(host: string, tunnelId: string): void {
-      const message = `https://${host} is served through tunnel ${tunnelId}`;
-      say(`tunnel ${host}`, [{ type: 'Normal', reason: 'TunnelReady', message }]);
+      say(`tunnel ${host}`, [ready(host, tunnelId)]);
+    },
+    /** As if it had been said already. */
+    tunnelKnown(host: string, tunnelId: string): void {
+      said.set(`tunnel ${host}`, new Set([textOf(ready(host, tunnelId))]));
     },
     /** Whether paths of this Ingress are served through another one's tunnel. */
     servedBy(host: string, served: ServedBy | null): void {
@@ -73,6 +76,11 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       for (const kind of ['backends', 'step', 'tunnel']) said.delete(`${kind} ${host}`);
     },
   };
+}
+
+function ready(host: string, tunnelId: string): EventNote {
+  const message = `https://${host} is served through tunnel ${tunnelId}`;
+  return { type: 'Normal', reason: 'TunnelReady', message };
 }
 
 function textOf(note: EventNote): string {

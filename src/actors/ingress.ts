@@ -100,6 +100,9 @@ class IngressActor {
       case 'try.again':
         for (const state of this.#hosts) if (state.fault !== null) this.#upkeep.retryNow(state);
         break;
+      case 'leadership.changed':
+        for (const state of this.#hosts) this.#upkeep.leadershipChanged(state);
+        break;
       case 'credentials.checked':
         this.#notes.credentials(message.fault);
         break;
@@ -195,9 +198,17 @@ class IngressActor {
   /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
   #ledgerSeen(message: Extract<IngressMessage, { type: 'ledger.seen' }>): void {
     const state = this.#hosts.get(message.host);
-    if (state === undefined || state.hold === 'parted' || state.stepInFlight !== null) return;
+    if (state === undefined || state.hold === 'parted') return;
+    if (state.stepInFlight !== null) {
+      // What the step makes of the ledger is heard first.
+      state.seenMeanwhile = message;
+      return;
+    }
     if (state.ledger !== null && !isLaterVersion(message.version, state.ledger.resourceVersion)) return;
     state.ledger = message.entry;
+    this.#hosts.recorded(message.host, message.entry, message.version);
+    // Whoever wrote it may have made again what we had removed.
+    state.cleared = 'nothing';
   }
 
   // What is done about it ------------------------------------------------------------------------------------
@@ -233,8 +244,11 @@ class IngressActor {
     if (state === undefined) return;
     const before = state.ledger;
     this.#upkeep.done(state, step, result);
+    const seen = state.seenMeanwhile;
+    state.seenMeanwhile = null;
+    if (seen !== null) this.#ledgerSeen(seen);
     if (!result.ok) return;
-    this.#hosts.recorded(host, before, result.value.ledger);
+    this.#hosts.recorded(host, result.value.ledger, before?.resourceVersion ?? '');
     if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
   }
 
@@ -253,6 +267,11 @@ class IngressActor {
     if (before > 0 && now === 0) this.#notes.tunnelLost(host);
     if (now > 0 && !state.wasUp) {
       state.wasUp = true;
+      // It was up before us, or is so elsewhere: no news.
+      const name = hostnameOf(state);
+      if (name !== null && this.#status.published.includes(name)) {
+        this.#notes.tunnelKnown(host, state.ledger?.tunnel?.id ?? '');
+      }
       this.#world.telemetry.timeToReady((this.#context.clock.monotonic() - state.wantedSinceMs) / 1000);
     }
   }
@@ -268,7 +287,7 @@ class IngressActor {
       this.#world.telemetry.tunnelConnections(host, null);
       this.#notes.forget(host);
       this.#forget(state);
-      this.#supervisor.tell({ type: 'host.cleared', host, tenure });
+      this.#supervisor.tell({ type: 'host.cleared', host, tenure, asOf: this.#hosts.forgottenAt(host) });
     } else if (state.hold === 'parted' && !state.tunnels.isRunning) {
       this.#forget(state);
       this.#supervisor.tell({ type: 'host.left', ingress: this.#assignment.ingress.name, host, tenure });
@@ -284,7 +303,8 @@ class IngressActor {
     const stillRuns = tunnels.isRunning;
     if (!stillRuns) this.#forget(state);
     else this.#world.log.info({ host, serves: tunnels.isOpen }, 'host handed over');
-    this.#supervisor.tell({ type: 'host.released', host, tenure, entry, stillRuns });
+    const asOf = entry?.resourceVersion ?? this.#hosts.forgottenAt(host);
+    this.#supervisor.tell({ type: 'host.released', host, tenure, entry, asOf, stillRuns });
   }
 
   #forget(state: HostState): void {
@@ -296,7 +316,8 @@ class IngressActor {
 
   #report(state: HostState, putOff: boolean): void {
     const { settings, ingress } = this.#assignment;
-    const tunnelState = tunnelStateOf(state, settings, putOff);
+    const { isLeading } = this.#world.leadership;
+    const tunnelState = tunnelStateOf(state, settings, putOff, isLeading);
     this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
     // What else there is to say of a host is its holder's.
     if (state.hold === 'parted') return;

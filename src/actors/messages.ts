@@ -22,6 +22,8 @@ export type WorldMessage =
   | { readonly type: 'ledger.removed'; readonly host: string; readonly resourceVersion: string }
   /** Every kind was listed once and all it held has been told. Until then nothing is started or removed. */
   | { readonly type: 'world.synced' }
+  /** We lead now, or do not any more (`Leadership`): what is to be written is reconsidered. */
+  | { readonly type: 'leadership.changed' }
   /** The mounted credentials are other ones than before: what was stuck on them may go on. */
   | { readonly type: 'credentials.changed' }
   /** What the mounted credentials are worth: null when they can do their work. */
@@ -42,7 +44,13 @@ export type SupervisorMessage =
   /** The host's tunnel is up, or nothing will come of it for now: who served before may go. */
   | { readonly type: 'host.settled'; readonly host: string; readonly tenure: number }
   /** Nothing of the host is left, at Cloudflare or in the ledger. */
-  | { readonly type: 'host.cleared'; readonly host: string; readonly tenure: number }
+  | {
+      readonly type: 'host.cleared';
+      readonly host: string;
+      readonly tenure: number;
+      /** Version of the ledger's entry that is gone; empty where there never was one. */
+      readonly asOf: string;
+    }
   /** Handed over, nothing was removed: the next owner goes on from the ledger. */
   | {
       readonly type: 'host.released';
@@ -50,6 +58,8 @@ export type SupervisorMessage =
       readonly tenure: number;
       /** The ledger as it really is; also when a removal was interrupted and the Secret says more. */
       readonly entry: LedgerEntry | null;
+      /** Version that this is known of, also where the entry is gone. */
+      readonly asOf: string;
       /** A connector goes on until the supervisor says that it may go, or drains; `host.left` follows. */
       readonly stillRuns: boolean;
     }
@@ -114,6 +124,7 @@ export type IngressMessage =
       readonly version: string;
     }
   | { readonly type: 'try.again' }
+  | { readonly type: 'leadership.changed' }
   | { readonly type: 'credentials.checked'; readonly fault: Fault | null }
   | {
       readonly type: 'step.done';

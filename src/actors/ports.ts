@@ -12,8 +12,8 @@ import type { Fault, Result } from '../fault.ts';
 export interface LedgerStore {
   /** Creates or replaces, guarded by the entry's `resourceVersion`; answers the entry as stored. */
   put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>>;
-  /** Already gone is success. */
-  remove(host: string, signal: AbortSignal): Promise<Result<void>>;
+  /** Removes exactly what we know: an entry that was written since then is a `kube-conflict`. Already gone is success. */
+  remove(entry: LedgerEntry, signal: AbortSignal): Promise<Result<void>>;
 }
 
 /** Secrets that Ingresses name. */

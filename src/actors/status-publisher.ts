@@ -3,27 +3,31 @@ import type { Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { IngressMessage } from './messages.ts';
-import type { ActorLog, IngressRef, IngressSink } from './ports.ts';
+import type { ActorLog, IngressRef, IngressSink, Leadership } from './ports.ts';
+import { whileLeading } from './while-leading.ts';
 
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
 
+interface PublisherWorld {
+  readonly sink: IngressSink;
+  readonly leadership: Leadership;
+  readonly log: ActorLog;
+  readonly random: () => number;
+}
+
 /**
  * Keeps an Ingress' status equal to what its actor wants there: one write at a time, the newest wish wins, and
- * a write that failed is tried again for ever. Owned by one ingress actor, which hands it the outcomes.
+ * a write that failed is tried again for ever. Rests while another replica leads. Owned by one ingress actor, which hands it the outcomes.
  */
 export class StatusPublisher {
   readonly #context: ActorContext<IngressMessage>;
-  readonly #world: { readonly sink: IngressSink; readonly log: ActorLog; readonly random: () => number };
+  readonly #world: PublisherWorld;
   #published: readonly string[];
   #writing = false;
   #waiting = false;
   #attempts = 0;
 
-  constructor(
-    context: ActorContext<IngressMessage>,
-    world: { readonly sink: IngressSink; readonly log: ActorLog; readonly random: () => number },
-    published: readonly string[],
-  ) {
+  constructor(context: ActorContext<IngressMessage>, world: PublisherWorld, published: readonly string[]) {
     this.#context = context;
     this.#world = world;
     this.#published = published;
@@ -39,10 +43,14 @@ export class StatusPublisher {
   }
 
   want(ingress: IngressRef, hostnames: readonly string[]): void {
-    if (this.#writing || this.#waiting || isDeepStrictEqual(hostnames, this.#published)) return;
+    const { sink, leadership } = this.#world;
+    if (this.#writing || this.#waiting || !leadership.isLeading) return;
+    // In whatever order: another replica may know of the hosts in another one.
+    if (isDeepStrictEqual([...hostnames].sort(), [...this.#published].sort())) return;
     this.#writing = true;
     this.#context.run(
-      (signal) => this.#world.sink.publish(ingress, hostnames, signal),
+      (signal) =>
+        whileLeading(leadership, signal, (whileWeLead) => sink.publish(ingress, hostnames, whileWeLead)),
       (result) => ({ type: 'status.written', hostnames, result }),
     );
   }
@@ -55,6 +63,7 @@ export class StatusPublisher {
       return;
     }
     const { code, message: detail, retryAfterMs = 0 } = result.fault;
+    if (code === 'not-leading') return;
     const delayMs = Math.max(
       backoffDelayMs(retryBackoff, this.#attempts, this.#world.random()),
       retryAfterMs,

@@ -116,6 +116,9 @@ class Supervisor {
         return this.#ledgerRemoved(message.host, message.resourceVersion);
       case 'world.synced':
         return this.#sync();
+      case 'leadership.changed':
+        for (const key of this.#actors()) this.#actor(key)?.tell(message);
+        return;
       case 'credentials.changed':
         for (const key of this.#actors()) this.#actor(key)?.tell({ type: 'try.again' });
         return;
@@ -133,9 +136,9 @@ class Supervisor {
       case 'host.overdue':
         return this.#settled(message.host, message.tenure);
       case 'host.cleared':
-        return this.#letGo(message.host, message.tenure, null, false);
+        return this.#letGo(message, null, message.asOf, false);
       case 'host.released':
-        return this.#letGo(message.host, message.tenure, message.entry, message.stillRuns);
+        return this.#letGo(message, message.entry, message.asOf, message.stillRuns);
       case 'host.left':
         if (this.#holdings.left(message.host, message.ingress, message.tenure)) {
           this.#left(message.host);
@@ -311,7 +314,7 @@ class Supervisor {
   }
 
   #ledgerRemoved(host: string, version: string): void {
-    this.#world.replaceLedger(host, null);
+    this.#world.settleLedger(host, null, version);
     const holder = this.#holdings.holderOf(host);
     if (holder !== null) this.#actor(holder)?.tell({ type: 'ledger.seen', host, entry: null, version });
   }
@@ -320,10 +323,15 @@ class Supervisor {
    * The holder is through with a host: it goes to its owner. If nobody wants it by now and something is left of
    * it, back to who had it, who removes it.
    */
-  #letGo(host: string, tenure: number, entry: LedgerEntry | null, stillRuns: boolean): void {
+  #letGo(
+    { host, tenure }: { readonly host: string; readonly tenure: number },
+    told: LedgerEntry | null,
+    asOf: string,
+    stillRuns: boolean,
+  ): void {
     const from = this.#holdings.holderOf(host);
     if (from === null || !this.#holdings.release(host, tenure, stillRuns)) return;
-    this.#world.replaceLedger(host, entry);
+    const entry = this.#world.settleLedger(host, told, asOf);
     const owner = this.#world.ownerOf(host) ?? (entry === null ? null : from);
     if (owner === null) {
       this.#servedAt.delete(host);
@@ -361,6 +369,7 @@ function ingressMessageKey(message: IngressMessage): string | undefined {
   switch (message.type) {
     case 'assigned':
     case 'try.again':
+    case 'leadership.changed':
       return message.type;
     case 'backend':
       return `backend ${message.service}`;

@@ -122,10 +122,16 @@ export class World {
     return true;
   }
 
-  /** From whoever holds the host, who knows better than the watch. */
-  replaceLedger(host: string, entry: LedgerEntry | null): void {
+  /**
+   * Whoever held the host knows its entry (null: none) as of that version; only what the watch has told of a later
+   * one is newer, when another replica wrote it. Answers what is so.
+   */
+  settleLedger(host: string, entry: LedgerEntry | null, asOf: string): LedgerEntry | null {
+    const known = this.#ledger.get(host);
+    if (known !== undefined && isLaterVersion(known.resourceVersion, asOf)) return known;
     if (entry === null) this.#ledger.delete(host);
     else this.#ledger.set(host, entry);
+    return entry;
   }
 
   #reindex(key: IngressKey, before: IngressSpec | null, after: IngressSpec | null): ReadonlySet<IngressKey> {

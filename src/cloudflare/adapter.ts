@@ -1,7 +1,6 @@
 import type { Cloudflare } from '../actors/ports.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
-import { shareOfBudget } from './budget.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
@@ -19,8 +18,6 @@ export interface CloudflareAdapterOptions {
   readonly clock: Clock;
   /** In [0, 1); for jitter. */
   readonly random?: () => number;
-  /** How many processes use these credentials; each keeps to its share of the calls. One, if left out. */
-  readonly processes?: number;
   readonly hooks?: AdapterHooks;
   /** Hears when the account nears its limit of tunnels. */
   readonly log?: TunnelQuotaOptions['log'];
@@ -43,17 +40,17 @@ export interface CredentialsView {
 export interface CloudflareAdapter extends Cloudflare {
   /** What the credentials can see: a zone at least, and the account's tunnels. Two calls. */
   check(signal: AbortSignal): Promise<Result<CredentialsView>>;
-  /** Counts the account's tunnels, now and once an hour. */
+  /** Counts the account's tunnels, now and once an hour, until `stopCounting`. */
   startCounting(): void;
+  stopCounting(): void;
   /** Gives up what waits; idempotent. */
   close(): void;
 }
 
 export function createCloudflare(options: CloudflareAdapterOptions): CloudflareAdapter {
   const hooks = options.hooks ?? { called: () => {}, budgetRemaining: () => {}, tunnelsCounted: () => {} };
-  const { credentials, apiUrl, clock, random = Math.random, processes = 1 } = options;
-  const budget = shareOfBudget(clock.monotonic(), processes);
-  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget });
+  const { credentials, apiUrl, clock, random = Math.random } = options;
+  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks });
   const quota = new TunnelQuota({
     api,
     credentials,
@@ -96,6 +93,7 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
         return ok({ accountId: own.accountId, zones: names, tunnels: count.value });
       }),
     startCounting: () => quota.start(),
+    stopCounting: () => quota.stop(),
     close: () => {
       quota.close();
       zones.close();

@@ -28,6 +28,7 @@ export class TunnelQuota {
   #tunnels: number | null = null;
   #level: Level = 'fine';
   #timer: Timer | null = null;
+  #isCounting = false;
 
   constructor(options: TunnelQuotaOptions) {
     this.#options = options;
@@ -38,13 +39,17 @@ export class TunnelQuota {
     });
   }
 
-  /** Counts now and from time to time. */
+  /** Counts now and from time to time, until `stop`. */
   start(): void {
-    void this.#count(freshMs).then((tunnels) => {
-      if (this.#closing.signal.aborted) return;
-      const delayMs = tunnels === null ? retryMs : everyMs;
-      this.#timer = this.#options.clock.after(delayMs, () => this.start());
-    });
+    if (this.#isCounting) return;
+    this.#isCounting = true;
+    this.#countOn();
+  }
+
+  /** Counts only when it is asked from now on. */
+  stop(): void {
+    this.#isCounting = false;
+    this.#timer?.cancel();
   }
 
   created(): void {
@@ -73,7 +78,7 @@ export class TunnelQuota {
   /** Ends a count that is under way and all further ones. Idempotent. */
   close(): void {
     this.#closing.abort();
-    this.#timer?.cancel();
+    this.stop();
     this.#reading.close();
   }
 
@@ -82,6 +87,16 @@ export class TunnelQuota {
     const credentials = this.#options.credentials();
     if (!credentials.ok) return credentials;
     return this.#reading.get(credentials.value, maxAgeMs, this.#closing.signal);
+  }
+
+  #countOn(): void {
+    this.#timer?.cancel();
+    void this.#count(freshMs).then((tunnels) => {
+      if (!this.#isCounting) return;
+      const delayMs = tunnels === null ? retryMs : everyMs;
+      this.#timer?.cancel();
+      this.#timer = this.#options.clock.after(delayMs, () => this.#countOn());
+    });
   }
 
   /** Null when it cannot be told. */

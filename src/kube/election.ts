@@ -25,6 +25,8 @@ export interface ElectionOptions {
 }
 
 export interface Election extends Leadership {
+  /** Contends from now on. Not before our view of the world is whole: who leads acts on it at once. */
+  start(): void;
   /** What keeps it from being known who leads, in words; null once it was known. */
   readonly pending: string | null;
   /** Leads no more, and gives the Lease back, so that another replica leads within a second or two. Idempotent. */
@@ -32,11 +34,11 @@ export interface Election extends Leadership {
 }
 
 /**
- * Contends for the Lease until `stop`: takes it when it is free, renews it, and watches whoever has it. `isLeading`
+ * Contends for the Lease from `start` until `stop`: takes it when it is free, renews it, and watches whoever has it. `isLeading`
  * is true only while the last renewal is fresh enough for nobody else to have taken over, whatever has become of
  * our timers meanwhile. The rules are client-go's (`tools/leaderelection`). Owns its timers.
  */
-export function contend(options: ElectionOptions): Election {
+export function createElection(options: ElectionOptions): Election {
   const { lease, me, clock, random, log } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -153,6 +155,7 @@ export function contend(options: ElectionOptions): Election {
   }
 
   async function giveBack(): Promise<void> {
+    if (running === null) return;
     await running;
     lose('stopped');
     const holder = sighting?.record?.holder ?? '';
@@ -165,11 +168,14 @@ export function contend(options: ElectionOptions): Election {
     await bounded((cut) => lease.write(seen.value, nobody, cut), never);
   }
 
-  const running = run();
+  let running: Promise<void> | null = null;
   let stopped: Promise<void> | undefined;
   return {
     get isLeading() {
       return isLeading && leads(renewedAtMs, clock.monotonic());
+    },
+    start() {
+      if (!signal.aborted) running ??= run();
     },
     get pending() {
       return pending;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { IngressRef } from '../actors/ports.ts';
+import type { IngressRef, Leadership } from '../actors/ports.ts';
 import type { EventNote } from '../domain/event.ts';
 import type { Logger } from '../log.ts';
 import { type Clock, sleep } from '../time/clock.ts';
@@ -10,6 +10,8 @@ const repeatWindowMs = 600_000;
 /** Events that are remembered for that, and at most that many wait to be written. */
 const maxRemembered = 1_000;
 const maxWaiting = 1_000;
+/** Somebody leads again by then. What was noted before that the leader of then has said. */
+const interregnumMs = 20_000;
 /** Ten writes a second, so that a thousand Ingresses that come up together do not drown the API server. */
 const spacingMs = 100;
 /** Limits of the Event API (validation of core/v1 Event). */
@@ -18,7 +20,10 @@ const maxNameLength = 253;
 
 const component = 'cloudflare-warp-ingress';
 
-/** Writes Events on Ingresses, best effort: what cannot be written is logged and forgotten. */
+/**
+ * Writes Events on Ingresses, best effort: what cannot be written is logged and forgotten. Only while we lead: what
+ * is noted at another time is written if we lead soon after, because then nobody may have led.
+ */
 export interface IngressEvents {
   /** Never throws, never waits. The same reason and message again is counted on the same Event. */
   note(ingress: IngressRef, note: EventNote): void;
@@ -38,10 +43,18 @@ interface Occurrence {
   created: boolean;
 }
 
-/** `instance` tells several controllers apart in the Events: the pod's name. Owns one loop, ended by `close`. */
+export interface EventOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Tells several controllers apart in the Events: the pod's name. */
+  readonly instance: string;
+  readonly leadership: Leadership;
+}
+
+/** Owns one loop, ended by `close`. */
 export function createIngressEvents(
   client: KubeClient,
-  { clock, log, instance }: { readonly clock: Clock; readonly log: Logger; readonly instance: string },
+  { clock, log, instance, leadership }: EventOptions,
 ): IngressEvents {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -49,9 +62,24 @@ export function createIngressEvents(
   const remembered = new Map<string, Occurrence>();
   const waiting: Occurrence[] = [];
   let writing: Promise<void> | null = null;
+  /** Noted while we did not lead, the newest last. */
+  let heldBack: { readonly ingress: IngressRef; readonly note: EventNote; readonly atMs: number }[] = [];
+
+  const deafen = leadership.onChange((isLeading) => {
+    if (!isLeading) return;
+    const sinceMs = clock.monotonic() - interregnumMs;
+    const unsaid = heldBack.filter(({ atMs }) => atMs >= sinceMs);
+    heldBack = [];
+    for (const { ingress, note: given } of unsaid) note(ingress, given);
+  });
 
   function note(ingress: IngressRef, given: EventNote): void {
     if (signal.aborted) return;
+    if (!leadership.isLeading) {
+      heldBack.push({ ingress, note: given, atMs: clock.monotonic() });
+      if (heldBack.length > maxWaiting) heldBack.shift();
+      return;
+    }
     const nowMs = clock.now();
     const key = JSON.stringify([ingress.uid, given.type, given.reason, given.message]);
     const before = remembered.get(key);
@@ -81,6 +109,7 @@ export function createIngressEvents(
   async function write(): Promise<void> {
     for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
       next.waiting = false;
+      if (!leadership.isLeading) continue;
       const written = next.created ? await countUp(next) : await create(next);
       if (!written.ok && !signal.aborted) {
         const { code, message: detail } = written.fault;
@@ -109,6 +138,7 @@ export function createIngressEvents(
     note,
     async close() {
       stopping.abort();
+      deafen();
       waiting.length = 0;
       await writing;
     },

@@ -1,11 +1,8 @@
 import type { IngressRef, IngressSink } from '../actors/ports.ts';
 import { ok, type Result } from '../fault.ts';
-import type { Logger } from '../log.ts';
-import type { Clock } from '../time/clock.ts';
 import type { KubeClient } from './client.ts';
-import { createIngressEvents } from './ingress-events.ts';
+import { createIngressEvents, type EventOptions } from './ingress-events.ts';
 import { parseMeta } from './parse-meta.ts';
-import { publishBeside } from './shared-status.ts';
 
 export interface OwnedIngressSink extends IngressSink {
   /** Gives up Events that wait. Idempotent. */
@@ -13,18 +10,8 @@ export interface OwnedIngressSink extends IngressSink {
 }
 
 /** Status and Events of Ingresses in the client's namespace. Owns the writing of Events until `close`. */
-export function createIngressSink(
-  client: KubeClient,
-  options: {
-    readonly clock: Clock;
-    readonly log: Logger;
-    readonly instance: string;
-    /** What in a status is another shard's; left out where there is none. */
-    readonly isForeign?: (hostname: string) => boolean;
-  },
-): OwnedIngressSink {
+export function createIngressSink(client: KubeClient, options: EventOptions): OwnedIngressSink {
   const events = createIngressEvents(client, options);
-  const { isForeign } = options;
 
   /** The uid in the patch keeps it from an Ingress of the same name that was created since. */
   async function publish(
@@ -47,12 +34,5 @@ export function createIngressSink(
     return gone ? ok(undefined) : patched;
   }
 
-  return {
-    publish: (ingress, hostnames, signal) =>
-      isForeign === undefined
-        ? publish(ingress, hostnames, signal)
-        : publishBeside(client, ingress, hostnames, isForeign, signal),
-    event: events.note,
-    close: events.close,
-  };
+  return { publish, event: events.note, close: events.close };
 }

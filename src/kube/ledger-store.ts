@@ -67,12 +67,16 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     );
   }
 
-  async function remove(host: string, signal: AbortSignal): Promise<Result<void>> {
+  async function remove({ host, resourceVersion }: LedgerEntry, signal: AbortSignal): Promise<Result<void>> {
     const found = await read(host, signal);
     if (!found.ok) return found.fault.code === 'kube-not-found' ? ok(undefined) : found;
     const meta = parseMeta(found.value);
+    if (meta?.resourceVersion !== resourceVersion) {
+      const text = `Secret ${ledgerSecretName(host)} is of version ${meta?.resourceVersion} by now, not ${resourceVersion}`;
+      return failed('kube-conflict', text);
+    }
     // Exactly the Secret that was read: one that was written since then has something to say.
-    const preconditions = { uid: meta?.uid, resourceVersion: meta?.resourceVersion };
+    const preconditions = { uid: meta.uid, resourceVersion };
     const removal = {
       method: 'DELETE',
       resource: 'secrets',

@@ -99,8 +99,7 @@ function classConflict(
   };
 }
 
-/** The hostnames in an Ingress' status. */
-export function publishedOf(status: unknown): readonly string[] {
+function publishedOf(status: unknown): readonly string[] {
   const parsed = statusShape.safeParse(status);
   if (!parsed.success) return [];
   return parsed.data.loadBalancer.ingress.map(({ hostname }) => hostname).filter((name) => name !== '');

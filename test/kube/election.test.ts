@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { failed, ok, type Result } from '../../src/fault.ts';
-import { contend, type Election } from '../../src/kube/election.ts';
+import { createElection, type Election } from '../../src/kube/election.ts';
 import type { LeaseClaim, LeaseStore, SeenLease } from '../../src/kube/lease.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -76,7 +76,7 @@ describe('a replica that contends for the Lease', () => {
 
   async function replica(me: string): Promise<Election> {
     const note = (_fields: object, message: string): void => void log.push(`${me}: ${message}`);
-    const election = contend({
+    const election = createElection({
       lease: lease.for(me),
       me,
       clock,
@@ -85,6 +85,7 @@ describe('a replica that contends for the Lease', () => {
     });
     election.onChange((isLeading) => log.push(`${me} ${isLeading ? 'leads' : 'follows'}`));
     replicas.push(election);
+    election.start();
     await clock.advance(0);
     return election;
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { SupervisorMessage } from '../../src/actors/messages.ts';
 import type {
   Cloudflare,
@@ -18,25 +19,33 @@ import type { RouteTable } from '../../src/domain/routes.ts';
 import { type Fault, type FaultCode, failed, ok, type Result } from '../../src/fault.ts';
 import { createActorSystem } from '../../src/kernel/system.ts';
 import { ManualClock, settle } from './manual-clock.ts';
+import { ScriptedLeadership } from './scripted-leadership.ts';
 
 /**
  * The actors over a world in memory: an obvious Cloudflare, ledger, runner and sink, whose state a test looks
  * at and whose next calls it can let fail. What is under test is only `src/actors` and the kernel below it.
  */
 export class ActorHouse {
-  readonly clock = new ManualClock();
-  readonly cloudflare = new MemoryCloudflare();
-  readonly ledger = new MemoryLedger();
+  readonly clock: ManualClock;
+  readonly cloudflare: MemoryCloudflare;
+  readonly ledger: MemoryLedger;
   readonly runner = new MemoryRunner();
   readonly sink = new MemorySink();
   readonly secrets = new MemorySecrets();
+  readonly leadership = new ScriptedLeadership();
   readonly states = new Map<string, TunnelState>();
   readonly #rows = new Map<string, TunnelState>();
+  /** What was begun to be written, or asked of Cloudflare, while we did not lead. */
+  readonly trespasses: string[] = [];
   readonly #root;
+  readonly #unwatch: () => void;
   synced = false;
 
-  /** `over` puts real parts in the place of those in memory. */
-  constructor(over: Partial<SupervisorWorld> = {}) {
+  /** `over` puts real parts in the place of those in memory; `beside` is another replica in the same world. */
+  constructor(over: Partial<SupervisorWorld> = {}, beside?: ActorHouse) {
+    this.clock = beside?.clock ?? new ManualClock();
+    this.cloudflare = beside?.cloudflare ?? new MemoryCloudflare();
+    this.ledger = beside?.ledger ?? new MemoryLedger();
     const silent = { info() {}, warn() {}, error() {}, debug() {} };
     const telemetry: Telemetry = {
       tunnelState: (ingress, host, state) => {
@@ -52,10 +61,11 @@ export class ActorHouse {
     };
     const world: SupervisorWorld = {
       identity: 'me',
-      cloudflare: this.cloudflare,
-      ledger: this.ledger,
+      leadership: this.leadership,
+      cloudflare: this.#guarded(this.cloudflare),
+      ledger: this.#guarded(this.ledger),
       runner: this.runner,
-      sink: this.sink,
+      sink: this.#guarded(this.sink, 'event'),
       secrets: this.secrets,
       telemetry,
       log: silent,
@@ -69,6 +79,22 @@ export class ActorHouse {
     const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
     const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
     this.#root = system.spawnRoot<SupervisorMessage>(supervisorSpec(world));
+    this.leadership.onChange(() => this.#root.ref.tell({ type: 'leadership.changed' }));
+    this.#unwatch = this.ledger.watch((message) => this.#root.ref.tell(message));
+  }
+
+  /** Notes each use of the port while we do not lead; `free` may always be called. */
+  #guarded<T extends object>(port: T, free?: keyof T & string): T {
+    return new Proxy(port, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== 'function' || name === free) return member;
+        return (...given: unknown[]) => {
+          if (!this.leadership.isLeading) this.trespasses.push(`${String(name)}`);
+          return member.apply(target, given);
+        };
+      },
+    });
   }
 
   /** What the status page would list for a host: Ingress and state. */
@@ -109,7 +135,15 @@ export class ActorHouse {
     );
   }
 
+  /** Another controller in the same world, at the same time; it leads not until it is told to. */
+  replica(): ActorHouse {
+    const next = new ActorHouse({}, this);
+    next.leadership.isLeading = false;
+    return next;
+  }
+
   async stop(): Promise<void> {
+    this.#unwatch();
     const stopped = this.#root.stop();
     await this.quiet();
     this.runner.endAll();
@@ -140,6 +174,8 @@ class MemoryCloudflare extends Failures implements Cloudflare {
   readonly calls: string[] = [];
   /** Of tunnels that are created from now on. */
   idSuffix = '';
+  /** What becomes of a call whose caller has given it up: it may have arrived. */
+  givenUpArrives = false;
   #gate: Promise<void> | null = null;
 
   /** Holds every call until the function that is given back is called. */
@@ -154,42 +190,50 @@ class MemoryCloudflare extends Failures implements Cloudflare {
     };
   }
 
-  async ensureTunnel({ name }: { name: string }) {
-    const checked = await this.#call('ensureTunnel', name);
-    if (!checked.ok) return checked;
-    const id = this.tunnels.get(name) ?? `id-of-${name}${this.idSuffix}`;
-    this.tunnels.set(name, id);
-    return ok({ accountId: 'account', id, token: 'token' });
+  ensureTunnel({ name }: { name: string }, signal: AbortSignal) {
+    return this.#call('ensureTunnel', name, signal, () => {
+      const id = this.tunnels.get(name) ?? `id-of-${name}${this.idSuffix}`;
+      this.tunnels.set(name, id);
+      return { accountId: 'account', id, token: 'token' };
+    });
   }
 
-  async removeTunnel({ name }: { name: string }) {
-    const checked = await this.#call('removeTunnel', name);
-    if (checked.ok) this.tunnels.delete(name);
-    return checked;
+  removeTunnel({ name }: { name: string }, signal: AbortSignal) {
+    return this.#call('removeTunnel', name, signal, () => void this.tunnels.delete(name));
   }
 
-  async tunnelExists({ id }: { id: string }) {
-    const checked = await this.#call('tunnelExists', id);
-    return checked.ok ? ok([...this.tunnels.values()].includes(id)) : checked;
+  tunnelExists({ id }: { id: string }, signal: AbortSignal) {
+    return this.#call('tunnelExists', id, signal, () => [...this.tunnels.values()].includes(id));
   }
 
-  async ensureDns({ host, tunnelId }: { host: string; tunnelId: string }) {
-    const checked = await this.#call('ensureDns', host);
-    if (!checked.ok) return checked;
-    this.records.set(host, tunnelId);
-    return ok({ zoneId: 'zone', cnameId: `cname-${host}`, txtId: `txt-${host}` });
+  ensureDns({ host, tunnelId }: { host: string; tunnelId: string }, signal: AbortSignal) {
+    return this.#call('ensureDns', host, signal, () => {
+      this.records.set(host, tunnelId);
+      return { zoneId: 'zone', cnameId: `cname-${host}`, txtId: `txt-${host}` };
+    });
   }
 
-  async removeDns({ host, tunnelId }: { host: string; tunnelId: string }) {
-    const checked = await this.#call('removeDns', host);
-    if (checked.ok && this.records.get(host) === tunnelId) this.records.delete(host);
-    return checked;
+  removeDns({ host, tunnelId }: { host: string; tunnelId: string }, signal: AbortSignal) {
+    return this.#call('removeDns', host, signal, () => {
+      if (this.records.get(host) === tunnelId) this.records.delete(host);
+    });
   }
 
-  async #call(operation: string, subject: string): Promise<Result<void>> {
+  async #call<T>(
+    operation: string,
+    subject: string,
+    signal: AbortSignal,
+    effect: () => T,
+  ): Promise<Result<T>> {
     this.calls.push(`${operation} ${subject}`);
-    await this.#gate;
-    return this.check(operation);
+    const givenUp = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    await Promise.race([this.#gate, givenUp]);
+    if (signal.aborted) {
+      if (this.givenUpArrives) effect();
+      return failed('stopped', 'given up');
+    }
+    const checked = this.check(operation);
+    return checked.ok ? ok(effect()) : checked;
   }
 }
 
@@ -210,23 +254,46 @@ class MemorySecrets extends Failures implements Secrets {
 class MemoryLedger extends Failures implements LedgerStore {
   entries = new Map<string, LedgerEntry>();
   version = 0;
+  readonly #watchers = new Set<(message: SupervisorMessage) => void>();
 
-  async put(entry: LedgerEntry): Promise<Result<LedgerEntry>> {
-    const checked = this.check('put');
+  /** Every change is told a little later, also to who made it. */
+  watch(hear: (message: SupervisorMessage) => void): () => void {
+    this.#watchers.add(hear);
+    return () => void this.#watchers.delete(hear);
+  }
+
+  async put(entry: LedgerEntry, signal?: AbortSignal): Promise<Result<LedgerEntry>> {
+    const checked = this.#check('put', signal);
     if (!checked.ok) return checked;
     const stored = this.entries.get(entry.host);
     if (stored !== undefined && stored.resourceVersion !== entry.resourceVersion) {
+      // As the real one: a creation meets what is there, and what says the same is our own write.
+      const same = isDeepStrictEqual({ ...stored, resourceVersion: '' }, { ...entry, resourceVersion: '' });
+      if (entry.resourceVersion === '' || same) return ok(stored);
       return failed('kube-conflict', 'the ledger entry was changed meanwhile');
     }
     const written = { ...entry, resourceVersion: String(++this.version) };
     this.entries.set(entry.host, written);
+    this.#tell({ type: 'ledger.present', entry: written });
     return ok(written);
   }
 
-  async remove(host: string): Promise<Result<void>> {
-    const checked = this.check('remove');
-    if (checked.ok) this.entries.delete(host);
-    return checked;
+  async remove({ host, resourceVersion }: LedgerEntry, signal?: AbortSignal): Promise<Result<void>> {
+    const checked = this.#check('remove', signal);
+    const stored = this.entries.get(host);
+    if (!checked.ok || stored === undefined) return checked;
+    if (stored.resourceVersion !== resourceVersion) return failed('kube-conflict', 'changed meanwhile');
+    this.entries.delete(host);
+    this.#tell({ type: 'ledger.removed', host, resourceVersion: String(++this.version) });
+    return ok(undefined);
+  }
+
+  #check(operation: string, signal?: AbortSignal): Result<void> {
+    return signal?.aborted === true ? failed('stopped', 'given up') : this.check(operation);
+  }
+
+  #tell(message: SupervisorMessage): void {
+    for (const hear of this.#watchers) queueMicrotask(() => hear(message));
   }
 }
 

@@ -63,11 +63,6 @@ export class Town {
   }
 
   async startController(...flags: readonly string[]): Promise<void> {
-    this.#controller = await this.runController(...flags);
-  }
-
-  /** One more controller; the caller stops it. */
-  async runController(...flags: readonly string[]): Promise<Controller> {
     const { tunnelAddress } = this.edge;
     const config = readControllerConfig(
       [
@@ -85,7 +80,7 @@ export class Town {
     );
     if (!config.ok) throw new Error(config.fault.message);
     const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
-    return runController(config.value, log);
+    this.#controller = await runController(config.value, log);
   }
 
   async stopController(): Promise<void> {

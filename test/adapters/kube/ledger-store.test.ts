@@ -75,7 +75,7 @@ describe('ledger store', () => {
     expect(await put)
       .to.have.nested.property('fault.message')
       .that.matches(/identity you, not for ours \(me\)/);
-    const removed = store.remove(host, signal);
+    const removed = store.remove(at('9', full), signal);
     (await get()).json(200, stored(at('9', { ...full, identity: 'you' })));
     expect(await removed).to.have.nested.property('fault.code', 'host-taken');
     expect(kube.waiting).to.deep.equal([]);
@@ -129,7 +129,7 @@ describe('ledger store', () => {
   });
 
   it('removes exactly the Secret that it has read', async () => {
-    const removed = store.remove(host, signal);
+    const removed = store.remove(at('9', full), signal);
     (await get()).json(200, stored(at('9', full)));
     const call = await kube.next(`DELETE /secrets/${name}`);
     expect(call.body).to.have.deep.property('preconditions', { uid: 'u-1', resourceVersion: '9' });
@@ -137,14 +137,21 @@ describe('ledger store', () => {
     expect(await removed).to.deep.equal({ ok: true, value: undefined });
   });
 
+  it('leaves a ledger that was written since we last heard of it', async () => {
+    const removed = store.remove(at('9', full), signal);
+    (await get()).json(200, stored(at('10', full)));
+    expect(await removed).to.have.nested.property('fault.code', 'kube-conflict');
+    expect(kube.waiting).to.deep.equal([]);
+  });
+
   it('a ledger that is gone already is removed', async () => {
-    const removed = store.remove(host, signal);
+    const removed = store.remove(at('9', full), signal);
     (await get()).refuse(404, 'not found');
     expect(await removed).to.deep.equal({ ok: true, value: undefined });
   });
 
   it('leaves a ledger that was written while it was being removed', async () => {
-    const removed = store.remove(host, signal);
+    const removed = store.remove(at('9', full), signal);
     (await get()).json(200, stored(at('9', full)));
     (await kube.next(`DELETE /secrets/${name}`)).refuse(409, 'the object has been modified');
     expect(await removed).to.have.nested.property('fault.code', 'kube-conflict');
