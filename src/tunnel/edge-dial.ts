@@ -10,6 +10,7 @@ import { type Fault, fault } from '../fault.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { cloudflareRoots } from './cloudflare-roots.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
+import { withSharedReads } from './shared-reads.ts';
 
 /** Name in SNI and in the edge's certificate, whatever address is dialled (protocol page section 4). */
 export const edgeServerName = 'h2.cftunnel.com';
@@ -44,12 +45,15 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
     );
     return { destroy: () => timer.cancel() };
   }
-  const socket = connect({
-    host: address.ip,
-    port: address.port,
-    servername: edgeServerName,
-    secureContext: context,
-  });
+  const socket = withSharedReads((reads) =>
+    connect({
+      host: address.ip,
+      port: address.port,
+      servername: edgeServerName,
+      secureContext: context,
+      ...reads,
+    }),
+  );
   const place = `${address.ip}:${address.port}`;
   let step: 'TCP connect' | 'TLS handshake' = 'TCP connect';
   let timer: Timer = clock.after(dialStepTimeoutMs, onTimeout);

@@ -3,8 +3,8 @@
  * the connector has dialled (protocol page, section 5), and gives each stream to one handler. Callbacks instead
  * of Node streams, because this is the hot path.
  *
- * Ownership: a Buffer given to `data` belongs to the handler: the session never writes into it again, so the
- * origin's socket can take it as it is. A Buffer given to `write` belongs to the session until it is sent.
+ * Ownership: bytes that are handed over, to `data` or to `write`, are valid during the call only, because nearly all
+ * of them lie in the one buffer that the sockets of a thread share for reading; `data` may write into them.
  */
 
 export interface EdgeSession {

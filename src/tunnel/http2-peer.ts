@@ -1,7 +1,7 @@
-import type { Output } from './http2-output.ts';
 import { applySettings } from './http2-peer-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { StreamTable } from './http2-stream-table.ts';
+import type { Output } from './output.ts';
 import { FloodGuard } from './wire/flood-guard.ts';
 import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { HeaderField } from './wire/hpack-static.ts';

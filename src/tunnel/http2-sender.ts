@@ -1,5 +1,6 @@
-import type { Output } from './http2-output.ts';
-import { slabBytes } from './http2-slabs.ts';
+import { SendQueue } from './http2-send-queue.ts';
+import type { Output } from './output.ts';
+import { slabBytes } from './slabs.ts';
 import { defaultWindowBytes, maxWindowBytes } from './wire/flow-window.ts';
 import { HpackEncoder } from './wire/hpack-encoder.ts';
 import {
@@ -30,8 +31,7 @@ export class SendingHalf {
   readonly id: number;
   readonly owner: SendingOwner;
   window: number;
-  readonly queue: Uint8Array[] = [];
-  queuedBytes = 0;
+  readonly queue = new SendQueue();
   /** The last byte was queued; END_STREAM (with `trailers`) follows the queue. */
   ended = false;
   trailers: readonly string[] | null = null;
@@ -100,7 +100,7 @@ export class Sender {
   /** False when the queue is long: `drained` is called once it is short. */
   write(half: SendingHalf, bytes: Uint8Array): boolean {
     let from = 0;
-    if (half.queuedBytes === 0 && !this.#pumping) {
+    if (half.queue.bytes === 0 && !this.#pumping) {
       while (from < bytes.length) {
         const taken = this.#dataBytes(half, bytes.length - from);
         if (taken === 0) break;
@@ -110,9 +110,8 @@ export class Sender {
       if (from === bytes.length) return true;
     }
     half.queue.push(from === 0 ? bytes : bytes.subarray(from));
-    half.queuedBytes += bytes.length - from;
     this.#await(half);
-    if (half.queuedBytes <= this.#queueBytes) return true;
+    if (half.queue.bytes <= this.#queueBytes) return true;
     half.wantsDrain = true;
     return false;
   }
@@ -120,14 +119,13 @@ export class Sender {
   end(half: SendingHalf, trailers: readonly string[] | null): void {
     half.ended = true;
     half.trailers = trailers;
-    if (half.queuedBytes === 0) this.#endStream(half);
+    if (half.queue.bytes === 0) this.#endStream(half);
   }
 
   /** Forgets what is queued. The caller says why to the peer. */
   drop(half: SendingHalf): void {
     half.done = true;
-    half.queue.length = 0;
-    half.queuedBytes = 0;
+    half.queue.clear();
   }
 
   /** A WINDOW_UPDATE for a stream, or with null for the connection. False: the window grew too large. */
@@ -183,7 +181,7 @@ export class Sender {
       if (half.done) continue;
       this.#takeTurn(half);
       this.#await(half);
-      if (half.wantsDrain && half.queuedBytes <= drainedQueueBytes) {
+      if (half.wantsDrain && half.queue.bytes <= drainedQueueBytes) {
         half.wantsDrain = false;
         drained.push(half);
       }
@@ -196,22 +194,20 @@ export class Sender {
 
   /** One frame from the queue's head. */
   #takeTurn(half: SendingHalf): void {
-    const head = half.queue[0]!;
+    const head = half.queue.head;
     const taken = this.#dataBytes(half, head.length);
     if (taken === 0) return;
-    half.queuedBytes -= taken;
-    if (taken === head.length) half.queue.shift();
-    else half.queue[0] = head.subarray(taken);
-    const last = half.queuedBytes === 0 && half.ended;
+    const last = half.queue.bytes === taken && half.ended;
     const endsHere = last && half.trailers === null;
     this.#data(half, head, 0, taken, endsHere);
+    half.queue.took(taken);
     if (endsHere) this.#finished(half);
     else if (last) this.#endStream(half);
   }
 
   /** Puts a stream into the ring if it has something to send and window for it. */
   #await(half: SendingHalf): void {
-    if (half.waiting || half.done || half.queuedBytes === 0 || half.window <= 0) return;
+    if (half.waiting || half.done || half.queue.bytes === 0 || half.window <= 0) return;
     half.waiting = true;
     this.#ring.push(half);
   }

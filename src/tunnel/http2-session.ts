@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
 import type { EdgeSession, EdgeSessionEvents, SessionEnd } from './edge-session.ts';
-import { Output } from './http2-output.ts';
 import { Peer } from './http2-peer.ts';
 import { Sender } from './http2-sender.ts';
 import { StreamTable } from './http2-stream-table.ts';
+import { Output } from './output.ts';
+import { onChunk } from './shared-reads.ts';
 import { defaultWindowBytes } from './wire/flow-window.ts';
 import { Http2ConnectionError, http2Error } from './wire/http2-errors.ts';
 import { FrameParser } from './wire/http2-frame-parser.ts';
@@ -78,7 +79,7 @@ class Session implements EdgeSession {
 
     // `noDelay` in the options of `tls.connect` does nothing; answers would wait for delayed ACKs.
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    onChunk(socket, (chunk) => this.#read(chunk));
     // While we end ourselves, what is written may still go out.
     socket.on('end', () => this.#phase !== 'ending' && this.#lost({ by: 'peer' }));
     socket.on('error', (error) => this.#lost({ by: 'error', message: error.message }));

@@ -1,7 +1,7 @@
 import type { EdgeSessionEvents, RequestHead } from './edge-session.ts';
-import type { Output } from './http2-output.ts';
 import type { Sender, SendingHalf } from './http2-sender.ts';
 import { Http2Stream, type StreamHost } from './http2-stream.ts';
+import type { Output } from './output.ts';
 import { ReceiveWindow } from './wire/flow-window.ts';
 import { http2Error } from './wire/http2-errors.ts';
 import { resetFrame, windowUpdateFrame } from './wire/http2-frames.ts';

@@ -72,7 +72,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
 
   data(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#connection === null) this.#early.push(chunk);
+    if (this.#connection === null) this.#early.push(Buffer.from(chunk));
     else this.#reader.feed(chunk);
   }
 

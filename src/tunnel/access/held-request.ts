@@ -44,7 +44,7 @@ export class HeldRequest implements StreamHandler {
 
   data(chunk: Buffer): void {
     if (this.#handler !== null) this.#handler.data(chunk);
-    else if (!this.#over) this.#body.push(chunk);
+    else if (!this.#over) this.#body.push(Buffer.from(chunk));
   }
 
   end(trailers: readonly string[]): void {

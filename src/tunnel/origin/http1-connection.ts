@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import { Output, outputHighWaterBytes } from '../output.ts';
+import { onChunk } from '../shared-reads.ts';
 import type { Exchange, OriginConnection } from './exchange.ts';
 import type { ResponseHead } from './http1-head.ts';
 import { Http1Parser, type ResponseSink } from './http1-parser.ts';
@@ -31,12 +33,12 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #parser = new Http1Parser(this);
+  readonly #output: Output;
   #exchange: Exchange | null = null;
   #requestDone = false;
   /** The body goes out in chunks. */
   #chunked = false;
   #announcedTrailers: readonly string[] = [];
-  #corked = false;
   #paused = false;
   #destroyed = false;
 
@@ -44,8 +46,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#socket = socket;
     this.#owner = owner;
     this.serverName = serverName;
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('drain', () => this.#exchange?.requestDrained());
+    this.#output = new Output(socket, outputHighWaterBytes, () => this.#exchange?.requestDrained());
+    onChunk(socket, (chunk) => this.#read(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));
     socket.on('close', () => this.lose(closedEarly));
@@ -58,30 +60,29 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#announcedTrailers = plan.announcedTrailers;
     this.answered = false;
     this.#parser.start(plan.method, plan.websocket);
-    if (!last) this.#cork();
-    this.#socket.write(requestHeadText(plan, framing), 'latin1');
+    const head = requestHeadText(plan, framing);
+    if (last && this.#output.unsentBytes === 0) this.#socket.write(head, 'latin1');
+    else this.#output.latin1(head);
   }
 
   write(chunk: Buffer): boolean {
-    this.#cork();
-    if (!this.#chunked) return this.#socket.write(chunk);
-    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    this.#socket.write(chunk);
-    return this.#socket.write('\r\n', 'latin1');
+    if (this.#chunked) this.#output.latin1(`${chunk.length.toString(16)}\r\n`);
+    this.#output.append(chunk);
+    if (this.#chunked) this.#output.latin1('\r\n');
+    return !this.#output.full;
   }
 
   requestDone(trailers: readonly string[]): void {
     this.#requestDone = true;
     if (!this.#chunked) return;
-    this.#cork();
-    this.#socket.write(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`, 'latin1');
+    this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
   }
 
   end(): void {
     this.#exchange = null;
     this.#parser.stop();
     this.#owner.ending(this);
-    this.#uncork();
+    this.#output.finish();
     this.#socket.destroySoon();
   }
 
@@ -100,6 +101,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#destroyed = true;
     this.#exchange = null;
     this.#parser.stop();
+    this.#output.close();
     this.#socket.destroy();
     this.#owner.gone(this);
   }
@@ -140,24 +142,5 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     const exchange = this.#exchange;
     this.destroy();
     exchange?.failed(failure);
-  }
-
-  /**
-   * What is written until the end of this turn of the event loop goes out in one system call. Not until the next
-   * tick: a read of TLS gives its 16 KiB pieces in ticks of their own.
-   */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    setImmediate(this.#uncorkNow);
-  }
-
-  readonly #uncorkNow = (): void => this.#uncork();
-
-  #uncork(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#socket.uncork();
   }
 }

@@ -67,7 +67,7 @@ export class Http2OriginStream implements OriginConnection {
 
   write(chunk: Buffer): boolean {
     const stream = this.#stream;
-    return stream === null || stream.writableEnded || stream.write(chunk);
+    return stream === null || stream.writableEnded || stream.write(Buffer.from(chunk));
   }
 
   requestDone(trailers: readonly string[]): void {

@@ -2,14 +2,12 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Origin, OriginAddress } from '../../domain/routes.ts';
 import type { Clock } from '../../time/clock.ts';
+import { type SharedReads, withSharedReads } from '../shared-reads.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
 import { trustIn } from './origin-trust.ts';
 
 /** Period of TCP keep-alive towards origins: cloudflared's `tcpKeepAlive`. */
 const tcpKeepAliveMs = 30_000;
-
-/** What a socket takes before it asks for a pause: a few reads of the edge's socket, as they come in one turn. */
-const buffers = { writableHighWaterMark: 256 * 1024 };
 
 /** What is offered in the TLS handshake, the preferred one first (RFC 7301). */
 export type Alpn = readonly ('h2' | 'http/1.1')[];
@@ -35,19 +33,22 @@ export function dialOrigin(
   failed: (failure: OriginFailure) => void,
 ): Dial {
   const tls = origin.settings.protocol === 'https';
-  const socket = tls
-    ? connectTls({
-        host: address.host,
-        port: address.port,
-        ...buffers,
-        ALPNProtocols: [...alpn],
-        rejectUnauthorized: origin.settings.verifyTls,
-        // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
-        // the address that is dialled.
-        ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
-        ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
-      })
-    : connectTcp({ host: address.host, port: address.port, ...buffers });
+  const open = (reads: SharedReads | null): Socket =>
+    tls
+      ? connectTls({
+          host: address.host,
+          port: address.port,
+          ...reads,
+          ALPNProtocols: [...alpn],
+          rejectUnauthorized: origin.settings.verifyTls,
+          // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
+          // the address that is dialled.
+          ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
+          ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
+        })
+      : connectTcp({ host: address.host, port: address.port, ...reads });
+  // What speaks HTTP/2 is read by Node's own session.
+  const socket = alpn.includes('h2') ? open(null) : withSharedReads(open);
 
   let over = false;
   const settle = (): void => {

@@ -75,7 +75,8 @@ export class RequestBody {
       if (this.complete) this.#connection.requestDone(noTrailers);
       return room ? 'go-on' : 'pause';
     }
-    this.#queue.push(chunk);
+    // A copy: the chunk is not ours after this call.
+    this.#queue.push(Buffer.from(chunk));
     this.#queuedBytes += chunk.length;
     if (this.framing === null && this.#collects) {
       return this.#queuedBytes > maxCollectedBytes ? 'too-large' : 'go-on';

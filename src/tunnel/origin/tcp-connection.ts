@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../time/clock.ts';
+import { Output, outputHighWaterBytes } from '../output.ts';
+import { onChunk } from '../shared-reads.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
 
 /** A connection whose stream has ended gets this long to take what is still queued for it. */
@@ -20,6 +22,7 @@ export class TcpConnection {
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #gone: () => void;
+  readonly #output: Output;
   #sink: ByteSink | null = null;
   #limit: Timer | null = null;
   #destroyed = false;
@@ -29,8 +32,8 @@ export class TcpConnection {
     this.#socket = socket;
     this.#clock = clock;
     this.#gone = gone;
-    socket.on('data', (chunk: Buffer) => this.#sink?.received(chunk));
-    socket.on('drain', () => this.#sink?.requestDrained());
+    this.#output = new Output(socket, outputHighWaterBytes, () => this.#sink?.requestDrained());
+    onChunk(socket, (chunk) => this.#sink?.received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));
     socket.on('close', () => this.lose(closedEarly));
@@ -43,7 +46,8 @@ export class TcpConnection {
 
   /** False: wait for `requestDrained`. */
   write(chunk: Buffer): boolean {
-    return this.#socket.write(chunk);
+    this.#output.append(chunk);
+    return !this.#output.full;
   }
 
   pause(): void {
@@ -59,6 +63,7 @@ export class TcpConnection {
     if (this.#destroyed || this.#limit !== null) return;
     this.#sink = null;
     this.#limit = this.#clock.after(endingLimitMs, () => this.destroy());
+    this.#output.finish();
     this.#socket.destroySoon();
   }
 
@@ -68,6 +73,7 @@ export class TcpConnection {
     this.#destroyed = true;
     this.#sink = null;
     this.#limit?.cancel();
+    this.#output.close();
     this.#socket.destroy();
     this.#gone();
   }

@@ -121,7 +121,7 @@ export class ClientFrameReader {
     if (this.#opcode === opcode.binary) {
       if (piece.length > 0) this.#sink.binary(piece);
     } else if (this.#opcode !== opcode.text) {
-      this.#control.push(piece);
+      this.#control.push(Buffer.from(piece));
       if (!this.#inPayload) this.#endControl();
     }
     return end;

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
-import { Output } from '../../src/tunnel/http2-output.ts';
-import { slabBytes } from '../../src/tunnel/http2-slabs.ts';
+import { Output } from '../../src/tunnel/output.ts';
+import { slabBytes } from '../../src/tunnel/slabs.ts';
 
 /** Takes what it is given when the test says so, and looks at the bytes only then, as a busy socket does. */
 class SlowSocket extends Writable {
@@ -119,5 +119,17 @@ describe('the output of an HTTP/2 session', () => {
     await takeAll(socket, output);
     expect(output.full).to.equal(false);
     expect(drains()).to.equal(1);
+  });
+
+  it('takes bytes and text that are longer than a slab, behind what is there', async () => {
+    const { socket, output } = stage();
+    const bytes = Buffer.from(Array.from({ length: slabBytes * 2 + 5 }, (_, index) => index % 251));
+    const text = 'é/'.repeat(slabBytes);
+    output.latin1('first');
+    output.append(bytes);
+    output.latin1(text);
+    await takeAll(socket, output);
+    const expected = Buffer.concat([Buffer.from('first'), bytes, Buffer.from(text, 'latin1')]);
+    expect(socket.received.equals(expected)).to.equal(true);
   });
 });

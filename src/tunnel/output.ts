@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
-import { giveBackSlab, type Slab, slabBytes, takeSlab } from './http2-slabs.ts';
+import { giveBackSlab, type Slab, slabBytes, takeSlab } from './slabs.ts';
 import { flagsOffset, frameFlag } from './wire/http2-frames.ts';
 
+/** So many unsent bytes are enough to keep a socket busy: whoever feeds it should wait. */
+export const outputHighWaterBytes = 256 * 1024;
 /** With less than this left, a slab is left for the next one. */
 const leastSlabRoom = 1024;
 
@@ -104,6 +106,25 @@ export class Output {
     this.#inSocketBytes = bytes.length;
     this.#unsentBytes += bytes.length;
     this.#socket.write(bytes, this.#written);
+  }
+
+  /** Copies any number of bytes. */
+  append(bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length; ) {
+      const taken = Math.min(bytes.length - from, this.room);
+      const at = this.reserve(taken);
+      this.slab.set(taken === bytes.length ? bytes : bytes.subarray(from, from + taken), at);
+      this.commit(taken);
+      from += taken;
+    }
+  }
+
+  /** Copies text of ISO 8859-1. */
+  latin1(text: string): void {
+    if (text.length > slabBytes) return this.append(Buffer.from(text, 'latin1'));
+    const at = this.reserve(text.length);
+    this.slab.write(text, at, 'latin1');
+    this.commit(text.length);
   }
 
   /** Sets END_STREAM on the frame whose header is at `at`, if it has not left since `flushes` was `epoch`. */

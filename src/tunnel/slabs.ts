@@ -7,8 +7,8 @@
 /** Four full TLS records. */
 export const slabBytes = 64 * 1024;
 
-/** At most 1 MiB of free slabs is kept per thread; more are left to the garbage collector. */
-const maxFreeSlabs = 16;
+/** At most 4 MiB of free slabs is kept per thread; more are left to the garbage collector. */
+const maxFreeSlabs = 64;
 
 export interface Slab {
   readonly buffer: Buffer;
@@ -24,9 +24,14 @@ export function takeSlab(): Slab {
   return free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, given: 0 };
 }
 
+/** One for a few bytes, which is not kept. */
+export function ownSlab(bytes: number): Slab {
+  return { buffer: Buffer.allocUnsafe(bytes), used: 0, given: 0 };
+}
+
 /** The caller has no further use for any byte of it, and nor has any socket. */
 export function giveBackSlab(slab: Slab): void {
-  if (free.length >= maxFreeSlabs) return;
+  if (free.length >= maxFreeSlabs || slab.buffer.length !== slabBytes) return;
   slab.used = 0;
   slab.given = 0;
   free.push(slab);

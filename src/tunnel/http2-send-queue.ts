@@ -1,0 +1,59 @@
+import { giveBackSlab, ownSlab, type Slab, slabBytes, takeSlab } from './slabs.ts';
+
+/** Less than this is not worth a shared slab of its own. */
+const leastPooledBytes = slabBytes / 4;
+
+/**
+ * What of one stream waits for windows or for the socket, copied: pieces as they come lie in buffers that are read
+ * into again at once.
+ */
+export class SendQueue {
+  readonly #pieces: Slab[] = [];
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
+    for (let from = 0; from < bytes.length; ) {
+      const last = this.#last(bytes.length - from);
+      const taken = Math.min(bytes.length - from, last.buffer.length - last.used);
+      last.buffer.set(taken === bytes.length ? bytes : bytes.subarray(from, from + taken), last.used);
+      last.used += taken;
+      from += taken;
+    }
+  }
+
+  /** The oldest bytes, in one piece; there are some. Valid until `took`. */
+  get head(): Buffer {
+    const { buffer, given, used } = this.#pieces[0]!;
+    return buffer.subarray(given, used);
+  }
+
+  /** So many of `head` have been sent. */
+  took(bytes: number): void {
+    const first = this.#pieces[0]!;
+    this.#bytes -= bytes;
+    first.given += bytes;
+    if (first.given < first.used) return;
+    this.#pieces.shift();
+    giveBackSlab(first);
+  }
+
+  clear(): void {
+    this.#bytes = 0;
+    for (const piece of this.#pieces) giveBackSlab(piece);
+    this.#pieces.length = 0;
+  }
+
+  /** Where the next bytes go. */
+  #last(wanted: number): Slab {
+    const last = this.#pieces.at(-1);
+    if (last !== undefined && last.used < last.buffer.length) return last;
+    const next = wanted < leastPooledBytes ? ownSlab(wanted) : takeSlab();
+    this.#pieces.push(next);
+    return next;
+  }
+}
