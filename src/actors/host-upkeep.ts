@@ -22,7 +22,7 @@ const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAf
 const verifyEveryMs = 300_000;
 
 /**
- * How often a host's records are looked at (one call), give or take a half, so that 1,000 hosts cost three calls
+ * How often a host's records are looked at (two calls), give or take a half, so that 1,000 hosts cost six calls
  * a minute. The first time is that long after the start: a restart costs nothing.
  */
 const dnsLookEveryMs = 6 * 3_600_000;

@@ -83,6 +83,17 @@ export function planRemoval(scene: DnsScene, wish: DnsWish): readonly string[] {
   return [...leaving.map((record) => record.id), ...(moved ? [] : ours.map((mark) => mark.id))];
 }
 
+/** The two records that the ledger names are a CNAME of the host, wherever it leads, and our mark on it. */
+export function isPublished(
+  cname: SeenRecord | null,
+  mark: SeenRecord | null,
+  { host, identity }: Pick<DnsWish, 'host' | 'identity'>,
+): boolean {
+  if (cname?.type !== 'CNAME' || cname.name !== host || mark?.type !== 'TXT') return false;
+  const says = parseMark(mark.content);
+  return says?.owner === identity && says.host === host && says.record === cname.id;
+}
+
 export function leadsTo(record: SeenRecord, tunnelId: string): boolean {
   return record.type === 'CNAME' && record.content.toLowerCase() === tunnelHostname(tunnelId);
 }

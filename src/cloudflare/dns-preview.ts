@@ -4,7 +4,14 @@ import { type DnsQuestion, unborn } from '../domain/host-forecast.ts';
 import type { DnsRecords } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { SeenRecord, SeenZone } from './api-objects.ts';
-import { type DnsScene, planPublication, planRemoval, type Write, writeFor } from './dns-plan.ts';
+import {
+  type DnsScene,
+  isPublished,
+  planPublication,
+  planRemoval,
+  type Write,
+  writeFor,
+} from './dns-plan.ts';
 import { markName } from './owner-mark.ts';
 import type { Survey } from './survey.ts';
 import { longestZone, zoneUnknown } from './zones.ts';
@@ -64,17 +71,19 @@ export function sceneOf(survey: Survey, zone: SeenZone, host: string): Result<Dn
   });
 }
 
-/** Null when the record that the ledger names is not there (any more). */
+/** Null when one of the records that the ledger names is not there (any more). */
 function previewKnown(
   survey: Survey,
-  { host, tunnelId }: DnsQuestion,
+  question: DnsQuestion,
   known: DnsRecords,
 ): Result<readonly Change[]> | null {
   const records = survey.zones.find(({ zone }) => zone.id === known.zoneId)?.records;
   if (records === undefined || !records.ok) return null;
-  const cname = records.value.find(({ id }) => id === known.cnameId);
-  if (cname?.type !== 'CNAME' || cname.name !== host) return null;
-  return ok(changeOfCname(writeFor(cname, tunnelId), host, tunnelId));
+  const [cname = null, mark = null] = [known.cnameId, known.txtId].map((wanted) =>
+    records.value.find(({ id }) => id === wanted),
+  );
+  if (cname === null || !isPublished(cname, mark, question)) return null;
+  return ok(changeOfCname(writeFor(cname, question.tunnelId), question.host, question.tunnelId));
 }
 
 function changeOfCname(write: Write, host: string, tunnelId: string): readonly Change[] {

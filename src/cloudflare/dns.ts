@@ -2,17 +2,17 @@ import type { DnsRemoval, DnsRequest } from '../actors/ports.ts';
 import type { DnsRecords } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { ApiFailure } from './api-failure.ts';
-import { recordOf, type SeenZone } from './api-objects.ts';
+import { recordOf, type SeenRecord, type SeenZone } from './api-objects.ts';
 import { type ApiClient, misshapen } from './client.ts';
 import type { Credentials } from './credentials.ts';
-import { type PublishStep, planPublication, planRemoval, writeFor } from './dns-plan.ts';
+import { isPublished, type PublishStep, planPublication, planRemoval, writeFor } from './dns-plan.ts';
 import { deleteRecords, look, writeCname, writeMark } from './dns-records.ts';
 import type { MarkedHosts } from './marked-hosts.ts';
 import type { ZoneDirectory } from './zones.ts';
 
 /**
- * Publishes a host. One call when the ledger's record is as it should be, two when only its target differs, two
- * when nothing is there yet; else two looks and a write for each of the records that is not as it should be.
+ * Publishes a host. Two calls when the ledger's records are as they should be, three when only the target differs,
+ * two when nothing is there yet; else two looks and a write for each of the records that is not as it should be.
  */
 export async function ensureDns(
   api: ApiClient,
@@ -75,33 +75,45 @@ export async function removeDns(
   return deleteRecords(api, zone.id, ids, signal);
 }
 
-/** The way of few calls: the CNAME that the ledger names. Null when it is not there (any more). */
+/** The way of few calls: the records that the ledger names. Null when one of them is not there (any more). */
 async function keepKnown(
   api: ApiClient,
   request: DnsRequest,
   known: DnsRecords,
   signal: AbortSignal,
 ): Promise<Result<DnsRecords> | null> {
+  const cname = await getKnown(api, known.zoneId, known.cnameId, signal);
+  if (cname === null || !cname.ok) return cname;
+  const mark = await getKnown(api, known.zoneId, known.txtId, signal);
+  if (mark === null || !mark.ok) return mark;
+  if (cname.value === null || !isPublished(cname.value, mark.value, request)) return null;
+  if (writeFor(cname.value, request.tunnelId) === 'none') return ok(known);
+  const written = await writeCname(api, known.zoneId, request, known.cnameId, signal);
+  if (written.ok) return ok(known);
+  return written.status === 404 ? null : written;
+}
+
+/**
+ * Null when it is gone, or in a zone that is gone: the long way finds out what is true. A zone that is somebody
+ * else's now may be refused instead; a real failure of the credentials shows on the long way too.
+ */
+async function getKnown(
+  api: ApiClient,
+  zoneId: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<Result<SeenRecord | null> | null> {
   const answer = await api.call<unknown>(
     {
       op: 'dns.get',
       priority: 'tend',
       repeatable: true,
-      send: (sdk, options) => sdk.dns.records.get(known.cnameId, { zone_id: known.zoneId }, options),
+      send: (sdk, options) => sdk.dns.records.get(id, { zone_id: zoneId }, options),
     },
     signal,
   );
-  // Gone, or in a zone that is gone: the long way finds out what is true. A zone that is somebody else's now
-  // may be refused instead; a real failure of the credentials shows on the long way too.
-  if (!answer.ok) {
-    return answer.status === 404 || answer.fault.code === 'credentials-invalid' ? null : answer;
-  }
-  const cname = recordOf(answer.value);
-  if (cname?.type !== 'CNAME' || cname.name !== request.host) return null;
-  if (writeFor(cname, request.tunnelId) === 'none') return ok(known);
-  const written = await writeCname(api, known.zoneId, request, cname.id, signal);
-  if (written.ok) return ok(known);
-  return written.status === 404 ? null : written;
+  if (answer.ok) return ok(recordOf(answer.value));
+  return answer.status === 404 || answer.fault.code === 'credentials-invalid' ? null : answer;
 }
 
 /**

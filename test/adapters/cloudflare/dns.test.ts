@@ -50,15 +50,15 @@ describe('DNS at Cloudflare', () => {
     expect(counted()).to.deep.equal(['dns.create 200', 'dns.create 200']);
   });
 
-  it('costs one call when the ledger’s record is as it should be, two when it leads elsewhere', async () => {
+  it('costs two calls when the ledger’s records are as they should be, three when the one leads elsewhere', async () => {
     stage = await openStage();
     const { cloudflare, counted } = stage;
     const before = must(await cloudflare.ensureDns({ ...request, tunnelId: otherTunnel }, running()));
     counted();
     const known = must(await cloudflare.ensureDns({ ...request, known: before }, running()));
-    expect(counted()).to.deep.equal(['dns.get 200', 'dns.update 200']);
+    expect(counted()).to.deep.equal(['dns.get 200', 'dns.get 200', 'dns.update 200']);
     must(await cloudflare.ensureDns({ ...request, known }, running()));
-    expect(counted()).to.deep.equal(['dns.get 200']);
+    expect(counted()).to.deep.equal(['dns.get 200', 'dns.get 200']);
     expect(records(stage)).to.deep.equal(published(known));
   });
 
@@ -125,6 +125,15 @@ describe('DNS at Cloudflare', () => {
       'dns-conflict',
     );
     expect(records(stage)).to.include('CNAME app.example.com theirs.example.net');
+  });
+
+  it('gets its mark again when somebody deleted that', async () => {
+    stage = await openStage();
+    const known = must(await stage.cloudflare.ensureDns(request, running()));
+    stage.api.zones.zones[0]!.records.delete(known.txtId);
+    const again = must(await stage.cloudflare.ensureDns({ ...request, known }, running()));
+    expect(again.cnameId).to.equal(known.cnameId);
+    expect(records(stage)).to.have.members(published(again));
   });
 
   it('is removed in three calls, as often as asked, and nothing else with it', async () => {
