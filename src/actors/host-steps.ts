@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { tunnelName } from '../domain/host.ts';
 import type { HostStep } from '../domain/host-plan.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
-import { fault, ok, type Result, unreachable } from '../fault.ts';
+import type { DnsRecords, LedgerEntry } from '../domain/ledger.ts';
+import { dispositionOf, fault, ok, type Result, unreachable } from '../fault.ts';
 import type { StepOutcome } from './messages.ts';
 import type { Cloudflare, Leadership, LedgerStore } from './ports.ts';
 
@@ -50,9 +50,12 @@ export async function carryOut(
       const tunnel = await cloudflare.ensureTunnel({ host, name: entry.tunnelName, identity }, signal);
       if (!tunnel.ok) return tunnel;
       if (isDeepStrictEqual(tunnel.value, entry.tunnel)) return ok({ ledger: entry, cleared: 'nothing' });
-      // Another tunnel: records that lead to the old one are published anew.
-      const dns = tunnel.value.id === entry.tunnel?.id ? entry.dns : null;
-      return write({ ...entry, tunnel: tunnel.value, dns }, world, signal);
+      if (tunnel.value.id === entry.tunnel?.id)
+        return write({ ...entry, tunnel: tunnel.value }, world, signal);
+      // Another tunnel. The records that lead to the old one follow before the ledger does, because only it knows
+      // them for ours if their mark is gone too; what stands in their way must not keep the tunnel from serving.
+      const dns = await redirected(input, tunnel.value.id, world, signal);
+      return dns.ok ? write({ ...entry, tunnel: tunnel.value, dns: dns.value }, world, signal) : dns;
     }
     case 'publish-dns': {
       const request = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
@@ -86,6 +89,19 @@ export async function carryOut(
     default:
       return unreachable(step);
   }
+}
+
+/** The records that the ledger knows, led to another tunnel; null if there are none or somebody has to make way. */
+async function redirected(
+  { host, ledger, publishes }: StepInput,
+  tunnelId: string,
+  { cloudflare, identity }: StepWorld,
+  signal: AbortSignal,
+): Promise<Result<DnsRecords | null>> {
+  const known = ledger?.dns ?? null;
+  if (known === null || !publishes) return ok(null);
+  const dns = await cloudflare.ensureDns({ host, tunnelId, identity, known }, signal);
+  return dns.ok || dispositionOf(dns.fault.code) !== 'await-change' ? dns : ok(null);
 }
 
 /** A new entry, or an existing one that goes to another Ingress or begins to be published. */
