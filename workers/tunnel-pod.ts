@@ -32,6 +32,11 @@ export async function runTunnelPod(settings: TunnelPodSettings, log: Logger) {
         const reason = fault.message;
         return log.warn({ connIndex, retryInMs, code: fault.code, reason }, 'tunnel connection lost');
       }
+      case 'access.keys': {
+        const { problem } = fact;
+        if (problem === null) return log.info('requests with a token are let in again');
+        return log.warn({ reason: problem }, 'every request is refused');
+      }
       case 'tunnel.ended': {
         const outcome = fact.ending.how === 'failed' ? fact.ending.fault : null;
         connected.clear();

@@ -130,6 +130,7 @@ export class HostTunnels {
         request: { host, tunnel, haConnections, routes: this.#routes ?? wish.routes },
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
+        hearAccess: (problem) => this.#context.self.tell({ type: 'tunnel.access', child: name, problem }),
         hearUnauthorized: () => this.#context.self.tell({ type: 'tunnel.unauthorized', child: name }),
       };
     });

@@ -72,8 +72,12 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       const message = `${host}: the tunnel's connector ended (${fault.message}) and is started again`;
       say(`tunnel ${host}`, [warning('TunnelRestarted', message)]);
     },
+    access(host: string, problem: string | null): void {
+      const message = `${host}: every request is refused because ${problem}. They are tried again as requests come; expected a team that exists in the annotation cloudflare-warp/access-team`;
+      say(`access ${host}`, problem === null ? [] : [warning('InvalidIngress', message)]);
+    },
     forget(host: string): void {
-      for (const kind of ['backends', 'step', 'tunnel']) said.delete(`${kind} ${host}`);
+      for (const kind of ['access', 'backends', 'step', 'tunnel']) said.delete(`${kind} ${host}`);
     },
   };
 }

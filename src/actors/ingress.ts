@@ -126,6 +126,11 @@ class IngressActor {
       case 'tunnel.unauthorized':
         this.#ofHost(HostTunnels.hostOf(message.child), (state) => this.#upkeep.doubtTunnel(state));
         break;
+      case 'tunnel.access':
+        this.#ofHost(HostTunnels.hostOf(message.child), ({ host }) =>
+          this.#notes.access(host, message.problem),
+        );
+        break;
       case 'dns.doubted':
         this.#ofHost(message.host, (state) => this.#upkeep.doubtDns(state));
         break;

@@ -143,6 +143,8 @@ export type IngressMessage =
   | { readonly type: 'step.due'; readonly host: string }
   /** The edge goes on refusing the tunnel's credentials. */
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }
+  /** Why the tunnel refuses everybody, or null. */
+  | { readonly type: 'tunnel.access'; readonly child: string; readonly problem: string | null }
   /** Time to look whether the host's records are still there. */
   | { readonly type: 'dns.doubted'; readonly host: string }
   | {

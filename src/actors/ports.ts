@@ -113,6 +113,8 @@ export interface TunnelRun {
 export type RunFact =
   | { readonly type: 'connections'; readonly registered: number }
   | { readonly type: 'lost'; readonly connIndex: number; readonly fault: Fault }
+  /** As the link has it. */
+  | { readonly type: 'access'; readonly problem: string | null }
   | { readonly type: 'ended'; readonly fault: Fault | null };
 
 /**

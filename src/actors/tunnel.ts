@@ -14,7 +14,7 @@ export function tunnelActor(
   begin: () => TunnelLife,
 ): ActorFactory<TunnelMessage> {
   return (context) => {
-    const { request, hearConnections, hearUnauthorized } = begin();
+    const { request, hearConnections, hearUnauthorized, hearAccess } = begin();
     const { host } = request;
     let ended = false;
     let refusals = 0;
@@ -62,6 +62,8 @@ export function tunnelActor(
             'edge connection lost',
           );
           return;
+        case 'access':
+          return hearAccess(fact.problem);
         case 'ended':
           // A run that ends well without having been asked to is as gone as one that failed.
           context.fail(fact.fault ?? { code: 'edge-lost', message: 'the connector ended by itself' });
@@ -79,6 +81,7 @@ export interface TunnelLife {
   readonly hearConnections: (registered: number) => void;
   /** The edge has refused the credentials `doubtAfterRefusals` times in a row and none is registered. */
   readonly hearUnauthorized: () => void;
+  readonly hearAccess: (problem: string | null) => void;
 }
 
 /** The edge also refuses for some seconds after a creation, until it has heard of the tunnel. */

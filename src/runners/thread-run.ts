@@ -115,6 +115,10 @@ export class ThreadRun implements TunnelRun {
     this.#tellConnections();
   }
 
+  access(problem: string | null): void {
+    this.#hear({ type: 'access', problem });
+  }
+
   lost(connIndex: number, cause: Fault): void {
     const wasRegistered = this.#registered.delete(connIndex);
     this.#hear({ type: 'lost', connIndex, fault: cause });

@@ -183,6 +183,8 @@ class RunnerOverThreads implements ThreadRunner {
         return;
       case 'connection.lost':
         return run.lost(message.connIndex, message.fault);
+      case 'access.keys':
+        return run.access(message.problem);
       case 'tunnel.counts':
         return this.#options.onCounts(run.request.host, message.counts);
       case 'tunnel.ended':

@@ -57,7 +57,10 @@ export function startConnector(
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
   const counts = createCounts(clock);
-  const proxy = createProxy({ routes: spec.routes, connectorId, teams, clock, counts, log });
+  const proxy = createProxy({
+    ...{ routes: spec.routes, connectorId, teams, clock, counts, log },
+    hearAccess: (problem) => hear({ type: 'access.keys', run, problem }),
+  });
   const timers = new Set<Timer>();
   let routes = spec.routes;
   let othersStarted = false;
@@ -99,7 +102,7 @@ export function startConnector(
     lost: (connIndex, fault, retryInMs) =>
       hear({ type: 'connection.lost', run, connIndex, fault, retryInMs }),
     configurationRefused: (connIndex, { code, message }) =>
-      log.warn({ host: spec.host, connIndex, code, detail: message }, 'local configuration not taken'),
+      log.warn({ host: spec.host, connIndex, code, detail: message }, 'configuration refused'),
     ended: (slot) => {
       open.delete(slot);
       if (open.size === 0) end({ how: 'stopped' });

@@ -51,11 +51,16 @@ export interface EdgeConnectionEvents {
    * on: a replacement is due, then `retire`. At most once, after `registered`.
    */
   leaving(cause: Fault): void;
+  /** The edge did not take what was said of our routes, or it was not taken what the edge wanted of them. */
   configurationRefused(fault: Fault): void;
   /** Exactly once, and last. */
   ended(cause: Fault): void;
 }
 
+const pushed = fault(
+  'config-invalid',
+  'Cloudflare pushed a remote configuration: the tunnel is managed there, and it is not applied here',
+);
 const dead = fault('edge-timeout', `nothing came from the edge within ${pingTimeoutMs} ms of a PING`);
 
 type Phase = 'dialling' | 'opening' | 'registering' | 'registered' | 'draining' | 'ended';
@@ -141,6 +146,7 @@ export class EdgeConnection {
       case 'control':
         return this.#openControl(stream);
       case 'configuration':
+        this.#events.configurationRefused(pushed);
         return refuseConfiguration(stream, head);
       case 'tcp':
         return refuseTcp(stream, head);

@@ -79,6 +79,8 @@ export type TunnelFact =
       readonly fault: Fault;
       readonly retryInMs: number;
     }
+  /** Everybody is refused, because what tokens are verified with cannot be had; null: not any more. */
+  | { readonly type: 'access.keys'; readonly run: RunId; readonly problem: string | null }
   | { readonly type: 'tunnel.ended'; readonly run: RunId; readonly ending: TunnelEnding };
 
 /** `stopped`: asked for and done. `failed`: the connector cannot go on by itself; its owner starts a new one. */
@@ -104,4 +106,6 @@ export type OriginErrorReason =
   | 'reset'
   | 'protocol'
   | 'limit'
+  /** No token could be verified, because the keys could not be had. */
+  | 'access'
   | 'other';

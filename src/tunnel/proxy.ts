@@ -35,6 +35,8 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly counts: Counts;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
+  /** As `AccessGuardOptions` has it. */
+  hearAccess(problem: string | null): void;
 }
 
 /** Requests of one tunnel at the same time, WebSockets included; further ones are answered 503. */

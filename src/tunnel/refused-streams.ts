@@ -9,8 +9,8 @@ import { http2Error } from './wire/http2-errors.ts';
 const ignored: StreamHandler = { data() {}, end() {}, reset() {}, drain() {} };
 
 /**
- * A configuration push (protocol page section 11): our routes come from the Ingress, so nothing is applied and
- * the answer says why. It is sent when the body is there, as the edge expects.
+ * A configuration push (protocol page section 11): our routes come from the Ingress or the command line, so nothing
+ * is applied and the answer says why. It is sent when the body is there, as the edge expects.
  */
 export function refuseConfiguration(stream: EdgeStream, head: RequestHead): StreamHandler {
   const answer = (): void => {
@@ -25,7 +25,8 @@ export function refuseConfiguration(stream: EdgeStream, head: RequestHead): Stre
 
 const configurationRefusal = JSON.stringify({
   lastAppliedVersion: -1,
-  err: 'this connector takes its routes from a Kubernetes Ingress, not from remote configuration',
+  // An object, as cloudflared's errors are on the wire: a reader made for those need not take a text.
+  err: { message: 'the routes of this connector are set where it runs, not by remote configuration' },
 });
 
 /** Private-network TCP reaches any address from here (section 15), so it is never opened. */

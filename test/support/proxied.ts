@@ -36,7 +36,15 @@ export async function proxied(script: OriginScript, options: ProxiedOptions = {}
   const routes = options.routes?.(origin.port) ?? tableTo([origin.port], options.settings);
   const counts: Counts = createCounts(clock);
   const { log, lines } = keptLog();
-  const proxy = createProxy({ routes, connectorId, teams: options.teams ?? noTeams, clock, counts, log });
+  const proxy = createProxy({
+    routes,
+    connectorId,
+    teams: options.teams ?? noTeams,
+    clock,
+    counts,
+    log,
+    hearAccess: () => {},
+  });
   const link = await linkToEdge(proxy);
   return {
     ...link,

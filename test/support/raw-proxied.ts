@@ -24,6 +24,7 @@ export async function rawProxied(script: OriginScript): Promise<RawProxied> {
     clock: systemClock,
     counts: createCounts(systemClock),
     log: keptLog().log,
+    hearAccess: () => {},
   });
   const { near, far } = await socketPair();
   const { session, ended } = sessionOn(near, (stream, head) => proxy.open(stream, head));

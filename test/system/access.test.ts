@@ -52,6 +52,11 @@ describe('an Ingress that asks for Access', function () {
     await town.user.apply(ingress('app', host, { annotations }));
     await town.until('it is asked about', async () => (await statusWith(null)) === 403);
     expect(await statusWith(token())).to.equal(502);
+    await town.until('an Event says so', async () =>
+      (await town.messages('app', 'InvalidIngress')).some((text) =>
+        text.includes('"acme" cannot be had: HTTP status 500'),
+      ),
+    );
     certs.answer = answersWith(certsOf(key));
     await town.until('it is served', async () => (await statusWith(token())) === 200);
   });

@@ -256,7 +256,7 @@ describe('connector', () => {
     assert.strictEqual((await push.headers())[':status'], 200);
     const answer = JSON.parse(await push.text());
     assert.strictEqual(answer.lastAppliedVersion, -1);
-    assert.isString(answer.err);
+    assert.isString(answer.err.message);
     const tcp = await peer
       .request({ ':method': 'GET', 'cf-cloudflared-proxy-src': '10.0.0.1' }, 'x')
       .headers();

@@ -126,6 +126,7 @@ describe('the proxy admits by Access', () => {
       expectRefusal(answer, '{"src":"cloudflared"}');
     }
     expect(certs.asked).to.have.length(2);
+    expect(here.counted()?.originErrors).to.deep.equal({ access: 2 });
   });
 
   it('nobody by a known token once it has expired', async () => {

@@ -24,6 +24,8 @@ export interface AccessGuardOptions {
   readonly clock: Clock;
   readonly counts: Counts;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
+  /** The keys of the team that the routes name cannot be had, so that everybody is refused; null: they can again. */
+  hearAccess(problem: string | null): void;
 }
 
 /** Requests of one tunnel that wait for their verdict at the same time; further ones are refused. */
@@ -39,6 +41,8 @@ type Verdict = 'admitted' | 'forbidden' | 'unverified';
 interface Gate {
   readonly policy: AccessPolicy;
   readonly verifier: TeamVerifier;
+  /** Of its keys nothing more is to be heard. */
+  readonly ignore: () => void;
 }
 
 /**
@@ -53,6 +57,8 @@ export class AccessGuard implements Guarded {
   /** Null: everybody comes in. */
   #gate: Gate | null = null;
   #held = 0;
+  /** It was told that the keys cannot be had. */
+  #shut = false;
 
   /** Owns the proxy from here on, not the teams. */
   constructor(proxy: Guarded, options: AccessGuardOptions) {
@@ -71,6 +77,7 @@ export class AccessGuard implements Guarded {
   }
 
   destroy(): void {
+    this.#gate?.ignore();
     this.#proxy.destroy();
   }
 
@@ -87,15 +94,28 @@ export class AccessGuard implements Guarded {
   }
 
   #follow(policy: AccessPolicy | null): void {
-    if (policy === null) {
-      this.#gate = null;
-      return;
-    }
     // A gate is one policy's: what waits at it is not asked again because of a change elsewhere in the routes.
-    if (this.#gate !== null && samePolicy(this.#gate.policy, policy)) return;
+    if (this.#gate !== null && policy !== null && samePolicy(this.#gate.policy, policy)) return;
+    this.#closeGate();
+    if (policy === null) return;
     const verifier = this.#options.teams.verifierOf(policy.team);
-    this.#gate = { policy, verifier };
+    const ignore = verifier.onProblem((problem) => this.#hearProblem(policy.team, problem));
+    this.#gate = { policy, verifier, ignore };
     verifier.warm();
+  }
+
+  #closeGate(): void {
+    this.#gate?.ignore();
+    this.#gate = null;
+    this.#hearProblem('', null);
+  }
+
+  #hearProblem(team: string, problem: string | null): void {
+    if ((problem !== null) === this.#shut) return;
+    this.#shut = problem !== null;
+    this.#options.hearAccess(
+      problem === null ? null : `the keys of the Access team "${team}" cannot be had: ${problem}`,
+    );
   }
 
   #hold(stream: EdgeStream, head: RequestHead, gate: Gate, token: string): StreamHandler {
@@ -136,7 +156,10 @@ export class AccessGuard implements Guarded {
     if (verdict === 'forbidden') respondByRule(stream, 403);
     else respondOurselves(stream, 502);
     if (!requestEnded) stopRequest(stream);
-    this.#options.counts.request(verdict === 'forbidden' ? 4 : 5, seconds);
+    const { counts } = this.#options;
+    counts.request(verdict === 'forbidden' ? 4 : 5, seconds);
+    // What is wrong with a token is its sender's failure.
+    if (verdict === 'unverified' && this.#shut) counts.originError('access');
     return answered;
   }
 }

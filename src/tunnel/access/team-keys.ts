@@ -26,6 +26,9 @@ export interface TeamKeysOptions {
   readonly log: Pick<Logger, 'warn'>;
 }
 
+/** Told why there are no keys, so that nobody comes in; null once there are. */
+export type HearKeys = (problem: string | null) => void;
+
 /**
  * One team's keys: fetched when they are asked for, kept, renewed before they get old. No timer runs while
  * nobody asks. Owns the fetch that is under way, at most one.
@@ -43,6 +46,9 @@ export class TeamKeys {
   #lastFetchMs = Number.NEGATIVE_INFINITY;
   #nextFetchMs = Number.NEGATIVE_INFINITY;
   #destroyed = false;
+  /** Why nobody comes in, or null: somebody may, or it is not known yet. */
+  #problem: string | null = null;
+  readonly #hearers = new Set<HearKeys>();
 
   constructor(options: TeamKeysOptions) {
     this.#options = options;
@@ -63,6 +69,13 @@ export class TeamKeys {
   async newer(): Promise<KeySet | null> {
     await this.#fetch();
     return this.#keys;
+  }
+
+  /** Tells at once if there is a problem, and then every change. Answers how to stop listening. */
+  onProblem(hear: HearKeys): () => void {
+    this.#hearers.add(hear);
+    if (this.#problem !== null) hear(this.#problem);
+    return () => void this.#hearers.delete(hear);
   }
 
   /** Ends a fetch that is under way; whoever waits gets what there is. Idempotent. */
@@ -102,6 +115,14 @@ export class TeamKeys {
     this.#lastFetchMs = nowMs;
     this.#nextFetchMs = nowMs + retryInMs;
     if (problem !== null) log.warn({ team, reason: problem, retryInMs }, 'access keys not fetched');
+    this.#tell(this.#ageMs() < maxAgeWhileAwayMs ? null : problem);
+  }
+
+  /** That it cannot be had is the news, not each time why. */
+  #tell(problem: string | null): void {
+    const isNews = (problem === null) !== (this.#problem === null);
+    this.#problem = problem;
+    if (isNews) for (const hear of this.#hearers) hear(problem);
   }
 
   /** Says what is wrong with the text, or null. */

@@ -2,7 +2,7 @@ import { accessIssuer } from '../../domain/access.ts';
 import { unreachable } from '../../fault.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { VerifiedToken } from './jwt.ts';
-import type { TeamKeys } from './team-keys.ts';
+import type { HearKeys, TeamKeys } from './team-keys.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
 /** Verifies the tokens of one team, for any number of tunnels. */
@@ -46,6 +46,11 @@ export class TeamVerifier {
       default:
         return unreachable(verification);
     }
+  }
+
+  /** As `TeamKeys` has it. */
+  onProblem(hear: HearKeys): () => void {
+    return this.#keys.onProblem(hear);
   }
 
   /** Fetches the keys if there are none, so that the first request need not wait. */

@@ -141,6 +141,23 @@ describe('the keys of an Access team', () => {
     });
   }
 
+  it('are told of when they cannot be had, once, and when they can again', async () => {
+    await setUp(down);
+    const told: (string | null)[] = [];
+    const toldLate: (string | null)[] = [];
+    acme.onProblem((problem) => told.push(problem));
+    await believes(firstKey);
+    await clock.advance(fetchBackoff.baseMs);
+    await believes(firstKey);
+    const ignore = acme.onProblem((problem) => toldLate.push(problem));
+    ignore();
+    certs.answer = answersWith(certsOf(firstKey));
+    await clock.advance(fetchBackoff.capMs);
+    expect(await believes(firstKey)).to.equal(true);
+    expect(told).to.deep.equal(['HTTP status 503, expected 200', null]);
+    expect(toldLate).to.deep.equal(['HTTP status 503, expected 200']);
+  });
+
   it('admit somebody as soon as the endpoint is back', async () => {
     await setUp(down);
     expect(await believes(firstKey)).to.equal(false);
