@@ -14,7 +14,7 @@ function lazily(path: string): string {
 
 function sources(): Map<string, string> {
   const files = new Map<string, string>();
-  for (const folder of ['src', 'workers', 'test', 'bench', 'fuzz']) {
+  for (const folder of ['src', 'workers', 'test', 'bench', 'fuzz', 'chaos']) {
     let entries: string[] = [];
     try {
       entries = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });

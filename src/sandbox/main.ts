@@ -1,7 +1,4 @@
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SandboxConfig } from '../config/sandbox.ts';
@@ -11,14 +8,13 @@ import type { Running } from '../running.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Admin, startAdmin } from './admin.ts';
 import { type ControllerLog, openControllerLog } from './controller-log.ts';
+import { controllerArguments, freePort } from './controller-arguments.ts';
 import { ControllerProcess } from './controller-process.ts';
 import { firstVisit } from './first-visit.ts';
 import { removeReadyFile, writeReadyFile } from './ready-file.ts';
 import { applySample, sampleHost, sampleName } from './sample.ts';
 import { startWorld, type World } from './world.ts';
 
-/** The same address once per connection: a connector uses each one for one connection only. */
-const edgeRepetitions = 4;
 /** When nothing has been served after this long, the user is told where to look. */
 const hintAfterMs = 20_000;
 
@@ -121,17 +117,6 @@ async function createController(
   };
 }
 
-/** What points a controller at this world instead of the real one. */
-function controllerArguments({ files, namespace, cloudflare, edge }: World): string[] {
-  return [
-    'controller',
-    ...['--kubeconfig', files.kubeconfig, '--namespace', namespace],
-    ...['--origincert', files.originCert, '--api-url', cloudflare.url],
-    ...['--cacert', files.edgeCa],
-    ...Array.from({ length: edgeRepetitions }, () => ['--edge', edge.tunnelAddress]).flat(),
-  ];
-}
-
 async function showSample(
   { edge }: World,
   log: ControllerLog,
@@ -200,15 +185,6 @@ function howToStartByHand(world: World): string {
   ${words.join(' ').replaceAll(' --', ' \\\n    --')}
 
 Ctrl-C ends everything but that controller.`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A port that is taken is the user's to change, not a bug. */

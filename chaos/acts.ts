@@ -1,0 +1,225 @@
+import type { ThreadFault } from '../src/sandbox/thread-faults.ts';
+import type { Arena } from './arena.ts';
+import type { FaultKind } from './faults.ts';
+import { endpointsOf, type Host, ingressOf, moreEndpointsOf, otherHost, serviceOf } from './hosts.ts';
+
+/** A fault that has begun. */
+export interface Act {
+  /** Resolves when nothing is open any more on what it took; at once when left out. */
+  readonly hit?: Promise<void>;
+  /** Makes it end; what it did at once has no end. */
+  end?(): Promise<void> | void;
+}
+
+export interface Target {
+  readonly host: Host;
+  /** 32 bits for what there is to choose. */
+  readonly pick: number;
+}
+
+/** Begins a fault; null when there is nothing now that it could break. */
+type Begin = (arena: Arena, target: Target) => Promise<Act | null> | Act | null;
+
+const hourMs = 3_600_000;
+/** Until a thread that spins or fills its heap is given up, at most; then the fault counts as over all the same. */
+const threadLimitMs = 30_000;
+
+export const acts: Readonly<Record<FaultKind, Begin>> = {
+  'thread-exits': breaksThread('exit', 'thread-exited'),
+  'thread-throws': breaksThread('throw', 'thread-threw'),
+  'thread-spins': breaksThread('spin', 'thread-unresponsive'),
+  'thread-exhausts-memory': breaksThread('exhaust', 'thread-out-of-memory'),
+  'controller-terminated': async ({ controller }) => {
+    if (controller.view().state !== 'running') return null;
+    await controller.stop();
+    return { end: () => controller.start() };
+  },
+  'controller-killed': async ({ controller }) => {
+    if (controller.view().state !== 'running') return null;
+    await controller.kill();
+    return {};
+  },
+  'clock-ahead': shiftsClock(hourMs),
+  'clock-behind': shiftsClock(-hourMs),
+  'edge-cut-one': (arena, target) => cutOne(arena, target),
+  'edge-cut-host': cutHost,
+  'edge-cut-all': ({ world }) => {
+    world.edge.faults.cut();
+    return {};
+  },
+  'edge-unreachable': (arena, target) => {
+    arena.world.edge.faults.newConnections = 'reset';
+    cutHost(arena, target);
+    return healsEdge(arena);
+  },
+  'edge-ignores': (arena, target) => {
+    arena.world.edge.faults.newConnections = 'ignore';
+    cutOne(arena, target);
+    return healsEdge(arena);
+  },
+  'edge-refuses': (arena, target) => {
+    arena.world.edge.faults.refuse({ cause: 'not now', shouldRetry: true, retryAfterMs: 500 });
+    cutOne(arena, target);
+    return healsEdge(arena);
+  },
+  'edge-delays': (arena, { pick }) => {
+    arena.world.edge.faults.delay(20 + (pick % 101));
+    return healsEdge(arena);
+  },
+  'edge-half-open': (arena, { host }) => {
+    arena.world.edge.faults.silence({ tunnelId: arena.tunnelOf(host.host) ?? 'none' });
+    return healsEdge(arena);
+  },
+  'edge-goaway': (arena, target) => {
+    const connectionId = connectionOf(arena, target);
+    if (connectionId === null) return null;
+    arena.world.edge.faults.goaway({ connectionId });
+    return {};
+  },
+  'kubernetes-outage': ({ world: { kubernetes } }) => {
+    kubernetes.faults.outage(true);
+    return { end: () => kubernetes.faults.heal() };
+  },
+  'kubernetes-watches-expire': ({ world }) => {
+    world.kubernetes.faults.expireHistory();
+    return {};
+  },
+  'kubernetes-watches-drop': ({ world }) => {
+    world.kubernetes.faults.dropWatches();
+    return {};
+  },
+  'kubernetes-events-dropped': ({ world }) => {
+    world.kubernetes.faults.hangWatches();
+    return {};
+  },
+  'kubernetes-conflicts': ({ world: { kubernetes } }) => {
+    for (const verb of ['create', 'update', 'patch', 'delete']) {
+      kubernetes.faults.add({ verb, fail: { code: 409 } });
+    }
+    return { end: () => kubernetes.faults.heal() };
+  },
+  'kubernetes-throttles': ({ world: { kubernetes } }) => {
+    kubernetes.faults.add({ fail: { code: 429, retryAfterSeconds: 1 } });
+    return { end: () => kubernetes.faults.heal() };
+  },
+  'kubernetes-fails': ({ world: { kubernetes } }) => {
+    kubernetes.faults.add({ fail: { code: 500 } });
+    return { end: () => kubernetes.faults.heal() };
+  },
+  'kubernetes-hangs': ({ world: { kubernetes } }) => {
+    kubernetes.faults.add({ hang: true });
+    return { end: () => kubernetes.faults.heal() };
+  },
+  'cloudflare-outage': ({ world: { cloudflare } }) => {
+    cloudflare.faults.outage = true;
+    return { end: () => cloudflare.faults.clear() };
+  },
+  'cloudflare-conflicts': (arena) =>
+    failsCalls(arena, { status: 409, matches: (method) => method !== 'GET' }),
+  'cloudflare-throttles': (arena) => failsCalls(arena, { status: 429, retryAfterSeconds: 2 }),
+  'cloudflare-fails': (arena) => failsCalls(arena, { status: 500 }),
+  'cloudflare-hangs': ({ world: { cloudflare } }) => {
+    cloudflare.faults.hang = true;
+    return { end: () => cloudflare.faults.clear() };
+  },
+  'cloudflare-loses-answers': ({ world: { cloudflare } }, { pick }) => {
+    cloudflare.faults.loseAnswers(1 + (pick % 3), (method) => method !== 'GET');
+    return {};
+  },
+  'ingress-recreated': ({ owner }, { host }) => {
+    owner.remove('Ingress', host.name);
+    return { end: () => owner.apply(ingressOf(host)) };
+  },
+  'ingress-moves-host': ({ owner }, { host }) => {
+    owner.apply(ingressOf(otherHost(host)));
+    return { end: () => owner.apply(ingressOf(host)) };
+  },
+  'ingress-bad-annotation': ({ owner }, { host }) => {
+    owner.apply(ingressOf(host, { 'cloudflare-warp/ha-connections': 'many' }));
+    return { end: () => owner.apply(ingressOf(host)) };
+  },
+  'endpoints-gone': ({ owner, world }, { host }) => {
+    owner.apply(endpointsOf(host, world.origin.port, false));
+    return { end: () => owner.apply(endpointsOf(host, world.origin.port)) };
+  },
+  'endpoints-roll': ({ owner, world: { origin } }, { host }) => {
+    owner.apply(moreEndpointsOf(host, origin.port));
+    owner.apply(endpointsOf(host, origin.port, false));
+    return {
+      end: () => {
+        owner.apply(endpointsOf(host, origin.port));
+        owner.remove('EndpointSlice', moreEndpointsOf(host, origin.port).metadata.name);
+      },
+    };
+  },
+  'service-recreated': ({ owner, world }, { host }) => {
+    owner.remove('Service', host.name);
+    return { end: () => owner.apply(serviceOf(host), endpointsOf(host, world.origin.port)) };
+  },
+};
+
+/** Breaks one of the worker threads; it hits until the controller has said that this thread is lost. */
+function breaksThread(fault: ThreadFault, code: string): Begin {
+  return async (arena, { pick }) => {
+    const { controller } = arena;
+    const listed = await controller.threads().catch(() => []);
+    const threads = listed.filter(({ thread }) => thread > 0);
+    const chosen = threads[pick % Math.max(1, threads.length)];
+    if (chosen === undefined) return null;
+    const lost = Promise.withResolvers<void>();
+    const stopListening = arena.onLine((line) => {
+      if (line.includes('"thread lost"') && line.includes(code)) lost.resolve();
+    });
+    const limit = setTimeout(lost.resolve, threadLimitMs);
+    const wasThere = await controller.breakThread(chosen.thread, fault).catch(() => false);
+    if (!wasThere) lost.resolve();
+    const hit = lost.promise.then(() => {
+      clearTimeout(limit);
+      stopListening();
+    });
+    return wasThere ? { hit } : null;
+  };
+}
+
+function shiftsClock(shiftMs: number): Begin {
+  return async ({ controller }) => {
+    const shift = (ms: number): Promise<boolean> =>
+      controller.shiftWallClock(ms).then(
+        () => true,
+        // Not running, or ended meanwhile: a new one has the right time.
+        () => false,
+      );
+    return (await shift(shiftMs)) ? { end: async () => void (await shift(0)) } : null;
+  };
+}
+
+function connectionOf(arena: Arena, target: Target): string | null {
+  const tunnelId = arena.tunnelOf(target.host.host);
+  const serving = arena.world.edge
+    .connections()
+    .filter((connection) => connection.tunnelId === tunnelId && connection.state === 'serving');
+  return serving[target.pick % Math.max(1, serving.length)]?.id ?? null;
+}
+
+function cutOne(arena: Arena, target: Target): Act {
+  const connectionId = connectionOf(arena, target);
+  if (connectionId !== null) arena.world.edge.faults.cut({ connectionId });
+  return {};
+}
+
+function cutHost(arena: Arena, { host }: Target): Act {
+  arena.world.edge.faults.cut({ tunnelId: arena.tunnelOf(host.host) ?? 'none' });
+  return {};
+}
+
+function healsEdge({ world }: Arena): Act {
+  return { end: () => world.edge.faults.clear() };
+}
+
+function failsCalls(
+  { world: { cloudflare } }: Arena,
+  fault: Omit<Parameters<typeof cloudflare.faults.failNext>[0], 'count'>,
+): Act {
+  cloudflare.faults.failNext({ ...fault, count: 1_000_000 });
+  return { end: () => cloudflare.faults.clear() };
+}

@@ -1,0 +1,71 @@
+import { ingress, servicePort } from '../test/support/manifests.ts';
+import type { Arena } from './arena.ts';
+import type { Violation } from './verdict.ts';
+
+/** A host that one of our Ingresses wants and that belongs to somebody else. */
+export const takenHost = 'taken.example.com';
+export const takenIngress = 'taken';
+
+/**
+ * What is not the controller's and stands where a careless one would lay hands on it: a tunnel with a name like
+ * ours, one of somebody else, records beside ours and at a host that is wanted, Secrets, an Ingress of another class.
+ */
+export class Foreign {
+  readonly #arena: Arena;
+  readonly #before: string;
+
+  /** Plants all of it. */
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    const { cloudflare } = arena.world;
+    const { accountId, tunnels, zones } = cloudflare;
+    const zone = zones.zones[0]!;
+    for (const name of ['warp-somebody-h0.example.com', 'office-vpn']) {
+      tunnels.create({ accountId, name, secret: null, configSrc: 'local' });
+    }
+    const record = { proxied: true, ttl: 1, comment: null, tags: [] };
+    const tunnel = tunnels.live(accountId)[0]!.id;
+    zones.put(zone, { ...record, type: 'CNAME', name: takenHost, content: `${tunnel}.cfargotunnel.com` });
+    zones.put(zone, {
+      ...record,
+      type: 'TXT',
+      name: 'h0.example.com',
+      content: '"somebody else"',
+      proxied: false,
+    });
+    zones.put(zone, { ...record, type: 'A', name: 'mail.example.com', content: '192.0.2.1' });
+    const secret = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque' };
+    arena.owner.apply(
+      { ...secret, metadata: { name: 'cloudflare-warp-of-somebody' }, data: { token: 'c29tZWJvZHk=' } },
+      { ...secret, metadata: { name: 'database' }, data: { password: 'c2VjcmV0' } },
+      ingress('other-class', 'other.example.com', { className: 'nginx', paths: [{ service: 'h0' }] }),
+      ingress(takenIngress, takenHost, { paths: [{ service: 'h0', port: servicePort }] }),
+    );
+    this.#before = this.#seen();
+  }
+
+  verdict(): readonly Violation[] {
+    const after = this.#seen();
+    return after === this.#before
+      ? []
+      : [`what is foreign has changed: before ${this.#before}, after ${after}`];
+  }
+
+  #seen(): string {
+    const { cloudflare } = this.#arena.world;
+    const isPlanted = (name: string) => /somebody|office-vpn|database|other-class/.test(name);
+    return JSON.stringify({
+      tunnels: cloudflare.tunnels
+        .live(cloudflare.accountId)
+        .filter(({ name }) => isPlanted(name))
+        .map(({ id, name, secret }) => [id, name, secret.toString('hex')]),
+      records: [...cloudflare.zones.zones[0]!.records.values()].filter(isForeignRecord),
+      secrets: this.#arena.owner.list('Secret').filter(({ metadata }) => isPlanted(metadata.name)),
+      ingresses: this.#arena.owner.list('Ingress').filter(({ metadata }) => isPlanted(metadata.name)),
+    });
+  }
+}
+
+export function isForeignRecord({ name, content }: { name: string; content: string }): boolean {
+  return name === takenHost || name === 'mail.example.com' || content === '"somebody else"';
+}

@@ -1,0 +1,116 @@
+import type { Arena } from './arena.ts';
+import { isForeignRecord, takenHost } from './foreign.ts';
+import type { Host } from './hosts.ts';
+import type { Violation } from './verdict.ts';
+
+/** What a process holds while it serves no host: before the first one came, and after the last one went. */
+export interface Holdings {
+  readonly threads: number;
+  readonly sockets: number;
+  readonly timers: number;
+  readonly heapBytes: number;
+}
+
+/** Connections to the APIs that are kept for later: 16 to Kubernetes (`kube/client`), 6 to Cloudflare, and some of those who look. */
+const moreSockets = 24;
+const moreTimers = 10;
+/** Code that was compiled, caches that are bounded. */
+const moreHeapBytes = 16 << 20;
+
+export async function holdings(arena: Arena): Promise<Holdings> {
+  const threads = await arena.controller.threads();
+  const { heapUsedBytes, resources } = await arena.controller.memory();
+  const descriptors = await arena.descriptors();
+  return {
+    threads: threads.length - 1,
+    sockets: descriptors.get('socket') ?? 0,
+    timers: resources.Timeout ?? 0,
+    heapBytes: heapUsedBytes,
+  };
+}
+
+/** What is there that should not be, or the other way round, once all is quiet. */
+export function misplaced(arena: Arena, wanted: readonly Host[]): readonly Violation[] {
+  const { world, owner, haConnections } = arena;
+  const { cloudflare, edge } = world;
+  const violations: Violation[] = [];
+  const compare = (what: string, seen: readonly string[], expected: readonly string[]): void => {
+    const surplus = without(seen, expected);
+    const missing = without(expected, seen);
+    if (surplus.length > 0) violations.push(`${what} left over: ${surplus.join(', ')}`);
+    if (missing.length > 0) violations.push(`${what} missing: ${missing.join(', ')}`);
+  };
+  const hosts = wanted.map(({ host }) => host);
+  const live = cloudflare.tunnels.live(cloudflare.accountId);
+  // Where a host is somebody else's, its tunnel waits for the day on which it is not.
+  const mayWait = wanted.length > 0 ? takenHost : null;
+  const own = live.filter(({ name }) => !/somebody|office-vpn/.test(name) && !isOf(mayWait, name));
+  compare(
+    'tunnels',
+    own.map(({ name }) => name.replace(`warp-${arena.identity}-`, '')),
+    hosts,
+  );
+  const records = cloudflare.zones.zones
+    .flatMap((zone) => [...zone.records.values()])
+    .filter((record) => !isForeignRecord(record));
+  compare(
+    'CNAME records',
+    records.filter(({ type }) => type === 'CNAME').map(({ name }) => name),
+    hosts,
+  );
+  compare(
+    'owner marks',
+    records.filter(({ type }) => type === 'TXT').map(({ name }) => name),
+    hosts.map((host) => `_cloudflare-warp.${host}`),
+  );
+  const ledger = owner
+    .list('Secret')
+    .filter(({ metadata }) => metadata.labels?.['cloudflare-warp/host-hash'] !== undefined)
+    .map(({ metadata }) => metadata.annotations?.['cloudflare-warp/host'] ?? '')
+    .filter((host) => host !== mayWait);
+  compare('ledger Secrets', ledger, hosts);
+  const serving = new Map<string, number>();
+  for (const { tunnelId } of edge.connections()) serving.set(tunnelId, (serving.get(tunnelId) ?? 0) + 1);
+  for (const { host } of wanted) {
+    const tunnel = arena.tunnelOf(host) ?? '';
+    const connections = serving.get(tunnel) ?? 0;
+    serving.delete(tunnel);
+    if (connections !== haConnections) {
+      violations.push(`${host} has ${connections} connections instead of ${haConnections}`);
+    }
+  }
+  for (const [tunnel, connections] of serving) {
+    const name = cloudflare.tunnels.get(cloudflare.accountId, tunnel)?.name;
+    if (!isOf(mayWait, name ?? '')) violations.push(`${connections} connections of ${name} left over`);
+  }
+  return violations;
+}
+
+/** What a process holds although it serves nothing any more, against what it held before it served anything. */
+export function heldBack(before: Holdings, after: Holdings): readonly Violation[] {
+  const limits: readonly [what: keyof Holdings, more: number][] = [
+    ['threads', 0],
+    ['sockets', moreSockets],
+    ['timers', moreTimers],
+    ['heapBytes', moreHeapBytes],
+  ];
+  return limits.flatMap(([what, more]) =>
+    after[what] <= before[what] + more
+      ? []
+      : [`${what}: ${after[what]} after all was deleted, ${before[what]} before it began`],
+  );
+}
+
+function isOf(host: string | null, tunnelName: string): boolean {
+  return host !== null && tunnelName.endsWith(`-${host}`);
+}
+
+function without(list: readonly string[], others: readonly string[]): readonly string[] {
+  const left = [...others];
+  return list.filter((entry) => {
+    const at = left.indexOf(entry);
+    if (at < 0) return true;
+    left.splice(at, 1);
+    return false;
+  });
+}

@@ -1,0 +1,68 @@
+import { Random } from '../fuzz/random.ts';
+import { type FaultKind, faultKinds, type Part, ruleOf } from './faults.ts';
+
+/** One fault, as a seed has it. Times are milliseconds from the start of the trouble. */
+export interface PlannedFault {
+  /** Its place in the schedule: what `--only` takes. */
+  readonly index: number;
+  readonly kind: FaultKind;
+  /** Which host it is about; of no meaning for faults about every host. */
+  readonly host: number;
+  readonly atMs: number;
+  readonly lengthMs: number;
+  /** For what else there is to choose: a thread, a connection, a delay. 32 bits. */
+  readonly pick: number;
+}
+
+export interface ScheduleSettings {
+  readonly seed: number;
+  readonly count: number;
+  readonly hosts: number;
+  /** Of these only; kinds of weight 0 come only when they are named alone. */
+  readonly kinds?: readonly FaultKind[];
+  /** Most time from one start to the next. */
+  readonly gapMs?: number;
+}
+
+/** Parts in whose outages Ingresses come and go. */
+const outageParts: ReadonlySet<Part> = new Set(['edge', 'kubernetes', 'cloudflare', 'process']);
+/** A fault that is over leaves its part alone for so long. */
+const restMs = 300;
+
+/**
+ * The faults of a seed: always the same. They overlap across parts, never within one. Into about every second
+ * outage falls an Ingress that is deleted and created again.
+ */
+export function schedule(settings: ScheduleSettings): readonly PlannedFault[] {
+  const { seed, count, hosts, kinds = faultKinds, gapMs = 3_000 } = settings;
+  const random = new Random(seed);
+  const urn = kinds.flatMap((kind) =>
+    Array.from({ length: ruleOf(kind).weight || (kinds.length === 1 ? 1 : 0) }, () => kind),
+  );
+  const planned: PlannedFault[] = [];
+  /** When each lane is free again. */
+  const free = new Map<string, number>();
+  let cursorMs = 0;
+
+  const add = (kind: FaultKind, earliestMs: number): PlannedFault => {
+    const { part, lengthMs } = ruleOf(kind);
+    const host = random.below(hosts);
+    const lane = part === 'cluster' ? `cluster ${host}` : part;
+    const atMs = Math.max(earliestMs, free.get(lane) ?? 0);
+    const length = lengthMs[0] + random.below(lengthMs[1] - lengthMs[0] + 1);
+    const fault = { index: planned.length, kind, host, atMs, lengthMs: length, pick: random.uint32() };
+    free.set(lane, atMs + length + restMs);
+    planned.push(fault);
+    return fault;
+  };
+
+  while (planned.length < count && urn.length > 0) {
+    cursorMs += random.below(gapMs);
+    const { kind, atMs, lengthMs } = add(random.pick(urn), cursorMs);
+    const isOutage = outageParts.has(ruleOf(kind).part) && lengthMs > 0;
+    if (isOutage && kinds.includes('ingress-recreated') && planned.length < count && random.oneIn(2)) {
+      add('ingress-recreated', atMs + Math.floor(lengthMs / 3));
+    }
+  }
+  return planned;
+}

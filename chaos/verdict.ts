@@ -1,0 +1,162 @@
+import type { FaultKind, FaultRule, Loss } from './faults.ts';
+
+/** What became of one fault. Times are milliseconds on one monotonic clock. */
+export interface FaultRecord {
+  readonly index: number;
+  readonly kind: FaultKind;
+  readonly rule: FaultRule;
+  readonly host: string;
+  readonly startMs: number;
+  /** Nothing was open any more on what it took: requests that began later were on something else. */
+  readonly hitMs: number;
+  readonly endMs: number;
+  /** When each host was whole again; a host that is not there never was. */
+  readonly wholeMs: ReadonlyMap<string, number>;
+}
+
+export interface FailedRequest {
+  readonly host: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0: no answer, or a broken one. */
+  readonly status: number;
+  readonly why: string;
+}
+
+/** A promise that was not kept, as a sentence. */
+export type Violation = string;
+
+/**
+ * Judges a run: every failed request against the faults that may explain it. A fault explains what its rule says
+ * and no more; two at once that each take some of a host's connections may take all of them.
+ */
+export function unexplained(
+  requests: readonly FailedRequest[],
+  faults: readonly FaultRecord[],
+): readonly Violation[] {
+  const violations: Violation[] = [];
+  /** Hosts that lost all by a fault that may cost one host. */
+  const alone = new Map<FaultRecord, Set<string>>();
+  for (const request of requests) {
+    if (faults.some((fault) => explains(fault, request, faults))) continue;
+    const culprits = faults.filter((fault) => fault.rule.mayLoseOne === true && isDuring(fault, request));
+    if (culprits.length === 0) {
+      violations.push(
+        `${request.host} was healthy, and a request failed (${request.status}: ${request.why}) at ${seconds(request.startMs)} after ${Math.round(request.endMs - request.startMs)} ms`,
+      );
+      continue;
+    }
+    for (const fault of culprits) alone.set(fault, (alone.get(fault) ?? new Set()).add(request.host));
+  }
+  for (const [fault, hosts] of alone) {
+    if (hosts.size <= 1) continue;
+    violations.push(`${named(fault)} may take one host down, and took ${[...hosts].sort().join(', ')}`);
+  }
+  return violations;
+}
+
+/**
+ * Hosts that were not whole in time after a fault that took something from them. `patience` stretches the bounds,
+ * for a machine that is busy.
+ */
+export function overdue(
+  faults: readonly FaultRecord[],
+  hosts: readonly string[],
+  patience: number,
+): readonly Violation[] {
+  return faults.filter(takes).flatMap((fault) =>
+    concerned(fault, hosts).flatMap((host) => {
+      const wholeMs = fault.wholeMs.get(host);
+      const dueMs = deadlineMs(fault, host, faults, patience);
+      if (wholeMs !== undefined && wholeMs <= dueMs) return [];
+      const within = seconds(dueMs - fault.endMs);
+      const after = wholeMs === undefined ? 'not at all' : `after ${seconds(wholeMs - fault.endMs)}`;
+      return [`${named(fault)}: ${host} had to be whole within ${within} of its end, and was ${after}`];
+    }),
+  );
+}
+
+/**
+ * Until when a host must be whole after a fault: its bound, and longer as far as other faults meanwhile take the
+ * host down as well or hold up the return.
+ */
+export function deadlineMs(
+  fault: FaultRecord,
+  host: string,
+  faults: readonly FaultRecord[],
+  patience: number,
+): number {
+  let dueMs = fault.endMs + fault.rule.boundMs * patience;
+  const wait = faults.filter((other) => {
+    if (other === fault) return false;
+    return (takes(other) && concerns(other, host)) || other.rule.holdsUp.includes(fault.rule.part);
+  });
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const other of wait) {
+      const latestMs = other.endMs + other.rule.boundMs * patience;
+      if (other.startMs > dueMs || latestMs < fault.startMs || latestMs <= dueMs) continue;
+      dueMs = latestMs;
+      grown = true;
+    }
+  }
+  return dueMs;
+}
+
+export function concerned(fault: FaultRecord, hosts: readonly string[]): readonly string[] {
+  return hosts.filter((host) => concerns(fault, host));
+}
+
+function takes({ rule }: FaultRecord): boolean {
+  return rule.loss !== 'nothing' || rule.mayLoseOne === true;
+}
+
+function concerns(fault: FaultRecord, host: string): boolean {
+  return fault.rule.hosts === 'every' || fault.host === host;
+}
+
+function explains(fault: FaultRecord, request: FailedRequest, all: readonly FaultRecord[]): boolean {
+  const { onlyStatus } = fault.rule;
+  if (!isDuring(fault, request)) return false;
+  if (onlyStatus !== undefined && request.status !== onlyStatus) return false;
+  switch (lossOf(fault, request.host)) {
+    case 'nothing':
+      return false;
+    case 'all':
+      return true;
+    case 'some':
+      return request.startMs <= fault.hitMs || isShortOfConnections(fault, request, all);
+  }
+}
+
+/** Another fault has taken some of the host's connections, and the host was not whole again. */
+function isShortOfConnections(
+  fault: FaultRecord,
+  request: FailedRequest,
+  all: readonly FaultRecord[],
+): boolean {
+  return all.some(
+    (other) => other !== fault && isDuring(other, request) && lossOf(other, request.host) !== 'nothing',
+  );
+}
+
+function lossOf(fault: FaultRecord, host: string): Loss {
+  return concerns(fault, host) ? fault.rule.loss : 'nothing';
+}
+
+/** The request was open at some time between the start of the fault and the return of its host. */
+function isDuring(fault: FaultRecord, { host, startMs, endMs }: FailedRequest): boolean {
+  return (
+    concerns(fault, host) &&
+    endMs >= fault.startMs &&
+    startMs <= (fault.wholeMs.get(host) ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+function named({ index, kind, startMs }: FaultRecord): string {
+  return `fault ${index} (${kind}) at ${seconds(startMs)}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import { type Arena, openArena } from '../../chaos/arena.ts';
+import { Foreign, takenHost } from '../../chaos/foreign.ts';
+import { heldBack, misplaced } from '../../chaos/leftovers.ts';
+import { Secrecy } from '../../chaos/secrecy.ts';
+
+describe('those who look on while there is chaos', () => {
+  let arena: Arena;
+
+  beforeEach(async () => {
+    // Its controller is never started: whatever happens here, the test did.
+    arena = await openArena({ hosts: 1, haConnections: 4, flags: [] });
+  });
+  afterEach(() => arena.stop());
+
+  it('see when something foreign is touched, and not when something of ours is', () => {
+    const { accountId, tunnels, zones } = arena.world.cloudflare;
+    const [zone] = zones.zones;
+    const foreign = new Foreign(arena);
+    const own = tunnels.create({
+      accountId,
+      name: 'warp-arena-h0.example.com',
+      secret: null,
+      configSrc: 'local',
+    });
+    tunnels.delete(own);
+    arena.owner.remove('Ingress', 'taken');
+    expect(foreign.verdict()).to.deep.equal([]);
+    const taken = [...zone!.records.values()].find(({ name }) => name === takenHost)!;
+    zones.put(zone!, { ...taken, content: 'elsewhere.example.com' }, taken);
+    expect(foreign.verdict()).to.have.length(1);
+  });
+
+  it('see a secret in an Event, however it is written, and in the log', async () => {
+    const { accountId, tunnels } = arena.world.cloudflare;
+    const secrecy = new Secrecy(arena);
+    const { secret } = tunnels.create({ accountId, name: 'any', secret: null, configSrc: 'local' });
+    arena.owner.apply({
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: 'telltale' },
+      involvedObject: { kind: 'Ingress', name: 'h0', namespace: 'arena' },
+      message: `what the edge was told: ${secret.toString('hex')}`,
+    });
+    await secrecy.look();
+    await arena.stopController();
+    expect(await secrecy.verdict()).to.have.length(1);
+  });
+
+  it('see what is left over and what is missing', () => {
+    const { accountId, tunnels } = arena.world.cloudflare;
+    tunnels.create({ accountId, name: 'warp-arena-gone.example.com', secret: null, configSrc: 'local' });
+    const said = misplaced(arena, arena.hosts);
+    expect(said).to.include.members([
+      'tunnels left over: gone.example.com',
+      'tunnels missing: h0.example.com',
+      'CNAME records missing: h0.example.com',
+      'ledger Secrets missing: h0.example.com',
+      'h0.example.com has 0 connections instead of 4',
+    ]);
+  });
+
+  it('see what a process holds back', () => {
+    const before = { threads: 0, sockets: 10, timers: 10, heapBytes: 1e6 };
+    expect(heldBack(before, { ...before, sockets: 12 })).to.deep.equal([]);
+    expect(heldBack(before, { threads: 1, sockets: 30, timers: 30, heapBytes: 1e8 })).to.have.length(4);
+  });
+});
