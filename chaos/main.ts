@@ -94,7 +94,7 @@ function report(outcome: ChaosOutcome, seed: number): void {
 function commandFor(options: ChaosOptions, seed: number): string {
   const words = ['npm run chaos --', `--seed ${seed} --faults ${options.faults} --hosts ${options.hosts}`];
   if (options.only !== null) words.push(`--only ${options.only.join(',')}`);
-  if (options.kinds.length < faultKinds.length) words.push(...options.kinds.map((kind) => `--kind ${kind}`));
+  words.push(...options.choice);
   if (options.tunnelsPerThread === '1') words.push('--tunnels-per-thread 1');
   if (options.patience !== 1) words.push(`--patience ${options.patience}`);
   return words.join(' ');

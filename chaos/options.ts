@@ -7,6 +7,8 @@ export interface ChaosOptions {
   readonly faults: number;
   readonly hosts: number;
   readonly kinds: readonly FaultKind[];
+  /** The flags that chose the kinds, as they were given. */
+  readonly choice: readonly string[];
   /** Numbers of faults; null for all. */
   readonly only: readonly number[] | null;
   readonly tunnelsPerThread: 'auto' | '1';
@@ -68,6 +70,10 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
       faults: wholeNumber('--faults', values.faults),
       hosts: wholeNumber('--hosts', values.hosts),
       kinds,
+      choice: [
+        ...(values.kind?.map((name) => `--kind ${name}`) ?? []),
+        ...values.without.map((name) => `--without ${name}`),
+      ],
       only: values.only?.split(',').map((text) => wholeNumber('--only', text, 0)) ?? null,
       tunnelsPerThread,
       patience: wholeNumber('--patience', values.patience),
