@@ -5,8 +5,8 @@ import { faultKinds, ruleOf } from './faults.ts';
 import { hostsNumbered } from './hosts.ts';
 import { type ChaosOptions, readOptions, usage } from './options.ts';
 import { type ChaosOutcome, runChaos } from './run.ts';
-import { type PlannedFault, schedule } from './schedule.ts';
-import { rowsOf, summary } from './summary.ts';
+import { oneByOne, type PlannedFault, schedule } from './schedule.ts';
+import { type FaultRow, rowsOf, summary, table } from './summary.ts';
 
 /**
  * `npm run chaos`: one run after the other, what each broke and what became of it. Exit code 1 if a promise was not
@@ -29,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (options.list) return list(options);
   let broken = 0;
+  const rows: FaultRow[] = [];
   for (let run = 0; run < options.runs; run += 1) {
     const seed = options.seed + run;
     const again = commandFor(options, seed);
@@ -40,12 +41,14 @@ async function main(argv: readonly string[]): Promise<number> {
       hosts: options.hosts,
       haConnections,
       flags: options.tunnelsPerThread === '1' ? ['--tunnels-per-thread=1'] : [],
+      apart: options.apart,
       patience: options.patience,
       pauseMs,
       keepLogAs: logPath,
       onNews: (news) => print(`  ${news}\n`),
     });
     report(outcome, seed);
+    rows.push(...rowsOf(outcome));
     if (options.json !== null) {
       appendFileSync(
         options.json,
@@ -58,11 +61,14 @@ async function main(argv: readonly string[]): Promise<number> {
     broken += 1;
     print(`again: ${again}\nthe controller's log: ${logPath}\n`);
   }
+  print(`\n${table(rows)}\n`);
   return broken === 0 ? 0 : 1;
 }
 
-function planOf({ faults, hosts, kinds, only }: ChaosOptions, seed: number): readonly PlannedFault[] {
-  return schedule({ seed, count: faults, hosts, kinds }).filter(({ index }) => only?.includes(index) ?? true);
+function planOf({ faults, hosts, kinds, only, apart }: ChaosOptions, seed: number): readonly PlannedFault[] {
+  return (apart ? oneByOne : schedule)({ seed, count: faults, hosts, kinds }).filter(
+    ({ index }) => only?.includes(index) ?? true,
+  );
 }
 
 function list(options: ChaosOptions): number {
@@ -95,6 +101,7 @@ function commandFor(options: ChaosOptions, seed: number): string {
   const words = ['npm run chaos --', `--seed ${seed} --faults ${options.faults} --hosts ${options.hosts}`];
   if (options.only !== null) words.push(`--only ${options.only.join(',')}`);
   words.push(...options.choice);
+  if (options.apart) words.push('--apart');
   if (options.tunnelsPerThread === '1') words.push('--tunnels-per-thread 1');
   if (options.patience !== 1) words.push(`--patience ${options.patience}`);
   return words.join(' ');

@@ -13,6 +13,7 @@ export interface ChaosOptions {
   readonly only: readonly number[] | null;
   readonly tunnelsPerThread: 'auto' | '1';
   readonly patience: number;
+  readonly apart: boolean;
   readonly list: boolean;
   readonly json: string | null;
 }
@@ -27,6 +28,7 @@ Kubernetes, Cloudflare, the Ingresses themselves. Exit code 1 if a promise was n
   --faults N             faults in a run (default 40)
   --hosts N              hosts under load (default 6)
   --only I,J             only these faults of the schedule, by number: to find the ones that matter
+  --apart                every kind in its turn, each only once all is well after the one before
   --kind NAME            only faults of this kind or part (repeatable), as thread-exits, edge
   --without NAME         no faults of this kind or part (repeatable)
   --tunnels-per-thread   auto (default) or 1, as the controller's flag
@@ -50,6 +52,7 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
         without: { type: 'string', multiple: true, default: [] },
         'tunnels-per-thread': { type: 'string', default: 'auto' },
         patience: { type: 'string', default: '1' },
+        apart: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         json: { type: 'string' },
       },
@@ -77,6 +80,7 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
       only: values.only?.split(',').map((text) => wholeNumber('--only', text, 0)) ?? null,
       tunnelsPerThread,
       patience: wholeNumber('--patience', values.patience),
+      apart: values.apart,
       list: values.list,
       json: values.json ?? null,
     };

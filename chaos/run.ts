@@ -20,6 +20,8 @@ import {
 
 export interface ChaosSettings extends ArenaSettings {
   readonly plan: readonly PlannedFault[];
+  /** One fault after the other, each only once every host is whole after the one before. */
+  readonly apart?: boolean;
   /** Every bound is stretched by so much. */
   readonly patience: number;
   /** Between two requests of one visitor, milliseconds. */
@@ -73,7 +75,6 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
 
   const foreign = new Foreign(arena);
   const secrecy = new Secrecy(arena);
-  const dead = Promise.withResolvers<void>();
   arena.controller.start();
   await arena.until('the controller is ready', limitMs, isReady);
   const before = await holdings(arena);
@@ -93,26 +94,28 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     load.failures.length = 0;
     const startMs = arena.now();
     onNews(`${hosts.length} hosts serve; the trouble begins`);
-    await Promise.all(
-      settings.plan.map(async (planned) => {
-        await sleep(Math.max(0, startMs + planned.atMs - arena.now()));
-        const fault = await strike(arena, planned, ruleFor(planned.kind), recovery);
-        if (fault === null) skipped += 1;
-        else faults.push(fault);
-        const { host } = arena.hosts[planned.host]!;
-        const where = ruleOf(planned.kind).hosts === 'own' ? ` ${host}` : '';
-        onNews(
-          `fault ${planned.index} is over: ${planned.kind}${where}${fault === null ? ' (nothing to break)' : ''}`,
-        );
-      }),
-    );
-    const lastMs = Math.max(
-      arena.now(),
-      ...faults.flatMap((fault) =>
-        concerned(fault, hosts).map((host) => deadlineMs(fault, host, faults, patience)),
-      ),
-    );
-    while (recovery.pending > 0 && arena.now() < lastMs) await sleep(50);
+    const meet = async (planned: PlannedFault): Promise<void> => {
+      const fault = await strike(arena, planned, ruleFor(planned.kind), recovery);
+      if (fault === null) skipped += 1;
+      else faults.push(fault);
+      onNews(
+        `fault ${planned.index} is over: ${inWords(arena, planned)}${fault === null ? ' (nothing to break)' : ''}`,
+      );
+    };
+    if (settings.apart === true) {
+      for (const planned of settings.plan) {
+        await meet(planned);
+        await allWhole(arena, recovery, faults, patience);
+      }
+    } else {
+      await Promise.all(
+        settings.plan.map(async (planned) => {
+          await sleep(Math.max(0, startMs + planned.atMs - arena.now()));
+          await meet(planned);
+        }),
+      );
+    }
+    await allWhole(arena, recovery, faults, patience);
     const failedBefore = load.failures.length;
     await sleep(quietMs);
     if (recovery.pending === 0 && load.failures.length > failedBefore) {
@@ -122,7 +125,6 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     recovery.stop();
     await load.stop();
     await ops.stop();
-    dead.resolve();
   }
   faults.sort((one, other) => one.index - other.index);
   violations.push(...unexplained(load.failures, faults), ...overdue(faults, hosts, patience));
@@ -161,6 +163,25 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     secrets: secrecy.count,
     holdings: after === null ? null : [before, after],
   };
+}
+
+/** Waits until every host is whole, or had to be. */
+async function allWhole(
+  arena: Arena,
+  recovery: Recovery,
+  faults: readonly OpenFault[],
+  patience: number,
+): Promise<void> {
+  const hosts = arena.hosts.map(({ host }) => host);
+  const dueMs = faults.flatMap((fault) =>
+    concerned(fault, hosts).map((host) => deadlineMs(fault, host, faults, patience)),
+  );
+  const lastMs = Math.max(arena.now(), ...dueMs);
+  while (recovery.pending > 0 && arena.now() < lastMs) await sleep(50);
+}
+
+function inWords({ hosts }: Arena, { kind, host }: PlannedFault): string {
+  return ruleOf(kind).hosts === 'own' ? `${kind} ${hosts[host]!.host}` : kind;
 }
 
 /** One fault from its beginning to its end; null when there was nothing to break. */

@@ -66,3 +66,16 @@ export function schedule(settings: ScheduleSettings): readonly PlannedFault[] {
   }
   return planned;
 }
+
+/** Every kind in its turn, each for a host drawn by the seed, to be gone through one by one: `atMs` is 0. */
+export function oneByOne(settings: ScheduleSettings): readonly PlannedFault[] {
+  const { seed, count, hosts, kinds = faultKinds } = settings;
+  const random = new Random(seed);
+  const drawn = kinds.filter((kind) => ruleOf(kind).weight > 0 || kinds.length === 1);
+  return Array.from({ length: drawn.length === 0 ? 0 : count }, (_, index) => {
+    const kind = drawn[index % drawn.length] as FaultKind;
+    const [least, most] = ruleOf(kind).lengthMs;
+    const lengthMs = least + random.below(most - least + 1);
+    return { index, kind, host: random.below(hosts), atMs: 0, lengthMs, pick: random.uint32() };
+  });
+}

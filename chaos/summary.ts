@@ -1,4 +1,4 @@
-import type { FaultKind } from './faults.ts';
+import { type FaultKind, faultKinds } from './faults.ts';
 import type { ChaosOutcome } from './run.ts';
 
 /** What was measured of one fault. */
@@ -42,4 +42,31 @@ export function summary(outcome: ChaosOutcome): string {
     );
   }
   return words.join('; ');
+}
+
+/** What was measured of each kind, in Markdown. */
+export function table(rows: readonly FaultRow[]): string {
+  const lines = faultKinds.flatMap((kind) => {
+    const own = rows.filter((row) => row.kind === kind);
+    const times = own
+      .flatMap(({ wholeAfterMs }) => (wholeAfterMs === null ? [] : [wholeAfterMs]))
+      .sort(ascending);
+    if (own.length === 0) return [];
+    const failed = own.reduce((sum, row) => sum + row.failed, 0);
+    const median = times[Math.floor(times.length / 2)];
+    return [`| ${kind} | ${own.length} | ${failed} | ${seconds(median)} | ${seconds(times.at(-1))} |`];
+  });
+  return [
+    '| fault | times | failed requests | whole again after, median | most |',
+    '|---|---|---|---|---|',
+    ...lines,
+  ].join('\n');
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
+}
+
+function seconds(ms: number | undefined): string {
+  return ms === undefined ? 'never' : `${(ms / 1000).toFixed(1)} s`;
 }

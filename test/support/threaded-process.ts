@@ -20,6 +20,6 @@ if (isMainThread) {
   process.on('SIGUSR2', () => console.log(`time ${Date.now()}`));
   process.once('SIGTERM', () => process.exit(0));
 } else {
-  parentPort?.on('message', () => parentPort?.postMessage(new Date().getTime()));
+  parentPort?.on('message', () => parentPort?.postMessage(Date.now()));
 }
 setInterval(() => {}, 60_000);
