@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type FaultKind, faultKinds, ruleOf } from '../../chaos/faults.ts';
-import { schedule } from '../../chaos/schedule.ts';
+import { oneByOne, schedule } from '../../chaos/schedule.ts';
 
 const seeds = Array.from({ length: 50 }, (_, seed) => seed);
 const plan = (seed: number, kinds?: readonly FaultKind[]) =>
@@ -49,5 +49,14 @@ describe('the schedule of a seed', () => {
       expect(faults).to.have.length(60);
       expect(faults.every(({ kind }) => kinds.some((each) => each === kind))).to.equal(true);
     }
+  });
+
+  it('one by one comes to every kind once before any comes again', () => {
+    const drawable = faultKinds.filter((kind) => ruleOf(kind).weight > 0);
+    const faults = oneByOne({ seed: 1, count: 2 * drawable.length, hosts: 4 });
+    const kinds = faults.map(({ kind }) => kind);
+    expect(kinds.slice(0, drawable.length)).to.deep.equal(drawable);
+    expect(kinds.slice(drawable.length)).to.deep.equal(drawable);
+    expect(new Set(faults.map(({ host }) => host)).size, 'hosts').to.equal(4);
   });
 });
