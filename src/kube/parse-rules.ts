@@ -43,9 +43,7 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
   const named = new Set<string>();
   const report = (where: string, message: string): void => void problems.push({ where, message });
 
-  if (defaultBackend != null) {
-    report('spec.defaultBackend', 'a default backend has no host under which it could be published');
-  }
+  const fallback = defaultBackend == null ? null : parseDefault(defaultBackend, report);
   if (rules != null && !Array.isArray(rules)) report('spec.rules', `${quoted(rules)}: expected a list`);
 
   for (const [index, rule] of (Array.isArray(rules) ? rules : []).entries()) {
@@ -57,7 +55,10 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
     }
     const host = parsed.data.host?.toLowerCase() ?? '';
     if (host === '') {
-      report(`${where}.host`, 'a rule without a host has no name under which it could be published');
+      report(
+        `${where}.host`,
+        'a rule without a host has no name under which it could be published: give it a host',
+      );
       continue;
     }
     if (!isPublishableHost(host)) {
@@ -65,6 +66,10 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       continue;
     }
     named.add(host);
+    if (parsed.data.http == null && fallback !== null) {
+      if (hosts.size < maxHosts) hosts.set(host, hosts.get(host) ?? []);
+      continue;
+    }
     if (parsed.data.http == null) {
       report(`${where}.http`, `${host} has no http section: expected http.paths with a backend`);
       continue;
@@ -86,8 +91,31 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
     }
     merged.push(...paths.slice(0, maxPathsPerHost - merged.length));
   }
+  if (fallback !== null && hosts.size === 0) {
+    report(
+      'spec.defaultBackend',
+      'a default backend has no host under which it could be published: name one in a rule',
+    );
+  }
+  for (const paths of hosts.values()) {
+    // What no rule of the host matches is the default backend's (IngressSpec.defaultBackend).
+    if (fallback !== null && !paths.some(({ match, path }) => match === 'prefix' && path === '/')) {
+      paths.push(fallback);
+    }
+  }
   const unservable = [...named].filter((host) => !hosts.has(host)).slice(0, maxHosts);
   return { hosts: [...hosts].map(([host, paths]) => ({ host, paths })), unservable, problems };
+}
+
+/** The default backend as the path that everything else of a host falls to. */
+function parseDefault(backend: unknown, report: (where: string, message: string) => void): PathRule | null {
+  const parsed = pathShape.shape.backend.safeParse(backend);
+  if (!parsed.success) {
+    report('spec.defaultBackend', `cannot be read: ${firstIssue(parsed.error)}`);
+    return null;
+  }
+  const ref = parseBackend(parsed.data, 'spec.defaultBackend', report);
+  return ref && { path: '/', match: 'prefix', backend: ref };
 }
 
 function parsePath(

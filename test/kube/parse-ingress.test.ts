@@ -103,12 +103,12 @@ describe('parseIngress', () => {
       [
         'a rule without host',
         rule(),
-        'spec.rules[0].host: a rule without a host has no name under which it could be published',
+        'spec.rules[0].host: a rule without a host has no name under which it could be published: give it a host',
       ],
       [
         'an empty host',
         rule(''),
-        'spec.rules[0].host: a rule without a host has no name under which it could be published',
+        'spec.rules[0].host: a rule without a host has no name under which it could be published: give it a host',
       ],
       [
         'a host that is no hostname',
@@ -198,13 +198,6 @@ describe('parseIngress', () => {
       });
     }
 
-    it('a default backend beside a rule', () => {
-      const object = ingress({ defaultBackend: backend, rules: [good] });
-      expect(seen(object)).to.deep.equal([
-        'spec.defaultBackend: a default backend has no host under which it could be published',
-      ]);
-    });
-
     it('one path among others', () => {
       const object = ingress({ rules: [rule('a.example.com', [{ ...path, path: 'x' }, path])] });
       expect(hostsOf(object)).to.deep.equal({ 'a.example.com': ['prefix /'] });
@@ -234,6 +227,25 @@ describe('parseIngress', () => {
     );
     expect(spec.refused).to.equal(true);
     expect(spec.hosts).to.have.length(1);
+  });
+
+  it('gives the default backend what no rule of a host matches', () => {
+    const other = { service: { name: 'other', port: { number: 81 } } };
+    const narrow = rule('a.example.com', [{ ...path, path: '/x' }]);
+    const object = ingress({
+      defaultBackend: other,
+      rules: [narrow, rule('b.example.com'), { host: 'c.example.com' }],
+    });
+    expect(seen(object)).to.deep.equal([]);
+    const backends = specOf(object).hosts.map(({ host, paths }) =>
+      [host, ...paths.map((found) => `${found.path} ${found.backend.service}`)].join(', '),
+    );
+    const { name } = backend.service;
+    expect(backends).to.have.members([
+      `a.example.com, /x ${name}, / other`,
+      `b.example.com, / ${name}`,
+      'c.example.com, / other',
+    ]);
   });
 
   it('merges the rules of one host, in their order', () => {
