@@ -18,6 +18,7 @@ import { type Edge, startEdge } from '../../src/sandbox/edge/edge.ts';
 import { systemClock } from '../../src/time/clock.ts';
 import { eventually } from './eventually.ts';
 import { keptLog } from './kept-log.ts';
+import { cloudflaredPath, RealCloudflared } from './real-cloudflared.ts';
 import { tableTo } from './route-to.ts';
 
 /** What two sockets, two sessions and their windows may hold of one stream that nobody reads. */
@@ -26,6 +27,11 @@ export const mostHeldBytes = 32 << 20;
 const secret = Buffer.alloc(32, 5);
 const tunnelId = '11111111-2222-4333-8444-555555555555';
 const host = 'app.example.com';
+
+/** Ours, and with `CLOUDFLARED=/path/to/cloudflared` the real one for all that it can do. */
+export const carriers =
+  cloudflaredPath === undefined ? (['ours'] as const) : (['ours', 'cloudflared'] as const);
+export type Carrier = (typeof carriers)[number];
 
 /**
  * The whole way of a request, all of it real: the sandbox edge's front door, its HTTP/2, a worker thread with the
@@ -41,7 +47,8 @@ export class CarryingStage {
   readonly sockets = new Set<Socket>();
   readonly #origin: Server;
   readonly #webSockets = new WebSocketServer({ noServer: true, maxPayload: 16 << 20 });
-  #runner: ThreadRunner | null = null;
+  /** Ends the connector. */
+  #end = async (): Promise<void> => {};
 
   private constructor(edge: Edge) {
     this.edge = edge;
@@ -55,7 +62,10 @@ export class CarryingStage {
     });
   }
 
-  static async open(settings: Partial<OriginSettings> = {}): Promise<CarryingStage> {
+  static async open(
+    carrier: Carrier = 'ours',
+    settings: Partial<OriginSettings> = {},
+  ): Promise<CarryingStage> {
     const stage = new CarryingStage(
       await startEdge({
         authority: createAuthority('edge'),
@@ -65,7 +75,8 @@ export class CarryingStage {
     );
     stage.#origin.listen(0, '127.0.0.1');
     await once(stage.#origin, 'listening');
-    stage.#run(settings);
+    if (carrier === 'ours') stage.#run(settings);
+    else await stage.#runCloudflared();
     await eventually('registered', () => stage.edge.connections().length === 2);
     return stage;
   }
@@ -99,7 +110,7 @@ export class CarryingStage {
   readonly headers = { host };
 
   async close(): Promise<void> {
-    await this.#runner?.close();
+    await this.#end();
     await this.edge.stop();
     this.#webSockets.close();
     for (const socket of this.sockets) socket.destroy();
@@ -107,11 +118,20 @@ export class CarryingStage {
     await once(this.#origin, 'close');
   }
 
+  async #runCloudflared(): Promise<void> {
+    const { port } = this.#origin.address() as AddressInfo;
+    const cloudflared = await RealCloudflared.start({
+      ...{ edge: this.edge, accountTag: 'account', tunnelId, tunnelSecret: secret },
+      url: `http://127.0.0.1:${port}`,
+    });
+    this.#end = () => cloudflared.stop();
+  }
+
   #run(settings: Partial<OriginSettings>): void {
     const { port } = this.#origin.address() as AddressInfo;
     const fields = { a: 'account', t: tunnelId, s: secret.toString('base64') };
     const token = Buffer.from(JSON.stringify(fields)).toString('base64');
-    this.#runner = createThreadRunner({
+    const runner: ThreadRunner = createThreadRunner({
       clock: systemClock,
       log: keptLog().log,
       logLevel: 'fatal',
@@ -124,7 +144,8 @@ export class CarryingStage {
       onCounts: () => {},
       onThread: () => {},
     });
-    this.#runner.start(
+    this.#end = () => runner.close();
+    runner.start(
       {
         host,
         tunnel: { accountId: 'account', id: tunnelId, token },

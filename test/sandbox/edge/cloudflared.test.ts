@@ -1,63 +1,41 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
+import { createAuthority } from '../../../src/sandbox/certificates.ts';
 import { type SandboxOrigin, startOrigin } from '../../../src/sandbox/origin.ts';
 import { EdgeStage, stageTunnel } from '../../support/edge-stage.ts';
 import { begin, type EyeballRequest, visit } from '../../support/eyeball.ts';
+import { scriptHttp2 } from '../../support/http2-origin.ts';
+import { cloudflaredPath, RealCloudflared } from '../../support/real-cloudflared.ts';
+import { scriptTcp } from '../../support/tcp-origin.ts';
 
-const cloudflared = process.env.CLOUDFLARED;
 const { host, accountTag, tunnelId, tunnelSecret } = stageTunnel;
 /** cloudflared's own timers: a first retry may take 22 s (protocol page section 12.3). */
 const patienceMs = 60_000;
 
 /** With `CLOUDFLARED=/path/to/cloudflared`: the real connector at our edge. */
-if (cloudflared !== undefined) {
+if (cloudflaredPath !== undefined) {
   describe('sandbox edge: the real cloudflared', function () {
     this.timeout(patienceMs * 2);
     let stage: EdgeStage;
     let origin: SandboxOrigin;
-    let home: string;
-    let child: ChildProcess;
-    let log = '';
+    let cloudflared: RealCloudflared;
 
     before(async () => {
       stage = await EdgeStage.open();
       origin = await startOrigin();
-      home = await mkdtemp(join(tmpdir(), 'cloudflared-'));
-      await writeFile(join(home, 'ca.pem'), stage.edge.caPem);
-      child = run();
+      cloudflared = await run();
       await until('two connections', () => serving() === 2);
     });
     after(async () => {
-      if (child.exitCode === null) {
-        child.kill('SIGKILL');
-        await once(child, 'close');
-      }
+      await cloudflared.stop();
       await stage.close();
       await origin.stop();
-      await rm(home, { recursive: true });
     });
 
-    function run(): ChildProcess {
-      const content = { a: accountTag, t: tunnelId, s: tunnelSecret.toString('base64') };
-      const token = Buffer.from(JSON.stringify(content)).toString('base64');
-      const words = [
-        ...['tunnel', '--no-autoupdate', '--no-prechecks', '--protocol', 'http2', '--metrics', '127.0.0.1:0'],
-        ...['--edge', stage.edge.tunnelAddress, '--edge', stage.edge.tunnelAddress],
-        ...['--cacert', join(home, 'ca.pem'), 'run', '--url', origin.url],
-      ];
-      const started = spawn(cloudflared!, words, { env: { HOME: home, TUNNEL_TOKEN: token } });
-      started.stderr.setEncoding('utf8').on('data', (text: string) => {
-        log += text;
-      });
-      return started;
-    }
-
+    const run = () =>
+      RealCloudflared.start({ edge: stage.edge, accountTag, tunnelId, tunnelSecret, url: origin.url });
     const serving = (): number => stage.edge.connections().filter(({ state }) => state === 'serving').length;
     const get = (request: Omit<EyeballRequest, 'host'>) => visit(stage.edge.frontUrl, { host, ...request });
 
@@ -65,15 +43,21 @@ if (cloudflared !== undefined) {
       const untilMs = performance.now() + patienceMs;
       while (!look()) {
         if (performance.now() > untilMs)
-          throw new Error(`did not happen: ${what}; cloudflared said:\n${log}`);
+          throw new Error(`did not happen: ${what}; cloudflared said:\n${cloudflared.log}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
 
+    let version = 0;
+    const configure = (rule: object) => {
+      version += 1;
+      return stage.edge.pushConfiguration(tunnelId, version, { ingress: [rule] });
+    };
+
     it('registers, and says what it serves', () => {
       const configurations = stage.edge.connections().map(({ localConfiguration }) => localConfiguration);
       expect(configurations.join('')).to.contain(origin.url);
-      expect(log).to.contain('Registered tunnel connection');
+      expect(cloudflared.log).to.contain('Registered tunnel connection');
     });
 
     it('serves GET, POST and HEAD', async () => {
@@ -108,17 +92,70 @@ if (cloudflared !== undefined) {
       expect((await once(socket, 'close'))[0]).to.equal(4001);
     });
 
+    it('reaches a tcp origin, to which messages of up to 16 KiB come whole', async () => {
+      const tcp = await scriptTcp();
+      expect(await configure({ service: `tcp://127.0.0.1:${tcp.port}` })).to.have.length(1);
+      const socket = new WebSocket(stage.edge.frontUrl.replace('http', 'ws'), { headers: { host } });
+      await once(socket, 'open');
+      await until('it is reached', () => tcp.sockets.length === 1);
+      tcp.echo(0);
+      const message = Buffer.alloc(16 << 10, 'tcp');
+      let came = 0;
+      socket.on('message', (data: Buffer) => (came += data.length));
+      for (let sent = 0; sent < 64; sent += 1) socket.send(message);
+      await until('all of it is back', () => came === 64 * message.length);
+      socket.close();
+      await until('it is let go', () => tcp.closed(0));
+      await tcp.stop();
+      await configure({ service: origin.url });
+    });
+
+    it('carries gRPC to an https origin that speaks HTTP/2', async () => {
+      const tls = createAuthority('origins').issue({ dnsNames: ['app.example.com'] });
+      const grpc = await scriptHttp2(
+        (stream) => {
+          stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+          stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+          stream.pipe(stream);
+        },
+        { tls },
+      );
+      const originRequest = { http2Origin: true, noTLSVerify: true };
+      await configure({ service: `https://127.0.0.1:${grpc.port}`, originRequest });
+      const headers = { 'content-type': 'application/grpc', te: 'trailers' };
+      const answer = await get({
+        method: 'POST',
+        path: '/say',
+        headers,
+        body: Readable.from(['one', 'two']),
+      });
+      expect(answer.body).to.equal('onetwo');
+      expect(answer.trailers).to.deep.equal({ 'grpc-status': '0' });
+      expect(grpc.heads[0]?.[':path']).to.equal('/say');
+      await configure({ service: origin.url });
+      await grpc.stop();
+    });
+
+    it('serves on through a GOAWAY and a half-open connection, by the other one', async () => {
+      const [first] = stage.edge.connections();
+      stage.edge.faults.silence({ tunnelId, connIndex: first!.connIndex });
+      await until('the edge has left it', () => serving() === 1);
+      expect((await get({})).status).to.equal(200);
+      stage.edge.faults.restore();
+      await until('two connections again', () => serving() === 2);
+      stage.edge.faults.goaway({ tunnelId, connIndex: first!.connIndex });
+      expect((await get({})).status).to.equal(200);
+      await until('two connections again', () => serving() === 2);
+    });
+
     it('takes a configuration and refuses a broken one', async () => {
-      const [taken] = await stage.edge.pushConfiguration(tunnelId, 1, {
-        ingress: [{ service: 'http_status:418' }],
-      });
-      expect(JSON.parse(taken?.body ?? '')).to.deep.equal({ lastAppliedVersion: 1, err: null });
+      const [taken] = await configure({ service: 'http_status:418' });
+      const lastAppliedVersion = version;
+      expect(JSON.parse(taken?.body ?? '')).to.deep.equal({ lastAppliedVersion, err: null });
       expect((await get({})).status).to.equal(418);
-      const [refused] = await stage.edge.pushConfiguration(tunnelId, 2, {
-        ingress: [{ service: 'nonsense' }],
-      });
-      expect(JSON.parse(refused?.body ?? '')).to.include({ lastAppliedVersion: 1 });
-      await stage.edge.pushConfiguration(tunnelId, 3, { ingress: [{ service: origin.url }] });
+      const [refused] = await configure({ service: 'nonsense' });
+      expect(JSON.parse(refused?.body ?? '')).to.include({ lastAppliedVersion });
+      await configure({ service: origin.url });
       expect((await get({})).status).to.equal(200);
     });
 
@@ -134,8 +171,8 @@ if (cloudflared !== undefined) {
       await until('a running request', () =>
         stage.edge.connections().some(({ openStreams }) => openStreams > 0),
       );
-      const closed = once(child, 'close');
-      child.kill('SIGTERM');
+      const closed = once(cloudflared.child, 'close');
+      cloudflared.child.kill('SIGTERM');
       await until('it has unregistered', () => serving() === 0);
       expect((await get({})).status).to.equal(530);
       expect((await running).status).to.equal(200);
@@ -153,9 +190,10 @@ if (cloudflared !== undefined) {
         retryAfterMs: 0,
         count: 1,
       });
-      child = run();
+      await cloudflared.stop();
+      cloudflared = await run();
       await until('a connection', () => serving() > 0);
-      expect(log).to.contain('Unauthorized: not yet');
+      expect(cloudflared.log).to.contain('Unauthorized: not yet');
     });
   });
 }
