@@ -10,7 +10,6 @@ import {
 import { describeSandboxOptions, readSandboxConfig } from './config/sandbox.ts';
 import { describeTunnelOptions, readTunnelConfig } from './config/tunnel.ts';
 import { describeControllerOptions, readControllerConfig } from './config.ts';
-import { routesToUrl } from './domain/url-routes.ts';
 import { FaultError, fault, ok, type Result } from './fault.ts';
 import { createLog, type Logger, type LogSettings } from './log.ts';
 import { type Running, runUntilEnd } from './running.ts';
@@ -78,8 +77,8 @@ const commands: Readonly<Record<string, Command>> = {
     describeOptions: describeTunnelOptions,
     prepare: (argv, env, isTerminal) =>
       staying(readTunnelConfig(argv, env, isTerminal), async (config, log) => {
-        const { runTunnelPod } = await import('../workers/tunnel-pod.ts');
-        return runTunnelPod({ ...config, routes: routesToUrl(config.hostname, config.url) }, log);
+        const { runTunnel } = await import('./tunnel-command.ts');
+        return runTunnel(config, log);
       }),
   },
 };

@@ -8,7 +8,7 @@ export interface TunnelPodSettings {
   /** From where the tunnel's credentials come; `token` is a secret. */
   readonly source:
     | { readonly from: 'token'; readonly token: string }
-    | { readonly from: 'token-file' | 'origincert'; readonly path: string };
+    | { readonly from: 'token-file'; readonly path: string };
   readonly routes: ConnectorSpec['routes'];
   /** `host:port`; empty means discovery. */
   readonly edge: readonly string[];
@@ -25,12 +25,6 @@ export interface TunnelPodSettings {
 /** One tunnel with all of its connections. Reads the files that the settings name; rejects with a `FaultError`. */
 export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpec> {
   const { source, cacert, haConnections, graceMs, routes } = settings;
-  if (source.from === 'origincert') {
-    // Finding the tunnel takes Cloudflare's API, which nothing that runs a connector knows.
-    throw new FaultError(
-      fault('config-invalid', '--origincert is not available in this version: expected --token-file'),
-    );
-  }
   const text = source.from === 'token' ? source.token : await fileText('--token-file', source.path);
   const token = parseTunnelToken(text);
   if (!token.ok) throw new FaultError(token.fault);

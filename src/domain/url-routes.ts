@@ -14,3 +14,14 @@ export function routesToUrl(host: string, url: string): RouteTable {
   const target = { kind: 'origin', origin: { addresses: [address], settings, ca: null } } as const;
   return { host, routes: [{ path: '/', match: 'prefix', target }], access: null };
 }
+
+/** The URL that says as much as this table, or null when it takes more than one to say it. */
+export function urlOf(table: RouteTable): string | null {
+  const target = table.routes[0]?.target;
+  const address = target?.kind === 'origin' ? target.origin.addresses[0] : undefined;
+  if (target?.kind !== 'origin' || address === undefined) return null;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  const url = `${target.origin.settings.protocol}://${host}:${address.port}`;
+  if (!URL.canParse(url)) return null;
+  return JSON.stringify(routesToUrl(table.host, url)) === JSON.stringify(table) ? url : null;
+}

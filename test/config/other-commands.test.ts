@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { describeSandboxOptions, readSandboxConfig } from '../../src/config/sandbox.ts';
 import { describeTunnelOptions, readTunnelConfig } from '../../src/config/tunnel.ts';
+import { routesToText } from '../../src/domain/routes-text.ts';
+import { routesToUrl } from '../../src/domain/url-routes.ts';
 
 describe('config of tunnel', () => {
   const needed = ['--hostname', 'App.example.com', '--url', 'http://svc:8080/'];
@@ -19,7 +21,7 @@ describe('config of tunnel', () => {
       ok: true,
       value: {
         hostname: 'app.example.com',
-        url: 'http://svc:8080',
+        routes: routesToUrl('app.example.com', 'http://svc:8080'),
         source: { from: 'token-file', path: '/t' },
         apiUrl: null,
         edge: [],
@@ -44,11 +46,34 @@ describe('config of tunnel', () => {
   it('gets the tunnel from the flag, else from the token, else from a file, else with a certificate', () => {
     const env = { TUNNEL_TOKEN: 'x', TUNNEL_TOKEN_FILE: '/env' };
     expect(source(['--token-file', '/flag'], env)).to.deep.equal({ from: 'token-file', path: '/flag' });
-    expect(source(['--origincert', '/c'], env)).to.deep.equal({ from: 'origincert', path: '/c' });
+    expect(source(['--origincert', '/c'], env)).to.deep.equal({
+      from: 'origincert',
+      path: '/c',
+      tunnel: null,
+    });
     expect(source([], env)).to.deep.equal({ from: 'token', token: 'x' });
     expect(source([], { TUNNEL_TOKEN_FILE: '/env' })).to.deep.equal({ from: 'token-file', path: '/env' });
-    expect(source([])).to.deep.equal({ from: 'origincert', path: '/etc/cloudflare-warp/cert.pem' });
+    const cert = { from: 'origincert', path: '/etc/cloudflare-warp/cert.pem', tunnel: 'blog' };
+    expect(source(['--tunnel', 'blog'])).to.deep.equal(cert);
     expect(source(['--origincert', '/c', '--token-file', '/t'])).to.contain('expected one of the two');
+  });
+
+  it('takes one URL or a whole table of routes', () => {
+    const table = routesToUrl('app.example.com', 'http://svc:8080');
+    const given = read([
+      '--hostname',
+      'app.example.com',
+      '--token-file',
+      '/t',
+      '--routes',
+      routesToText(table),
+    ]);
+    expect(given.ok && given.value.routes).to.deep.equal(table);
+    expect(message([...needed, '--routes', '{}'])).to.equal('--url and --routes: expected one of the two');
+    const wrong = '{"routes": [["/", "prefix", 0]], "origins": [{"to": ["x"]}]}';
+    expect(message(['--hostname', 'a.example.com', '--routes', wrong])).to.match(
+      /^--routes: expected routes as/,
+    );
   });
 
   it('is described flag by flag', () => {
