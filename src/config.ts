@@ -16,6 +16,7 @@ import {
   readOptions,
   type Settings,
 } from './config/option-table.ts';
+import { type PodConfig, podConfig, podOptions } from './config/pod-options.ts';
 import {
   eitherOf,
   filePath,
@@ -50,8 +51,7 @@ export interface ControllerConfig {
   readonly tunnelsPerThread: number | 'auto';
   /** Null: from cores and memory. */
   readonly maxThreads: number | null;
-  /** Null: the controller's own image. */
-  readonly podImage: string | null;
+  readonly pods: PodConfig;
   readonly metrics: HostPort;
   /** Null: the namespace's UID. */
   readonly identity: string | null;
@@ -125,13 +125,7 @@ export const controllerOptions = {
     { value: null, text: 'from cores and memory' },
     'most worker threads',
   ),
-  podImage: option(
-    'pod-image',
-    'WARP_POD_IMAGE',
-    matching('IMAGE', /^[\w./:@-]{1,512}$/, 'the name of an image'),
-    { value: null, text: "the controller's own" },
-    'image of tunnel pods',
-  ),
+  ...podOptions,
   originVia: option(
     'origin-via',
     'WARP_ORIGIN_VIA',
@@ -197,7 +191,7 @@ export function controllerConfig(
     graceMs: value.graceMs,
     tunnelsPerThread: value.tunnelsPerThread,
     maxThreads: value.maxThreads,
-    podImage: value.podImage,
+    pods: podConfig(value),
     metrics: value.metrics,
     identity: value.identity,
     ingressDefaults: {

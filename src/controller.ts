@@ -16,11 +16,14 @@ import { createElection } from './kube/election.ts';
 import { createIngressSink } from './kube/ingress-sink.ts';
 import { createLeaseStore, leaseName } from './kube/lease.ts';
 import { createLedgerStore } from './kube/ledger-store.ts';
+import type { PodTemplate } from './kube/pods/pod-template.ts';
 import { startWorld } from './kube/world.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './ops/metrics.ts';
 import type { Readiness } from './ops/status-page.ts';
 import { startOps } from './ops.ts';
+import { createPodRunner, readPodTemplate } from './pod-tunnels.ts';
+import { runnerByPlace } from './runners/runner-by-place.ts';
 import { defaultMaxThreads } from './runners/thread-count.ts';
 import { createThreadRunner } from './runners/thread-runner.ts';
 import { type Backoff, backoffDelayMs } from './time/backoff.ts';
@@ -60,6 +63,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
 
   try {
     const ca = config.cacert === null ? null : await readPem(config.cacert);
+    const template = unwrap(await readPodTemplate(config.pods.template));
     const readiness = (): Readiness => readinessOf(metrics, progress.waitingFor());
     const ops = unwrap(await startOps({ listen: config.metrics, readiness, metrics, log }));
     closers.push(() => ops.close());
@@ -71,7 +75,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
     );
 
     const { signal } = stopping;
-    const place = { config, log, metrics, client, ca, closers, ended, progress, signal };
+    const place = { config, log, metrics, client, ca, template, closers, ended, progress, signal };
     const working = work(place).catch((thrown: unknown) => {
       if (!signal.aborted) ended.resolve(faultOf(thrown));
     });
@@ -102,6 +106,7 @@ interface Workplace {
   readonly metrics: Metrics;
   readonly client: KubeClient;
   readonly ca: string | null;
+  readonly template: PodTemplate | null;
   readonly closers: Closers;
   readonly ended: PromiseWithResolvers<Fault | null>;
   readonly progress: Progress;
@@ -118,7 +123,7 @@ const firstListing = 'the first listing of the namespace';
 
 /** Starts what needs the API server, from the adapters up to the watches that feed the actors. */
 async function work(place: Workplace): Promise<void> {
-  const { config, log, metrics, client, ca, closers, ended, progress } = place;
+  const { config, log, metrics, client, ca, template, closers, ended, progress } = place;
   const identity = await ownerIdentity(place);
 
   // Of this process alone: what had the pod's name before may not have ended.
@@ -170,7 +175,7 @@ async function work(place: Workplace): Promise<void> {
   const { tunnelsPerThread } = config;
   const memoryMib = Math.round(memoryBytes() / 2 ** 20);
   log.info({ cores, memoryMib, maxThreads, tunnelsPerThread }, 'threads planned');
-  const runner = createThreadRunner({
+  const threads = createThreadRunner({
     clock,
     log,
     edge: { addresses: config.edge, ca, region: '' },
@@ -183,7 +188,10 @@ async function work(place: Workplace): Promise<void> {
     onCounts: metrics.tunnelCounted,
     onThread: metrics.threadTunnels,
   });
-  closers.push(() => runner.close());
+  closers.push(() => threads.close());
+  const telemetry = metrics.watch;
+  const pods = createPodRunner({ config, client, ca, template, leadership, clock, log, telemetry });
+  void pods.open();
 
   const system = createActorSystem({ clock, random: Math.random, log, probe: metrics.kernel });
   const root = system.spawnRoot(
@@ -192,7 +200,7 @@ async function work(place: Workplace): Promise<void> {
       cloudflare,
       ledger: createLedgerStore(client, identity),
       leadership,
-      runner,
+      runner: runnerByPlace(threads, pods),
       sink,
       secrets: createSecrets(client),
       telemetry: metrics.telemetry,
@@ -209,6 +217,8 @@ async function work(place: Workplace): Promise<void> {
     }),
   );
   closers.push(() => root.stop());
+  // Before the actors stop: what runs in pods goes on without us.
+  closers.push(() => pods.close());
   tell = (message) => root.ref.tell(message);
   leadership.onChange(() => tell({ type: 'leadership.changed' }));
   // After `tell`, so that the first reading reaches everybody, too.

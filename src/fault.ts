@@ -21,12 +21,13 @@ const dispositions = {
   'edge-unauthorized': 'retry',
   'edge-refused': 'retry',
   'edge-discovery': 'retry',
-  // What runs a connector: a worker thread, later a pod.
+  // What runs a connector: a worker thread, or pods.
   'thread-exited': 'retry',
   'thread-threw': 'retry',
   'thread-out-of-memory': 'retry',
   'thread-unresponsive': 'retry',
   'threads-exhausted': 'retry',
+  'pods-failing': 'retry',
   // Kubernetes.
   'kube-unreachable': 'retry',
   'kube-expired': 'retry',

@@ -116,6 +116,13 @@ export function shouldRun(state: HostState, settings: IngressSettings | null, pu
   return state.compiled.usable || settings?.noBackend === '503';
 }
 
+/** Nothing of the host should run: not even what an earlier process left, which is let be until that is known. */
+export function isKnownClosed(state: HostState, putOff: boolean): boolean {
+  if (state.hold !== 'held') return false;
+  if (state.intent.kind === 'wanted') return state.compiled !== null;
+  return state.intent.kind === 'unwanted' && !putOff;
+}
+
 export function isUp(state: HostState): boolean {
   return state.tunnels.registered > 0;
 }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { TunnelPlace } from '../domain/ingress.ts';
 import type { TunnelIdentity } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault } from '../fault.ts';
@@ -10,6 +12,7 @@ import { tunnelActor, tunnelSpec } from './tunnel.ts';
 export interface TunnelWish {
   readonly identity: TunnelIdentity;
   readonly haConnections: number;
+  readonly place: TunnelPlace;
   readonly routes: RouteTable;
 }
 
@@ -37,6 +40,8 @@ export class HostTunnels {
   #successor: Running | null = null;
   readonly #draining = new Set<string>();
   #routes: RouteTable | null = null;
+  /** The runner knows that only what runs here should, since something was opened here last. */
+  #isClear = false;
   #spawned = 0;
   #lives = 0;
 
@@ -69,9 +74,9 @@ export class HostTunnels {
     return this.#current?.registered ?? 0;
   }
 
-  /** Of what serves; cloudflared's default before that. */
-  get haConnections(): number {
-    return this.#current?.wish.haConnections ?? 4;
+  /** What serves, as it was asked for. */
+  get wish(): TunnelWish | null {
+    return this.#current?.wish ?? null;
   }
 
   get fault(): Fault | null {
@@ -83,7 +88,11 @@ export class HostTunnels {
     if (wish === null) return this.#close();
     this.#follow(wish.routes);
     this.#current ??= this.#open(wish, 'tunnel opening');
-    if (isSame(this.#current.wish, wish)) return this.#drop(this.#successor);
+    if (isSame(this.#current.wish, wish)) {
+      this.#drop(this.#successor);
+      if (this.#current.registered > 0) this.#clearRest();
+      return;
+    }
     if (this.#successor !== null && !isSame(this.#successor.wish, wish)) this.#drop(this.#successor);
     this.#successor ??= this.#open(wish, 'tunnel replacing');
     if (this.#successor.registered === 0) return;
@@ -91,6 +100,12 @@ export class HostTunnels {
     this.#current = this.#successor;
     this.#successor = null;
     this.#drain(replaced);
+  }
+
+  /** Should be closed, whoever has opened it: also what an earlier process has left running. */
+  clear(): void {
+    this.#close();
+    this.#clearRest();
   }
 
   /** False when it comes from a life that is over. */
@@ -118,16 +133,23 @@ export class HostTunnels {
     if (this.#successor?.name === childName) this.#successor = null;
   }
 
+  #clearRest(): void {
+    if (this.#isClear) return;
+    this.#isClear = true;
+    this.#world.runner.clear(this.#host);
+  }
+
   #open(wish: TunnelWish, message: string): Running {
+    this.#isClear = false;
     const host = this.#host;
     const name = `${host} ${++this.#spawned}`;
     const running: Running = { name, wish, life: 0, registered: 0, fault: null };
     const create = tunnelActor(this.#world, () => {
       const life = ++this.#lives;
       running.life = life;
-      const { identity: tunnel, haConnections } = wish;
+      const { identity: tunnel, haConnections, place } = wish;
       return {
-        request: { host, tunnel, haConnections, routes: this.#routes ?? wish.routes },
+        request: { host, tunnel, haConnections, place, routes: this.#routes ?? wish.routes },
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
         hearAccess: (problem) => this.#context.self.tell({ type: 'tunnel.access', child: name, problem }),
@@ -177,5 +199,10 @@ export class HostTunnels {
 
 function isSame(one: TunnelWish, other: TunnelWish): boolean {
   const { id, token } = other.identity;
-  return one.identity.id === id && one.identity.token === token && one.haConnections === other.haConnections;
+  return (
+    one.identity.id === id &&
+    one.identity.token === token &&
+    one.haConnections === other.haConnections &&
+    isDeepStrictEqual(one.place, other.place)
+  );
 }

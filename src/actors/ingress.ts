@@ -2,12 +2,20 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
 import { caSecretsOf, compileHost, contributionNotes } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
-import type { IngressSettings } from '../domain/ingress.ts';
+import { type IngressSettings, placeOf } from '../domain/ingress.ts';
 import { isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
 import { CaReader } from './ca-reader.ts';
-import { type HostState, isSettling, isTakingOver, isUp, shouldRun, tunnelStateOf } from './host-state.ts';
+import {
+  type HostState,
+  isKnownClosed,
+  isSettling,
+  isTakingOver,
+  isUp,
+  shouldRun,
+  tunnelStateOf,
+} from './host-state.ts';
 import type { StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
 import { HostUpkeep } from './host-upkeep.ts';
@@ -235,13 +243,17 @@ class IngressActor {
 
   #convergeTunnel(state: HostState, putOff: boolean): void {
     const { settings } = this.#assignment;
-    if (!shouldRun(state, settings, putOff)) return state.tunnels.want(null);
+    if (!shouldRun(state, settings, putOff)) {
+      return isKnownClosed(state, putOff) ? state.tunnels.clear() : state.tunnels.want(null);
+    }
     // What is (to be) another holder's goes on exactly as it is.
     const identity = state.ledger?.tunnel;
     if (state.hold !== 'held' || identity == null || state.compiled === null) return;
+    const { routes } = state.compiled;
     // A host that is merely kept goes on with what it was started with.
-    const haConnections = settings?.haConnections ?? state.tunnels.haConnections;
-    state.tunnels.want({ identity, haConnections, routes: state.compiled.routes });
+    if (settings === null) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
+    const { haConnections } = settings;
+    state.tunnels.want({ identity, haConnections, place: placeOf(settings), routes });
   }
 
   #stepDone({ host, step, result }: Extract<IngressMessage, { type: 'step.done' }>): void {

@@ -1,4 +1,5 @@
 import type { EventNote } from '../domain/event.ts';
+import type { TunnelPlace } from '../domain/ingress.ts';
 import type { DnsRecords, LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
@@ -88,15 +89,22 @@ export interface IngressRef {
 
 /** Runs connectors somewhere: in threads or in pods. The caller cannot tell which. */
 export interface TunnelRunner {
-  /** Never throws; what goes wrong is the run's ending. */
+  /** Never throws; what goes wrong is the run's ending. A second run of a host replaces the first one gently. */
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun;
+  /**
+   * Only the host's runs that there are now count: what others have left behind, an earlier process or a run that
+   * ended in a fault, is ended. Cheap.
+   */
+  clear(host: string): void;
 }
 
 /** Holds a secret (the token): never logged. */
 export interface TunnelRunRequest {
   readonly host: string;
   readonly tunnel: TunnelIdentity;
+  /** Of one connector. */
   readonly haConnections: number;
+  readonly place: TunnelPlace;
   readonly routes: RouteTable;
 }
 

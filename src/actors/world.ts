@@ -3,7 +3,6 @@ import { bySeniority } from '../domain/claims.ts';
 import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
-import { withUnavailable } from '../domain/notes.ts';
 
 /** The newest state of an Ingress, and the last one that may be acted on. */
 interface KnownIngress {
@@ -70,10 +69,9 @@ export class World {
   }
 
   putIngress(spec: IngressSpec): ReadonlySet<IngressKey> {
-    const newest = withUnavailable(spec);
     const before = this.#ingresses.get(spec.key)?.effective ?? null;
-    const effective = newest.refused ? before : newest;
-    this.#ingresses.set(spec.key, { newest, effective });
+    const effective = spec.refused ? before : spec;
+    this.#ingresses.set(spec.key, { newest: spec, effective });
     return this.#reindex(spec.key, before, effective);
   }
 

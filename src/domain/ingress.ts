@@ -75,6 +75,13 @@ export interface IngressSettings {
   readonly access: AccessPolicy | null;
 }
 
+/** Where a tunnel's connectors run: in threads of the controller, or each in a pod of its own. */
+export type TunnelPlace = { readonly mode: 'worker' } | { readonly mode: 'pod'; readonly replicas: number };
+
+export function placeOf({ mode, replicas }: IngressSettings): TunnelPlace {
+  return mode === 'pod' ? { mode, replicas } : { mode };
+}
+
 /** How to talk to an origin; cloudflared's `originRequest` of the same names. */
 export interface OriginSettings {
   readonly protocol: 'http' | 'https' | 'h2c' | 'tcp';

@@ -1,7 +1,6 @@
 import { dispositionOf, type Fault, type FaultCode } from '../fault.ts';
 import type { LostPath } from './claims.ts';
 import type { EventNote, EventReason } from './event.ts';
-import type { IngressSpec } from './ingress.ts';
 
 const reasons: Partial<Record<FaultCode, EventReason>> = {
   'dns-conflict': 'DnsConflict',
@@ -29,17 +28,4 @@ export function textOfLost({ host, path, to, because }: LostPath): string {
   return because === 'path'
     ? `${host}${path} belongs to the older Ingress "${to}" and is served from there`
     : `${host}${path} is not served: the older Ingress "${to}" has the host with another Access protection`;
-}
-
-/** Refuses a spec whose settings are understood but not built yet. */
-export function withUnavailable(spec: IngressSpec): IngressSpec {
-  const message = unavailableSettings(spec.settings);
-  if (message === null) return spec;
-  return { ...spec, refused: true, problems: [...spec.problems, { where: 'metadata.annotations', message }] };
-}
-
-/** Settings that are understood but not built yet; better refused than quietly not enforced. */
-export function unavailableSettings(settings: { readonly mode: string }): string | null {
-  if (settings.mode === 'pod') return 'mode "pod" is not available in this version; use "worker"';
-  return null;
 }

@@ -7,7 +7,7 @@ import { type CloudflareView, forecastHost } from './host-forecast.ts';
 import type { HostIntent } from './host-plan.ts';
 import type { IngressKey, IngressSpec } from './ingress.ts';
 import type { LedgerEntry } from './ledger.ts';
-import { noteOfFault, textOfLost, withUnavailable } from './notes.ts';
+import { noteOfFault, textOfLost } from './notes.ts';
 
 /**
  * What a controller that starts now would change at Cloudflare, and what keeps each Ingress from being served.
@@ -64,7 +64,7 @@ export interface IngressNote {
 }
 
 export function overviewOf(input: OverviewInput): Overview {
-  const ingresses = input.ingresses.map(withUnavailable);
+  const { ingresses } = input;
   const own = new Map(
     input.ledger.filter(({ identity }) => identity === input.identity).map((entry) => [entry.host, entry]),
   );

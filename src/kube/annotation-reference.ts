@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { defaultOriginSettings, type IngressSettings } from '../domain/ingress.ts';
-import { unavailableSettings } from '../domain/notes.ts';
-import { annotationPrefix, annotationSchema, parseAnnotations } from './parse-annotations.ts';
+import { annotationPrefix, annotationSchema } from './parse-annotations.ts';
 
 const rowShape = z.object({ values: z.string(), default: z.string(), does: z.string() });
 
@@ -25,9 +23,6 @@ export function annotationReference(): string {
   const rows = annotationRows().map(
     (row) => `| \`${row.key}\` | ${escaped(row.values)} | ${row.default} | ${row.does}. |\n`,
   );
-  const refused = refusedValues();
-  const gap =
-    refused.length === 0 ? '' : `\nUnderstood, and refused in this version: ${refused.join(', ')}.\n`;
   return `<!-- Made by \`npm run docs\` from src/kube/parse-annotations.ts. -->
 
 # Annotations
@@ -40,33 +35,9 @@ Event \`InvalidIngress\` on the Ingress names the annotation, the value and what
 
 | annotation | values | default | what it does |
 |---|---|---|---|
-${rows.join('')}${gap}`;
-}
-
-/** Of every choice the values that are not built yet. */
-function refusedValues(): readonly string[] {
-  return Object.entries(annotationSchema.shape).flatMap(([key, kind]) => {
-    const choice = kind.unwrap();
-    if (!(choice instanceof z.ZodEnum)) return [];
-    return choice.options.flatMap((value) => {
-      const { settings } = parseAnnotations({ [annotationPrefix + key]: value }, plain);
-      return unavailableSettings(settings) === null ? [] : [`\`${key}: ${value}\``];
-    });
-  });
+${rows.join('')}`;
 }
 
 function escaped(text: string): string {
   return text.replaceAll('<', '&lt;');
 }
-
-/** Nothing in it is refused. */
-const plain: IngressSettings = {
-  mode: 'worker',
-  replicas: 1,
-  haConnections: 4,
-  noBackend: 'close',
-  dns: 'managed',
-  originVia: 'service',
-  origin: defaultOriginSettings,
-  access: null,
-};

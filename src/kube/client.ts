@@ -23,6 +23,10 @@ import { refusal } from './refusal.ts';
  *   (core)             events            create, patch
  *   (core)             namespaces        get, resourceNames: [the namespace]   (its UID is our identity)
  *   coordination.k8s.io leases           get, create, update   (who of several replicas leads)
+ * With mode "pod" also; without it a refusal of these costs nothing:
+ *   apps               deployments           list, watch, create, patch, delete
+ *   policy             poddisruptionbudgets  create, patch, delete
+ *   (core)             pods                  list, watch; get (our own, for its image, unless --pod-image is given)
  */
 
 /** To the first byte of an answer, and for an answer as a whole unless it is a watch. */
@@ -31,14 +35,26 @@ const requestTimeoutMs = 30_000;
 const maxAnswerBytes = 64 * 2 ** 20;
 /** Silence on a connection before the kernel asks whether the peer lives (then every second, ten times). */
 const tcpKeepAliveMs = 15_000;
-/** Connections to the API server; four are the watches', more requests than these wait for one. */
+/** Connections to the API server; six are the watches', more requests than these wait for one. */
 const maxSockets = 16;
+
+/** Under which the fields that we apply are ours, whoever else has written them before. */
+const fieldManager = 'cloudflare-warp-ingress';
+
+/** JSON is YAML. */
+const contentTypes: Partial<Record<KubeRequest['method'], string>> = {
+  PATCH: 'application/merge-patch+json',
+  APPLY: 'application/apply-patch+yaml',
+};
 
 const apis = {
   namespaces: '/api/v1',
   services: '/api/v1',
   secrets: '/api/v1',
   events: '/api/v1',
+  pods: '/api/v1',
+  deployments: '/apis/apps/v1',
+  poddisruptionbudgets: '/apis/policy/v1',
   ingresses: '/apis/networking.k8s.io/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
   leases: '/apis/coordination.k8s.io/v1',
@@ -47,8 +63,8 @@ const apis = {
 export type Resource = keyof typeof apis;
 
 export interface KubeRequest {
-  /** A PATCH is a JSON merge patch (RFC 7386). */
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** A PATCH is a JSON merge patch (RFC 7386), an APPLY a server-side apply: a PATCH that may create. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'APPLY' | 'DELETE';
   readonly resource: Resource;
   readonly name?: string;
   readonly subresource?: 'status';
@@ -100,13 +116,14 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
   const agent = plain ? new http.Agent(agentOptions) : new https.Agent(agentOptions);
   const basePath = access.server.pathname.replace(/\/$/, '');
 
-  function pathOf({ resource, name, subresource, query }: KubeRequest): string {
+  function pathOf({ method, resource, name, subresource, query }: KubeRequest): string {
     const parts = [basePath + apis[resource]];
     if (resource !== 'namespaces') parts.push('namespaces', encodeURIComponent(namespace));
     parts.push(resource);
     if (name !== undefined) parts.push(encodeURIComponent(name));
     if (subresource !== undefined) parts.push(subresource);
-    const search = new URLSearchParams(query).toString();
+    const apply = method === 'APPLY' ? { fieldManager, force: 'true' } : {};
+    const search = new URLSearchParams({ ...apply, ...query }).toString();
     return parts.join('/') + (search === '' ? '' : `?${search}`);
   }
 
@@ -119,8 +136,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
     };
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     if (body !== undefined) {
-      const patch = request.method === 'PATCH';
-      headers['content-type'] = patch ? 'application/merge-patch+json' : 'application/json';
+      headers['content-type'] = contentTypes[request.method] ?? 'application/json';
       headers['content-length'] = Buffer.byteLength(body);
     }
     const target = {
@@ -129,7 +145,8 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
       port: access.server.port || (plain ? 80 : 443),
       path: pathOf(request),
     };
-    return send({ agent, ...given, ...target, method: request.method, headers }, body, signal);
+    const method = request.method === 'APPLY' ? 'PATCH' : request.method;
+    return send({ agent, ...given, ...target, method, headers }, body, signal);
   }
 
   /** Every way in which a request can fail becomes a fault here; `take` owns the deadline once it is called. */

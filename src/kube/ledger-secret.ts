@@ -12,11 +12,16 @@ import { parseMeta } from './parse-meta.ts';
 
 /** Its value is `hostHash(host)`: what ledgers are listed by. */
 export const hostHashLabel = 'cloudflare-warp/host-hash';
-const hostAnnotation = 'cloudflare-warp/host';
-const managedByLabel = 'app.kubernetes.io/managed-by';
+export const hostAnnotation = 'cloudflare-warp/host';
+export const managedByLabel = 'app.kubernetes.io/managed-by';
 
 export function ledgerSecretName(host: string): string {
-  return `cloudflare-warp-${hostHash(host)}`;
+  return ledgerSecretNameOf(hostHash(host));
+}
+
+/** By the value of the label. */
+export function ledgerSecretNameOf(hash: string): string {
+  return `cloudflare-warp-${hash}`;
 }
 
 /** A connector token is a few hundred bytes; names at most 253. */

@@ -94,6 +94,9 @@ class RunnerOverThreads implements ThreadRunner {
     return run;
   }
 
+  /** A thread does not outlive its process. */
+  clear(): void {}
+
   close(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
     this.#review?.cancel();

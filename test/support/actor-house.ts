@@ -312,6 +312,8 @@ class MemoryRunner implements TunnelRunner {
   readonly started: string[] = [];
   /** Hosts whose last serving run was stopped, as often as that happened. */
   readonly closed: string[] = [];
+  /** Hosts of which nothing should run that has no run. */
+  readonly cleared: string[] = [];
   autoRegister = true;
   autoEnd = true;
 
@@ -342,6 +344,10 @@ class MemoryRunner implements TunnelRunner {
   /** By a run that was not asked to stop. */
   isServed(host: string): boolean {
     return this.runs.some((run) => run.request.host === host && run.registered > 0 && !run.stopping);
+  }
+
+  clear(host: string): void {
+    this.cleared.push(host);
   }
 
   of(host: string): MemoryRun | undefined {

@@ -150,6 +150,7 @@ export class CarryingStage {
         host,
         tunnel: { accountId: 'account', id: tunnelId, token },
         haConnections: 2,
+        place: { mode: 'worker' },
         routes: { ...tableTo([port], settings), host },
       },
       () => {},

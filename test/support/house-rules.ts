@@ -61,7 +61,7 @@ const rooms: readonly Room[] = [
   {
     path: 'src/runners/',
     ...adapter,
-    sees: [...adapter.sees, 'src/tunnel/link.ts', 'src/tunnel/token.ts', 'src/kube/pods.ts'],
+    sees: [...adapter.sees, 'src/tunnel/link.ts', 'src/tunnel/token.ts', 'src/kube/pods/'],
   },
   {
     path: 'src/tunnel/',

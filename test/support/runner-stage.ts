@@ -128,6 +128,7 @@ export class RunnerStage {
         host,
         tunnel: { accountId: 'account', id: tunnelIdOf(index), token },
         haConnections,
+        place: { mode: 'worker' },
         routes: { ...routesTo(this.origin.port), host },
       },
       (fact) => facts.push(fact),

@@ -65,6 +65,7 @@ describe('threads behind the sandbox edge', () => {
           token: Buffer.from(JSON.stringify(fields)).toString('base64'),
         },
         haConnections: 4,
+        place: { mode: 'worker' },
         routes: {
           host: hosts[index] as string,
           routes: [

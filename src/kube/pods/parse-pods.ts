@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { hostAnnotation, hostHashLabel, ledgerSecretNameOf } from '../ledger-secret.ts';
+import { parseMeta } from '../parse-meta.ts';
+import { podsHashAnnotation } from './tunnel-deployment.ts';
+
+/** A Deployment of tunnel pods as it is now. */
+export interface SeenPods {
+  readonly name: string;
+  readonly host: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Of what was wanted when it was written; empty when somebody has taken that away. */
+  readonly hash: string;
+  readonly deleting: boolean;
+  readonly ready: number;
+  /** All pods are of what the Deployment says now, and ready. */
+  readonly isRolledOut: boolean;
+  /** Why no pods can be made (a quota, a policy of the namespace), or null. */
+  readonly trouble: string | null;
+}
+
+/** One tunnel pod that has not ended. */
+export interface SeenPod {
+  readonly name: string;
+  /** Of its Deployment. */
+  readonly of: string;
+  /** Why it does not get to run, in words that do not change from one try to the next; or null. */
+  readonly trouble: string | null;
+}
+
+const count = z.int().nonnegative().catch(0);
+const text = z.string().max(1_000).catch('');
+const deploymentShape = z.object({
+  metadata: z.object({ generation: count }),
+  spec: z.object({ replicas: count }),
+  status: z
+    .object({
+      observedGeneration: count,
+      replicas: count,
+      updatedReplicas: count,
+      readyReplicas: count,
+      conditions: z
+        .array(z.object({ type: text, status: text, message: text }))
+        .nullish()
+        .catch(null),
+    })
+    .catch({ observedGeneration: 0, replicas: 0, updatedReplicas: 0, readyReplicas: 0, conditions: [] }),
+});
+
+/** Null for a Deployment that is none of ours. Pure, never throws. */
+export function parseSeenPods(object: unknown): SeenPods | null {
+  const meta = parseMeta(object);
+  const host = meta?.annotations[hostAnnotation];
+  const parsed = deploymentShape.safeParse(object);
+  if (meta === null || typeof host !== 'string' || !parsed.success) return null;
+  const { metadata, spec, status } = parsed.data;
+  const hash = meta.annotations[podsHashAnnotation];
+  const isCurrent = status.observedGeneration >= metadata.generation;
+  const failure = status.conditions?.find((each) => each.type === 'ReplicaFailure' && each.status === 'True');
+  return {
+    name: meta.name,
+    host,
+    uid: meta.uid,
+    resourceVersion: meta.resourceVersion,
+    hash: typeof hash === 'string' ? hash : '',
+    deleting: meta.deleting,
+    ready: status.readyReplicas,
+    isRolledOut:
+      isCurrent &&
+      status.updatedReplicas === spec.replicas &&
+      status.replicas === spec.replicas &&
+      status.readyReplicas === spec.replicas,
+    trouble: failure === undefined ? null : `no pod can be made: ${failure.message}`,
+  };
+}
+
+const containerShape = z.object({
+  name: text,
+  state: z.object({ waiting: z.object({ reason: text, message: text }).nullish().catch(null) }).catch({}),
+  lastState: z
+    .object({
+      terminated: z
+        .object({ reason: text, exitCode: z.int().catch(-1) })
+        .nullish()
+        .catch(null),
+    })
+    .catch({}),
+});
+const podShape = z.object({
+  status: z
+    .object({
+      phase: text,
+      conditions: z.array(z.object({ type: text, status: text, reason: text, message: text })).nullish(),
+      containerStatuses: z.array(containerShape).nullish(),
+    })
+    .catch({ phase: '', conditions: [], containerStatuses: [] }),
+});
+
+/** The words of a container that is on its way. */
+const underWay = new Set(['', 'ContainerCreating', 'PodInitializing']);
+
+/** Null for a pod that has ended or is none of ours. Pure, never throws. */
+export function parseSeenPod(object: unknown): SeenPod | null {
+  const meta = parseMeta(object);
+  const hash = meta?.labels[hostHashLabel];
+  const parsed = podShape.safeParse(object);
+  if (meta === null || typeof hash !== 'string' || !parsed.success) return null;
+  const { phase, conditions, containerStatuses } = parsed.data.status;
+  if (phase === 'Succeeded' || phase === 'Failed') return null;
+  const waits = containerStatuses?.find(({ state }) => !underWay.has(state.waiting?.reason ?? ''));
+  const unscheduled = conditions?.find(
+    ({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
+  );
+  const why = waits !== undefined ? wordsOf(waits) : (unscheduled?.message ?? null);
+  return {
+    name: meta.name,
+    of: ledgerSecretNameOf(hash),
+    // One that is asked to end is nobody's trouble any more.
+    trouble: why === null || meta.deleting ? null : `pod ${meta.name}: ${why}`,
+  };
+}
+
+/** The message of a CrashLoopBackOff names the next delay, so the last exit is told instead. */
+function wordsOf({ name, state, lastState }: z.infer<typeof containerShape>): string {
+  const { reason = '', message = '' } = state.waiting ?? {};
+  const last = lastState.terminated;
+  const detail =
+    reason === 'CrashLoopBackOff' && last != null
+      ? `the last run ended with exit code ${last.exitCode}${last.reason === '' ? '' : ` (${last.reason})`}; its log says why`
+      : message.slice(0, 300);
+  return `container "${name}" waits: ${reason}${detail === '' ? '' : `, ${detail}`}`;
+}

@@ -1,0 +1,297 @@
+import type { ActorLog, RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
+import { isLaterVersion } from '../domain/ledger.ts';
+import type { RouteTable } from '../domain/routes.ts';
+import { type Fault, fault, type Result } from '../fault.ts';
+import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
+import type { WantedPods } from '../kube/pods/tunnel-deployment.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import type { Clock, Timer } from '../time/clock.ts';
+
+export interface PodTunnelWorld {
+  readonly clock: Clock;
+  readonly log: ActorLog;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly graceMs: number;
+  readonly signal: AbortSignal;
+  /** Whether what there is has been listed, and is ours to change. */
+  readonly maySee: () => boolean;
+  readonly mayWrite: () => boolean;
+  /** What should be for such a run. */
+  wanted(request: TunnelRunRequest): Promise<Result<WantedPods>>;
+  apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
+  remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
+}
+
+/** Of writes that failed while pods serve on. */
+const writeBackoff: Backoff = { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 0 };
+/** Beyond the grace period, until pods that were asked to end are given up waiting for. */
+const endingSlackMs = 10_000;
+
+/** One run of a tunnel in pods, as its actor sees it. */
+class PodRun implements TunnelRun {
+  readonly request: TunnelRunRequest;
+  readonly hear: (fact: RunFact) => void;
+  readonly #tunnel: PodTunnel;
+  /** False for a successor until all pods are of its making: the run that it replaces counts them until then. */
+  counts: boolean;
+  told = 0;
+  isOver = false;
+
+  constructor(tunnel: PodTunnel, request: TunnelRunRequest, counts: boolean, hear: (fact: RunFact) => void) {
+    this.#tunnel = tunnel;
+    this.request = request;
+    this.counts = counts;
+    this.hear = hear;
+  }
+
+  updateRoutes(routes: RouteTable): void {
+    if (!this.isOver) this.#tunnel.follow(routes);
+  }
+
+  stop(): void {
+    if (!this.isOver) this.#tunnel.stop(this);
+  }
+
+  kill(): void {
+    if (!this.isOver) this.#tunnel.kill(this);
+  }
+}
+
+/**
+ * The Deployment of one host: brought to what the newest run wants, one write at a time, and its pods' readiness told
+ * to the runs. A run that replaces another one changes the same Deployment, whose rollout leaves no gap. What becomes
+ * of single pods is Kubernetes' business. Owned by the runner.
+ */
+export class PodTunnel {
+  readonly #world: PodTunnelWorld;
+  /** Oldest first. */
+  readonly #runs: PodRun[] = [];
+  /** Of the newest run, also after that has failed: what it has begun goes on. Null: nothing should be there. */
+  #wish: TunnelRunRequest | null = null;
+  /** Nobody wants it any more. False for what has not been claimed since this process started. */
+  #unwanted = false;
+  #seen: SeenPods | null = null;
+  /** What was there and is gone by our own doing: the watch still has things to say of it. */
+  #removedUid = '';
+  readonly #pods = new Map<string, SeenPod>();
+  /** What the wish comes to, once it is known. */
+  #wantedHash = '';
+  /** The run that ends when no pod is left. */
+  #draining: { readonly run: PodRun; readonly overdue: Timer } | null = null;
+  #retry: Timer | null = null;
+  #failures = 0;
+  #isMoving = false;
+  #isDue = false;
+
+  constructor(world: PodTunnelWorld) {
+    this.#world = world;
+  }
+
+  /** Nothing is known of it and nobody needs it. */
+  get isIdle(): boolean {
+    return this.#seen === null && this.#pods.size === 0 && this.#runs.length === 0 && this.#draining === null;
+  }
+
+  start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
+    // What drains is taken over: it is not waited for, its pods may well be the new run's.
+    this.#drained();
+    const run = new PodRun(this, request, this.#runs.length === 0, hear);
+    this.#runs.push(run);
+    this.#want(request);
+    return run;
+  }
+
+  follow(routes: RouteTable): void {
+    if (this.#wish !== null) this.#want({ ...this.#wish, routes });
+  }
+
+  stop(run: PodRun): void {
+    this.#leave(run);
+    if (!this.#world.mayWrite()) return this.#end(run, null);
+    this.clear();
+    if (this.#runs.length > 0) return this.#end(run, null);
+    if (this.#seen === null && this.#pods.size === 0 && !this.#isMoving) return this.#end(run, null);
+    const { clock, graceMs } = this.#world;
+    const overdue = clock.after(graceMs + endingSlackMs, () => this.#drained());
+    this.#draining = { run, overdue };
+  }
+
+  kill(run: PodRun): void {
+    if (this.#draining?.run === run) return this.#drained();
+    this.#leave(run);
+    this.#end(run, null);
+    this.clear();
+  }
+
+  /** What no run wants ends; what a failed one has begun is taken back. */
+  clear(): void {
+    const newest = this.#runs.at(-1);
+    if (newest !== undefined) {
+      if (this.#wish !== null) this.#want({ ...newest.request, routes: this.#wish.routes });
+      return;
+    }
+    this.#wish = null;
+    this.#unwanted = true;
+    this.advance();
+  }
+
+  /** What there is cannot be seen, so nothing can be started. */
+  refused(cause: Fault): void {
+    for (const run of [...this.#runs]) this.#fail(run, cause);
+  }
+
+  /** Nothing is written any more and nothing waited for. */
+  release(): void {
+    this.#retry?.cancel();
+    this.#drained();
+  }
+
+  deployment(seen: SeenPods): void {
+    if (seen.uid === this.#removedUid) return;
+    const known = this.#seen;
+    if (known?.uid === seen.uid && !isLaterVersion(seen.resourceVersion, known.resourceVersion)) return;
+    this.#seen = seen;
+    this.advance();
+  }
+
+  deploymentGone(resourceVersion: string): void {
+    // One that was made since then is told by the answer to that.
+    if (this.#seen === null || !isLaterVersion(resourceVersion, this.#seen.resourceVersion)) return;
+    this.#seen = null;
+    this.advance();
+  }
+
+  pod(seen: SeenPod): void {
+    const before = this.#pods.get(seen.name)?.trouble;
+    this.#pods.set(seen.name, seen);
+    if (seen.trouble !== null && seen.trouble !== before) {
+      const { host } = this.#wish ?? this.#seen ?? { host: '' };
+      this.#world.log.warn({ host, detail: seen.trouble }, 'tunnel pod does not run');
+    }
+    this.advance();
+  }
+
+  podGone(name: string): void {
+    if (this.#pods.delete(name)) this.advance();
+  }
+
+  /** Something has changed: makes the writes that are due, one after the other, and tells what is. */
+  advance(): void {
+    this.#isDue = true;
+    if (this.#isMoving) return;
+    this.#isMoving = true;
+    void this.#moveWhileDue();
+  }
+
+  async #moveWhileDue(): Promise<void> {
+    while (this.#isDue) {
+      this.#isDue = false;
+      // Before the write, too: what serves already is no failure of it.
+      this.#tell();
+      await this.#move();
+      this.#tell();
+    }
+    this.#isMoving = false;
+  }
+
+  async #move(): Promise<void> {
+    const { maySee, mayWrite, signal } = this.#world;
+    const wish = this.#wish;
+    if (!maySee()) return;
+    if (wish === null) {
+      const seen = this.#seen;
+      if (seen === null || seen.deleting || !this.#unwanted || !mayWrite() || this.#retry !== null) return;
+      const removed = await this.#world.remove(seen, signal);
+      if (!removed.ok) return this.#failed(seen.host, removed.fault);
+      this.#failures = 0;
+      this.#removedUid = seen.uid;
+      if (this.#seen?.uid === seen.uid) this.#seen = null;
+      this.#world.log.info({ host: seen.host }, 'tunnel pods removed');
+      this.#isDue = true;
+      return;
+    }
+    const wanted = await this.#world.wanted(wish);
+    if (wish !== this.#wish) return;
+    if (!wanted.ok) return this.#failed(wish.host, wanted.fault);
+    this.#wantedHash = wanted.value.hash;
+    // One that is being deleted is made again once it is gone.
+    if (this.#seen?.hash === this.#wantedHash || this.#seen?.deleting) return;
+    if (!mayWrite() || this.#retry !== null) return;
+    const applied = await this.#world.apply(wanted.value, signal);
+    if (!applied.ok) return this.#failed(wish.host, applied.fault);
+    this.#failures = 0;
+    this.#world.log.info({ host: wish.host, pods: wanted.value.name }, 'tunnel pods changed');
+    this.deployment(applied.value);
+  }
+
+  /** While nothing serves that is the run's end, and its actor starts the next one; else it is tried again here. */
+  #failed(host: string, cause: Fault): void {
+    const { clock, log, random, signal } = this.#world;
+    if (signal.aborted) return;
+    const newest = this.#runs.at(-1);
+    if (newest?.told === 0) return this.#fail(newest, cause);
+    const delayMs = backoffDelayMs(writeBackoff, this.#failures++, random());
+    const retryInMs = Math.max(delayMs, cause.retryAfterMs ?? 0);
+    log.warn({ host, code: cause.code, detail: cause.message, retryInMs }, 'tunnel pods not changed');
+    this.#retry?.cancel();
+    this.#retry = clock.after(retryInMs, () => {
+      this.#retry = null;
+      this.advance();
+    });
+  }
+
+  #tell(): void {
+    if (!this.#world.maySee()) return;
+    const seen = this.#seen;
+    const isWanted = seen !== null && seen.hash === this.#wantedHash;
+    const newest = this.#runs.at(-1);
+    if (newest !== undefined && isWanted && seen.isRolledOut) newest.counts = true;
+    for (const run of [...this.#runs]) {
+      const registered = run.counts ? (seen?.ready ?? 0) * run.request.haConnections : 0;
+      if (registered === run.told) continue;
+      run.told = registered;
+      run.hear({ type: 'connections', registered });
+    }
+    // Who serves is not ended because of a pod that does not.
+    if (newest !== undefined && isWanted && newest.told === 0) {
+      const [trouble] = [seen.trouble, ...Array.from(this.#pods.values(), (pod) => pod.trouble)].filter(
+        (each) => each !== null,
+      );
+      if (trouble !== undefined) this.#fail(newest, fault('pods-failing', trouble));
+    }
+    if (this.#draining !== null && seen === null && this.#pods.size === 0) this.#drained();
+  }
+
+  #want(wish: TunnelRunRequest): void {
+    this.#wish = wish;
+    this.#wantedHash = '';
+    this.#unwanted = false;
+    this.advance();
+  }
+
+  /** What it wanted stays wanted: its actor starts another one, or clears. */
+  #fail(run: PodRun, cause: Fault): void {
+    this.#leave(run);
+    this.#end(run, cause);
+  }
+
+  #leave(run: PodRun): void {
+    const at = this.#runs.indexOf(run);
+    if (at >= 0) this.#runs.splice(at, 1);
+  }
+
+  #end(run: PodRun, cause: Fault | null): void {
+    if (run.isOver) return;
+    run.isOver = true;
+    // Never before the caller has what it asked for.
+    queueMicrotask(() => run.hear({ type: 'ended', fault: cause }));
+  }
+
+  #drained(): void {
+    const draining = this.#draining;
+    this.#draining = null;
+    draining?.overdue.cancel();
+    if (draining !== null) this.#end(draining.run, null);
+  }
+}

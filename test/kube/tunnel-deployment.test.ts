@@ -1,0 +1,165 @@
+import { expect } from 'chai';
+import type { TunnelRunRequest } from '../../src/actors/ports.ts';
+import { readTunnelConfig } from '../../src/config/tunnel.ts';
+import { defaultOriginSettings } from '../../src/domain/ingress.ts';
+import type { RouteTable } from '../../src/domain/routes.ts';
+import { routesToUrl } from '../../src/domain/url-routes.ts';
+import { type PodSettings, tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
+
+const host = 'app.example.com';
+const token = Buffer.from('{"a":"account","t":"tunnel","s":"c2VjcmV0"}').toString('base64');
+const ca = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+
+const plain: TunnelRunRequest = {
+  host,
+  tunnel: { accountId: 'account', id: '11111111-2222-4333-8444-555555555555', token },
+  haConnections: 2,
+  place: { mode: 'pod', replicas: 1 },
+  routes: routesToUrl(host, 'http://10.0.0.1:80'),
+};
+
+const settings: PodSettings = {
+  image: 'registry.example/warp:1',
+  credentials: { from: 'token' },
+  apiUrl: null,
+  edge: [],
+  ca: null,
+  accessCertsUrl: null,
+  graceMs: 30_000,
+  logLevel: 'info',
+  template: null,
+};
+
+/** Everything that an Ingress can ask of routes. */
+const rich: RouteTable = {
+  host,
+  access: { team: 'acme', audience: ['tag-1', 'tag-2'] },
+  routes: [
+    {
+      path: '/api',
+      match: 'exact',
+      target: {
+        kind: 'origin',
+        origin: {
+          addresses: [
+            { host: '10.1.0.1', port: 8443 },
+            { host: 'fd00::1', port: 8443 },
+          ],
+          settings: {
+            ...defaultOriginSettings,
+            protocol: 'https',
+            serverName: 'in.example',
+            caSecret: 'ca',
+            http2: true,
+            connectTimeoutMs: 5,
+          },
+          ca,
+        },
+      },
+    },
+    { path: '/gone', match: 'prefix', target: { kind: 'status', status: 503 } },
+    { path: '/', match: 'prefix', target: plain.routes.routes[0]!.target },
+  ],
+};
+
+interface Manifest {
+  readonly spec: {
+    readonly replicas: number;
+    readonly strategy: { readonly rollingUpdate: object };
+    readonly selector: object;
+    readonly template: {
+      readonly metadata: { readonly labels: object; readonly annotations: object };
+      readonly spec: {
+        readonly containers: readonly { readonly name: string; readonly args: readonly string[] }[];
+        readonly volumes: readonly object[];
+        readonly terminationGracePeriodSeconds: number;
+        readonly tolerations?: unknown;
+      };
+    };
+  };
+}
+
+function wanted(request: Partial<TunnelRunRequest> = {}, over: Partial<PodSettings> = {}): WantedPods {
+  const made = tunnelPods({ ...plain, ...request }, { ...settings, ...over });
+  return made.ok ? made.value : expect.fail(made.fault.message);
+}
+
+function manifest(request: Partial<TunnelRunRequest> = {}, over: Partial<PodSettings> = {}): Manifest {
+  return wanted(request, over).deployment as Manifest;
+}
+
+describe('the Deployment of a tunnel', () => {
+  it('has the token in a mount, and nowhere else', () => {
+    const { spec } = manifest().spec.template;
+    expect(JSON.stringify(wanted())).not.to.contain(token);
+    expect(spec.containers[0]!.args).to.include.members(['--token-file', '/etc/cloudflare-warp/token']);
+    expect(spec.volumes).to.deep.equal([
+      {
+        name: 'credentials',
+        secret: {
+          secretName: wanted().name,
+          defaultMode: 0o440,
+          items: [{ key: 'token', path: 'token' }],
+        },
+      },
+    ]);
+  });
+
+  it('or mounts the certificate and says which tunnel', () => {
+    const cert = { from: 'cert', in: 'configMap', name: 'cf' } as const;
+    const { spec } = manifest({}, { credentials: cert, apiUrl: 'http://api.example' }).spec.template;
+    const { args } = spec.containers[0]!;
+    expect(args.join(' ')).to.contain('--origincert /etc/cloudflare-warp/cert.pem --tunnel 11111111-');
+    expect(args.join(' ')).to.contain('--api-url http://api.example');
+    expect(JSON.stringify(spec.volumes)).to.contain('"configMap":{"name":"cf"').and.not.to.contain('secret');
+  });
+
+  for (const [title, routes] of [
+    ['one URL', plain.routes],
+    ['many paths, origins, a CA and Access', rich],
+  ] as const) {
+    it(`starts the command with exactly its routes: ${title}`, () => {
+      const [command, ...argv] = manifest({ routes }).spec.template.spec.containers[0]!.args;
+      expect(command).to.equal('tunnel');
+      const read = readTunnelConfig(argv, {}, false);
+      const config = read.ok ? read.value : expect.fail(read.fault.message);
+      expect(config.routes).to.deep.equal(routes);
+      expect(config).to.deep.include({ hostname: host, haConnections: 2, graceMs: 30_000 });
+      expect(argv.includes('--url')).to.equal(routes === plain.routes);
+    });
+  }
+
+  it('lets new pods serve before old ones go, and gives those more than the grace period', () => {
+    const { strategy, template } = manifest({}, { graceMs: 90_500 }).spec;
+    expect(strategy.rollingUpdate).to.deep.equal({ maxUnavailable: 0, maxSurge: 1 });
+    expect(template.spec.terminationGracePeriodSeconds).to.be.greaterThan(91);
+  });
+
+  it('has a disruption budget from two replicas on', () => {
+    expect(wanted().budget).to.equal(null);
+    const two = wanted({ place: { mode: 'pod', replicas: 2 } });
+    expect(two.budget).to.deep.include({ kind: 'PodDisruptionBudget' });
+  });
+
+  it('is the same for the same wish, and another one for any other', () => {
+    const others = [
+      wanted({ haConnections: 3 }),
+      wanted({ place: { mode: 'pod', replicas: 2 } }),
+      wanted({ routes: rich }),
+      wanted({ tunnel: { ...plain.tunnel, token: `${token}x` } }),
+      wanted({}, { image: 'registry.example/warp:2' }),
+      wanted({}, { ca }),
+      wanted({}, { template: { spec: { nodeSelector: { disk: 'ssd' } } } }),
+    ];
+    expect(wanted().hash).to.equal(wanted().hash);
+    expect(new Set([wanted().hash, ...others.map(({ hash }) => hash)]).size).to.equal(others.length + 1);
+  });
+
+  it('refuses routes that no argument can carry, and says what to do', () => {
+    const large = JSON.stringify(rich).replace(JSON.stringify(ca), JSON.stringify(ca.repeat(3000)));
+    const made = tunnelPods({ ...plain, routes: JSON.parse(large) }, settings);
+    const message = made.ok ? expect.fail('accepted') : made.fault.message;
+    expect(message).to.match(/^the routes of app\.example\.com, with their CAs, have \d+ bytes/);
+    expect(message).to.contain('use mode "worker"');
+  });
+});

@@ -1,0 +1,278 @@
+import { expect } from 'chai';
+import {
+  alwaysLeading,
+  type Leadership,
+  type RunFact,
+  type TunnelRunRequest,
+} from '../../src/actors/ports.ts';
+import { routesToUrl } from '../../src/domain/url-routes.ts';
+import { failed, fault, ok, type Result } from '../../src/fault.ts';
+import { PodRunner } from '../../src/runners/pod-runner.ts';
+import { keptLog } from '../support/kept-log.ts';
+import { ManualClock, settle } from '../support/manual-clock.ts';
+import { MemoryPods } from '../support/memory-pods.ts';
+
+const host = 'app.example.com';
+const graceMs = 30_000;
+
+describe('the pod runner', () => {
+  let pods: MemoryPods;
+  let clock: ManualClock;
+  let runner: PodRunner;
+  let image: Result<string>;
+
+  beforeEach(() => {
+    pods = new MemoryPods();
+    clock = new ManualClock();
+    image = ok('warp:1');
+    runner = create();
+  });
+  afterEach(async () => {
+    await runner.close();
+    expect(clock.pendingTimers, 'timers left behind').to.equal(0);
+    expect(pods.isWatched).to.equal(false);
+  });
+
+  function create(leadership: Leadership = alwaysLeading): PodRunner {
+    const settings = {
+      credentials: { from: 'token' },
+      apiUrl: null,
+      edge: [],
+      ca: null,
+      accessCertsUrl: null,
+      graceMs,
+      logLevel: 'info',
+      template: null,
+    } as const;
+    const { log } = keptLog();
+    const all = { pods, settings, leadership, clock, log, random: () => 0.5 };
+    return new PodRunner({ ...all, image: async () => image });
+  }
+
+  function request(over: Partial<TunnelRunRequest> = {}): TunnelRunRequest {
+    return {
+      host,
+      tunnel: { accountId: 'account', id: 'tunnel', token: 'token' },
+      haConnections: 4,
+      place: { mode: 'pod', replicas: 2 },
+      routes: routesToUrl(host, 'http://10.0.0.1'),
+      ...over,
+    };
+  }
+
+  async function start(over: Partial<TunnelRunRequest> = {}, on = runner) {
+    const facts: RunFact[] = [];
+    const run = on.start(request(over), (fact) => facts.push(fact));
+    await quiet();
+    const told = (): unknown => facts.at(-1);
+    return { run, facts, told };
+  }
+
+  async function quiet(): Promise<void> {
+    for (let turn = 0; turn < 10; turn++) await settle();
+  }
+
+  const connections = (registered: number) => ({ type: 'connections', registered });
+  const ended = { type: 'ended', fault: null };
+
+  it('tells the readiness of the pods as connections', async () => {
+    const { facts } = await start();
+    expect(pods.writes).to.deep.equal([`apply ${host}`]);
+    for (const ready of [1, 2, 0]) {
+      pods.ready(host, ready);
+      await quiet();
+    }
+    expect(facts).to.deep.equal([connections(4), connections(8), connections(0)]);
+  });
+
+  it('takes over what an earlier process left, without a write', async () => {
+    await start();
+    pods.ready(host, 2);
+    await runner.close();
+    pods.writes.length = 0;
+    runner = create();
+    const next = await start();
+    expect(next.facts).to.deep.equal([connections(8)]);
+    expect(pods.writes).to.be.empty;
+  });
+
+  it('leaves the pods alone when the process ends', async () => {
+    const { run, facts } = await start();
+    await runner.close();
+    run.stop();
+    await quiet();
+    expect(facts).to.deep.equal([ended]);
+    expect(pods.writes).to.deep.equal([`apply ${host}`]);
+  });
+
+  it('ends a run that is stopped once the last pod is gone', async () => {
+    const { run, told } = await start();
+    pods.ready(host, 1);
+    pods.pod(host, 'pod-1');
+    await quiet();
+    run.stop();
+    await quiet();
+    expect(pods.writes.at(-1)).to.equal(`remove ${host}`);
+    expect(told()).to.deep.equal(connections(4));
+    pods.podGone('pod-1');
+    await quiet();
+    expect(told()).to.deep.equal(ended);
+  });
+
+  it('waits no longer than the grace period and some for pods that do not end', async () => {
+    const { run, told } = await start();
+    pods.pod(host, 'pod-1');
+    run.stop();
+    await quiet();
+    await clock.advance(graceMs + 10_000);
+    await quiet();
+    expect(told()).to.deep.equal(ended);
+  });
+
+  it('gives the Deployment to a second run, which counts when all pods are of its making', async () => {
+    const first = await start();
+    pods.ready(host, 2);
+    await quiet();
+    const second = await start({ haConnections: 2 });
+    expect(pods.writes).to.have.length(2);
+    pods.ready(host, 2, false);
+    await quiet();
+    expect(second.facts).to.be.empty;
+    pods.ready(host, 2);
+    await quiet();
+    expect(second.facts).to.deep.equal([connections(4)]);
+    first.run.stop();
+    await quiet();
+    expect(first.told()).to.deep.equal(ended);
+    expect(pods.writes).to.have.length(2);
+  });
+
+  it('takes back what a successor began that is not wanted after all', async () => {
+    await start();
+    pods.ready(host, 2);
+    await quiet();
+    const before = pods.deployments.get(pods.nameOf(host))!.hash;
+    const second = await start({ haConnections: 1 });
+    second.run.stop();
+    await quiet();
+    expect(pods.deployments.get(pods.nameOf(host))!.hash).to.equal(before);
+  });
+
+  it('follows routes with a new revision of the same Deployment', async () => {
+    const { run, facts } = await start();
+    pods.ready(host, 2);
+    await quiet();
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await quiet();
+    expect(pods.writes).to.have.length(2);
+    expect(facts).to.deep.equal([connections(8)]);
+  });
+
+  it('makes again what somebody has deleted', async () => {
+    await start();
+    pods.lose(host);
+    await quiet();
+    expect(pods.writes).to.have.length(2);
+    expect(pods.deployments.size).to.equal(1);
+  });
+
+  it('ends in a fault when no pod gets to run, and leaves them to Kubernetes', async () => {
+    const { facts } = await start();
+    pods.pod(host, 'pod-1', 'pod pod-1: ErrImagePull');
+    await quiet();
+    expect(facts).to.deep.equal([{ type: 'ended', fault: fault('pods-failing', 'pod pod-1: ErrImagePull') }]);
+    expect(pods.writes).to.deep.equal([`apply ${host}`]);
+  });
+
+  it('goes on while one pod serves and another one fails', async () => {
+    const { facts } = await start();
+    pods.ready(host, 1, false);
+    pods.pod(host, 'pod-1', 'pod pod-1: CrashLoopBackOff');
+    await quiet();
+    expect(facts).to.deep.equal([connections(4)]);
+  });
+
+  it('ends in a fault when nothing can be written and nothing serves', async () => {
+    pods.failures.push(fault('kube-forbidden', 'no'));
+    const { facts } = await start();
+    expect(facts).to.deep.equal([{ type: 'ended', fault: fault('kube-forbidden', 'no') }]);
+  });
+
+  it('serves on and tries again when a change cannot be written', async () => {
+    const { run, facts } = await start();
+    pods.ready(host, 2);
+    await quiet();
+    pods.failures.push(fault('kube-unreachable', 'away'));
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await quiet();
+    const { hash } = pods.deployments.get(pods.nameOf(host))!;
+    await clock.advance(2_000);
+    await quiet();
+    expect(pods.deployments.get(pods.nameOf(host))!.hash).not.to.equal(hash);
+    expect(facts).to.deep.equal([connections(8)]);
+  });
+
+  it('says when it cannot know the image', async () => {
+    image = failed('config-invalid', 'no image');
+    const { facts } = await start();
+    expect(facts).to.deep.equal([{ type: 'ended', fault: fault('config-invalid', 'no image') }]);
+  });
+
+  describe('clears a host of pods that no run has', () => {
+    it('from an earlier process, also before those are known', async () => {
+      await start();
+      await runner.close();
+      runner = create();
+      runner.clear(host);
+      await runner.open();
+      await quiet();
+      expect(pods.deployments.size).to.equal(0);
+    });
+
+    it('of a run that ended in a fault', async () => {
+      await start();
+      pods.pod(host, 'pod-1', 'ErrImagePull');
+      await quiet();
+      runner.clear(host);
+      await quiet();
+      expect(pods.deployments.size).to.equal(0);
+    });
+
+    it('and does not watch where there is nothing', async () => {
+      await runner.open();
+      runner.clear(host);
+      await quiet();
+      expect(pods.isWatched).to.equal(false);
+    });
+  });
+
+  it('only looks while another one leads, and acts from when it does itself', async () => {
+    const hearers = new Set<(isLeading: boolean) => void>();
+    const leadership = {
+      isLeading: false,
+      onChange: (hear: (isLeading: boolean) => void) => {
+        hearers.add(hear);
+        return () => void hearers.delete(hear);
+      },
+    };
+    await start();
+    pods.ready(host, 2);
+    await runner.close();
+    pods.writes.length = 0;
+    runner = create(leadership);
+    const { facts, run } = await start({ haConnections: 1 });
+    expect(facts).to.deep.equal([connections(2)]);
+    expect(pods.writes).to.be.empty;
+    leadership.isLeading = true;
+    for (const hear of hearers) hear(true);
+    await quiet();
+    expect(pods.writes).to.deep.equal([`apply ${host}`]);
+    leadership.isLeading = false;
+    run.stop();
+    await quiet();
+    expect(facts.at(-1)).to.deep.equal(ended);
+    expect(pods.writes).to.have.length(1);
+    await runner.close();
+    expect(hearers.size).to.equal(0);
+  });
+});

@@ -1,0 +1,96 @@
+import { type Fault, ok, type Result } from '../../src/fault.ts';
+import type { SeenPods } from '../../src/kube/pods/parse-pods.ts';
+import { tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
+import type { PodsHearer, TunnelPods } from '../../src/kube/pods/tunnel-pods.ts';
+
+/** Deployments of tunnel pods in memory; what becomes of their pods is the test's to say. */
+export class MemoryPods implements TunnelPods {
+  readonly deployments = new Map<string, SeenPods>();
+  /** `apply` and `remove`, in order. */
+  readonly writes: string[] = [];
+  /** What the next writes fail with. */
+  readonly failures: Fault[] = [];
+  readonly wanted = tunnelPods;
+  #hear: PodsHearer | null = null;
+  #version = 0;
+
+  get isWatched(): boolean {
+    return this.#hear !== null;
+  }
+
+  nameOf(host: string): string {
+    return `pods-${host}`;
+  }
+
+  watch(hear: PodsHearer) {
+    this.#hear = hear;
+    queueMicrotask(() => {
+      for (const seen of this.deployments.values()) hear.deployment(seen);
+      hear.listed();
+    });
+    return {
+      stop: async () => {
+        this.#hear = null;
+      },
+    };
+  }
+
+  async exist(): Promise<Result<boolean>> {
+    return ok(this.deployments.size > 0);
+  }
+
+  async apply({ deployment, hash }: WantedPods): Promise<Result<SeenPods>> {
+    const { host } = hostOf(deployment);
+    this.writes.push(`apply ${host}`);
+    const failure = this.failures.shift();
+    if (failure !== undefined) return { ok: false, fault: failure };
+    const before = this.deployments.get(this.nameOf(host));
+    const made = {
+      name: this.nameOf(host),
+      host,
+      uid: before?.uid ?? `uid-${this.#version}`,
+      deleting: false,
+    };
+    const seen = { ...made, hash, ready: before?.ready ?? 0, isRolledOut: false, trouble: null };
+    return ok(this.#put(seen));
+  }
+
+  async remove({ name, host }: SeenPods): Promise<Result<void>> {
+    this.writes.push(`remove ${host}`);
+    const failure = this.failures.shift();
+    if (failure !== undefined) return { ok: false, fault: failure };
+    if (this.deployments.delete(name)) this.#hear?.deploymentGone(name, String(++this.#version));
+    return ok(undefined);
+  }
+
+  /** Kubernetes reports so many ready pods. */
+  ready(host: string, ready: number, isRolledOut = true): void {
+    this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut });
+  }
+
+  pod(host: string, name: string, trouble: string | null = null): void {
+    this.#hear?.pod({ name, of: this.nameOf(host), trouble });
+  }
+
+  podGone(name: string): void {
+    this.#hear?.podGone(name);
+  }
+
+  /** Somebody deletes the Deployment. */
+  lose(host: string): void {
+    this.deployments.delete(this.nameOf(host));
+    this.#hear?.deploymentGone(this.nameOf(host), String(++this.#version));
+  }
+
+  #put(seen: Omit<SeenPods, 'resourceVersion'>): SeenPods {
+    const stored = { ...seen, resourceVersion: String(++this.#version) };
+    this.deployments.set(seen.name, stored);
+    this.#hear?.deployment(stored);
+    return stored;
+  }
+}
+
+function hostOf(deployment: object): { readonly host: string } {
+  const { metadata } = deployment as { metadata: { annotations: Record<string, string> } };
+  return { host: metadata.annotations['cloudflare-warp/host']! };
+}
