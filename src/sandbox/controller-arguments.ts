@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { sandboxImage } from './node/node.ts';
 import type { World } from './world.ts';
 
 /** The same address once per connection: a connector uses each one for one connection only. */
@@ -11,7 +12,7 @@ export function controllerArguments({ files, namespace, cloudflare, edge }: Worl
     'controller',
     ...['--kubeconfig', files.kubeconfig, '--namespace', namespace],
     ...['--origincert', files.originCert, '--api-url', cloudflare.url],
-    ...['--cacert', files.edgeCa],
+    ...['--cacert', files.edgeCa, '--pod-image', sandboxImage],
     ...Array.from({ length: edgeRepetitions }, () => ['--edge', edge.tunnelAddress]).flat(),
   ];
 }

@@ -5,6 +5,7 @@ import { createAuthority } from './certificates.ts';
 import { type CloudflareApi, startCloudflareApi } from './cloudflare-api/server.ts';
 import { type Edge, startEdge } from './edge/edge.ts';
 import { type KubeApi, startKubeApi } from './kube-api/kube-api.ts';
+import { type SandboxNode, startNode } from './node/node.ts';
 import { type SandboxOrigin, startOrigin } from './origin.ts';
 import { startServiceProxy } from './service-proxy.ts';
 
@@ -21,6 +22,8 @@ export interface WorldSettings {
   readonly namespace?: string;
   /** Hears what is wrong and does not end the world. */
   readonly onProblem?: (message: string) => void;
+  /** Each line that a pod writes. */
+  readonly onPodLine?: (pod: string, line: string) => void;
 }
 
 /** Everything that is outside the controller, on loopback. Owned by whoever started it. */
@@ -29,6 +32,7 @@ export interface World {
   readonly cloudflare: CloudflareApi;
   readonly edge: Edge;
   readonly origin: OriginSwitch;
+  readonly node: SandboxNode;
   readonly namespace: string;
   readonly files: WorldFiles;
   /** Ends all and removes its files. Idempotent. */
@@ -58,7 +62,7 @@ export const defaultZones: readonly string[] = ['example.com', 'example.org', 'e
 
 /** Starts all or nothing: what had been started is ended again when something cannot. */
 export async function startWorld(settings: WorldSettings = {}): Promise<World> {
-  const { ports = {}, namespace = 'default', onProblem = () => {} } = settings;
+  const { ports = {}, namespace = 'default', onProblem = () => {}, onPodLine } = settings;
   const endings: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {
@@ -105,7 +109,15 @@ export async function startWorld(settings: WorldSettings = {}): Promise<World> {
     await writeFile(files.kubeconfig, kubernetes.kubeconfig(namespace), { mode: 0o600 });
     await writeFile(files.originCert, cloudflare.certPem(), { mode: 0o600 });
     await writeFile(files.edgeCa, edge.caPem);
-    return { kubernetes, cloudflare, edge, origin, namespace, files, stop };
+    const node = owned(
+      startNode({
+        api: kubernetes,
+        directory: join(directory, 'pods'),
+        ...(onPodLine && { onLine: onPodLine }),
+      }),
+      (started) => started.stop(),
+    );
+    return { kubernetes, cloudflare, edge, origin, node, namespace, files, stop };
   } catch (error) {
     await stop();
     throw error;

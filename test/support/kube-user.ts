@@ -22,6 +22,9 @@ const paths: Readonly<Record<string, string>> = {
   EndpointSlice: '/apis/discovery.k8s.io/v1/namespaces/NS/endpointslices',
   Secret: '/api/v1/namespaces/NS/secrets',
   Event: '/api/v1/namespaces/NS/events',
+  Pod: '/api/v1/namespaces/NS/pods',
+  Deployment: '/apis/apps/v1/namespaces/NS/deployments',
+  PodDisruptionBudget: '/apis/policy/v1/namespaces/NS/poddisruptionbudgets',
 };
 
 export function kubeUser(api: { url: string; ca: string; token: string }, namespace: string): KubeUser {

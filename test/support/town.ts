@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readControllerConfig } from '../../src/config.ts';
@@ -9,7 +9,7 @@ import type { CloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
 import type { Edge } from '../../src/sandbox/edge/edge.ts';
 import type { Faults } from '../../src/sandbox/kube-api/fault-switches.ts';
 import { startWorld, type World } from '../../src/sandbox/world.ts';
-import { type KubeUser, kubeUser } from './kube-user.ts';
+import { type KubeObject, type KubeUser, kubeUser } from './kube-user.ts';
 import { WorkerThreads } from './worker-threads.ts';
 
 const namespace = 'town';
@@ -39,7 +39,11 @@ export class Town {
   readonly #origins = new Map<string, Server>();
   #controller: Controller | null = null;
 
-  constructor(world: World) {
+  /** What pods wrote. */
+  readonly podLines: readonly string[];
+
+  constructor(world: World, podLines: readonly string[]) {
+    this.podLines = podLines;
     this.#world = world;
     this.user = kubeUser(world.kubernetes, namespace);
   }
@@ -157,6 +161,12 @@ export class Town {
       .map(({ id }) => id);
   }
 
+  /** Those of tunnels that are not asked to end. */
+  async pods(): Promise<readonly KubeObject[]> {
+    const pods = await this.user.list('Pod');
+    return pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  }
+
   /** Reasons of the Events on an Ingress. */
   async reasons(ingress: string): Promise<readonly string[]> {
     return (await this.#events(ingress)).map(({ reason }) => reason);
@@ -184,6 +194,13 @@ export class Town {
     const base64 = Buffer.from(JSON.stringify(content)).toString('base64');
     const name = 'ARGO TUNNEL TOKEN';
     await this.writeCert(`-----BEGIN ${name}-----\n${base64}\n-----END ${name}-----\n`);
+  }
+
+  /** The account's certificate as a user puts it into the cluster. */
+  async certSecret(name: string): Promise<KubeObject> {
+    const cert = await readFile(this.#world.files.originCert);
+    const data = { 'cert.pem': cert.toString('base64') };
+    return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, data };
   }
 
   /** Null removes the file. */
@@ -224,7 +241,9 @@ export class Town {
 }
 
 export async function startTown(): Promise<Town> {
-  return new Town(await startWorld({ namespace }));
+  const podLines: string[] = [];
+  const onPodLine = (_pod: string, line: string): void => void podLines.push(line);
+  return new Town(await startWorld({ namespace, onPodLine }), podLines);
 }
 
 function ask(url: string, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
