@@ -24,7 +24,7 @@ export interface MergedHost {
   readonly rules: HostRules;
   /** Of those, the paths of Ingresses that do not own the host, by whose they are. */
   readonly contributed: ReadonlyMap<IngressKey, HostRules>;
-  /** Paths that are not served because an older Ingress is in the way. */
+  /** Paths that are not served because another Ingress is in the way. */
   readonly lost: readonly LostPath[];
 }
 
@@ -32,14 +32,14 @@ export interface LostPath {
   readonly from: IngressKey;
   readonly host: string;
   readonly path: string;
-  /** The older Ingress. */
   readonly to: IngressKey;
-  readonly because: 'path' | 'access';
+  /** The older Ingress has the same path, or another Access protection; or a rule goes before a default backend. */
+  readonly because: 'path' | 'access' | 'default';
 }
 
 /**
  * The paths of all Ingresses that name a host, routed inside its one tunnel. The oldest wins a conflict: the same
- * path with the same match. An Ingress that asks for another Access protection than the owner does not share the
+ * path with the same match; only a default backend makes way for the rule of whichever Ingress. An Ingress that asks for another Access protection than the owner does not share the
  * host, because a tunnel is protected as a whole.
  */
 export function mergeHost(host: string, seniority: readonly IngressSpec[]): MergedHost {
@@ -58,13 +58,18 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
     const shares = sameAccess(spec.settings.access, owner!.settings.access);
     for (const rule of rulesOf(spec)) {
       const key = keyOf(rule);
-      const older = paths.get(key)?.from;
-      if (older === spec.key) continue;
-      if (shares && older === undefined) {
+      const older = paths.get(key);
+      if (older?.from === spec.key) continue;
+      const of = { host, path: rule.path };
+      const goesBefore = older?.rule.isDefault === true && rule.isDefault === undefined;
+      if (!shares) {
+        lost.push({ ...of, from: spec.key, to: older?.from ?? owner!.key, because: 'access' });
+      } else if (older === undefined || goesBefore) {
         paths.set(key, { rule: { ...rule, settings: spec.settings }, from: spec.key });
+        if (goesBefore) lost.push({ ...of, from: older!.from, to: spec.key, because: 'default' });
       } else {
-        const because = shares ? 'path' : 'access';
-        lost.push({ from: spec.key, host, path: rule.path, to: older ?? owner!.key, because });
+        const because = rule.isDefault === older.rule.isDefault ? 'path' : 'default';
+        lost.push({ ...of, from: spec.key, to: older.from, because });
       }
     }
   }

@@ -42,6 +42,8 @@ export interface PathRule {
   readonly path: string;
   readonly match: 'exact' | 'prefix';
   readonly backend: BackendRef;
+  /** From `spec.defaultBackend`: it has only what no rule of the host matches, of whichever Ingress. */
+  readonly isDefault?: true;
   /** Of the Ingress that the path comes from, where that is not the one that owns the host. */
   readonly settings?: IngressSettings;
 }

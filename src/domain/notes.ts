@@ -23,9 +23,14 @@ export function noteOfFault(host: string, fault: Fault): EventNote | null {
   return { type: 'Warning', reason, message: `${host}: ${fault.message}. ${next}` };
 }
 
-/** Why a path of a younger Ingress is not served. */
+/** Why a path of an Ingress is not served. */
 export function textOfLost({ host, path, to, because }: LostPath): string {
-  return because === 'path'
-    ? `${host}${path} belongs to the older Ingress "${to}" and is served from there`
-    : `${host}${path} is not served: the older Ingress "${to}" has the host with another Access protection`;
+  switch (because) {
+    case 'path':
+      return `${host}${path} belongs to the older Ingress "${to}" and is served from there`;
+    case 'access':
+      return `${host}${path} is not served: the older Ingress "${to}" has the host with another Access protection`;
+    case 'default':
+      return `${host}: the Ingress "${to}" has a rule for all paths, which goes before the default backend`;
+  }
 }

@@ -7,8 +7,9 @@ import { quoted } from './parse-annotations.ts';
 const maxHosts = 1_000;
 const maxPathsPerHost = 1_000;
 
-const ruleShape = z.object({
-  host: z.string().nullish(),
+/** Apart, so that the host of a rule is known whose paths cannot be read. */
+const hostShape = z.object({ host: z.string().nullish() });
+const httpShape = z.object({
   http: z.object({ paths: z.array(z.unknown()).nullish() }).nullish(),
 });
 
@@ -28,7 +29,7 @@ const pathShape = z.object({
 
 export interface ParsedRules {
   readonly hosts: readonly HostRules[];
-  /** Named, but without a path that can be served. */
+  /** Named, but without a path that can be served, or with one that would wrongly be the default backend's. */
   readonly unservable: readonly string[];
   readonly problems: readonly Problem[];
 }
@@ -41,6 +42,8 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
   const problems: Problem[] = [];
   const hosts = new Map<string, PathRule[]>();
   const named = new Set<string>();
+  /** Hosts of which some path is left out. */
+  const partial = new Set<string>();
   const report = (where: string, message: string): void => void problems.push({ where, message });
 
   const fallback = defaultBackend == null ? null : parseDefault(defaultBackend, report);
@@ -48,12 +51,12 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
 
   for (const [index, rule] of (Array.isArray(rules) ? rules : []).entries()) {
     const where = `spec.rules[${index}]`;
-    const parsed = ruleShape.safeParse(rule);
-    if (!parsed.success) {
-      report(where, `cannot be read: ${firstIssue(parsed.error)}`);
+    const naming = hostShape.safeParse(rule);
+    if (!naming.success) {
+      report(where, `cannot be read: ${firstIssue(naming.error)}`);
       continue;
     }
-    const host = parsed.data.host?.toLowerCase() ?? '';
+    const host = naming.data.host?.toLowerCase() ?? '';
     if (host === '') {
       report(
         `${where}.host`,
@@ -66,6 +69,12 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       continue;
     }
     named.add(host);
+    const parsed = httpShape.safeParse(rule);
+    if (!parsed.success) {
+      report(where, `cannot be read: ${firstIssue(parsed.error)}`);
+      partial.add(host);
+      continue;
+    }
     if (parsed.data.http == null && fallback !== null) {
       if (hosts.size < maxHosts) hosts.set(host, hosts.get(host) ?? []);
       continue;
@@ -79,6 +88,7 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       .filter((path) => path !== null);
     if (!parsed.data.http.paths?.length)
       report(`${where}.http.paths`, `${host} has no paths: expected at least one`);
+    if (paths.length === 0 || paths.length < parsed.data.http.paths!.length) partial.add(host);
     if (paths.length === 0) continue;
     const merged = hosts.get(host) ?? [];
     if (!hosts.has(host) && hosts.size >= maxHosts) {
@@ -88,6 +98,7 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
     hosts.set(host, merged);
     if (merged.length + paths.length > maxPathsPerHost) {
       report(`${where}.http.paths`, `${host} has more than ${maxPathsPerHost} paths; the rest is left out`);
+      partial.add(host);
     }
     merged.push(...paths.slice(0, maxPathsPerHost - merged.length));
   }
@@ -97,10 +108,14 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       'a default backend has no host under which it could be published: name one in a rule',
     );
   }
-  for (const paths of hosts.values()) {
+  for (const [host, paths] of hosts) {
     // What no rule of the host matches is the default backend's (IngressSpec.defaultBackend).
-    if (fallback !== null && !paths.some(({ match, path }) => match === 'prefix' && path === '/')) {
-      paths.push(fallback);
+    const hasAll = paths.some(({ match, path }) => match === 'prefix' && path === '/');
+    if (fallback === null || hasAll) continue;
+    if (!partial.has(host)) paths.push(fallback);
+    else {
+      report('spec.rules', `${host} stays as it is: what cannot be read must not go to the default backend`);
+      hosts.delete(host);
     }
   }
   const unservable = [...named].filter((host) => !hosts.has(host)).slice(0, maxHosts);
@@ -115,7 +130,7 @@ function parseDefault(backend: unknown, report: (where: string, message: string)
     return null;
   }
   const ref = parseBackend(parsed.data, 'spec.defaultBackend', report);
-  return ref && { path: '/', match: 'prefix', backend: ref };
+  return ref && { path: '/', match: 'prefix', backend: ref, isDefault: true };
 }
 
 function parsePath(

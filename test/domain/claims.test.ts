@@ -60,6 +60,27 @@ describe('one host in several Ingresses', () => {
       lost: ['young /b to old: access'],
     });
   });
+  const byDefault = { ...rule('other'), isDefault: true as const };
+  it('gives a path that has a rule to the rule, whatever the age of the default backend', () => {
+    expect(merged(spec('old', byDefault), spec('young', prefix('/')))).to.deep.equal({
+      served: ['prefix /'],
+      lost: ['old / to young: default'],
+    });
+    const { rules } = mergeHost(host, [spec('old', byDefault), spec('young', prefix('/'))]);
+    expect(rules.paths.map(({ backend }) => backend.service)).to.deep.equal(['web']);
+    expect(merged(spec('old', prefix('/')), spec('young', byDefault)).lost).to.deep.equal([
+      'young / to old: default',
+    ]);
+  });
+  it('gives what no rule matches to the oldest default backend, which makes way for the oldest rule', () => {
+    const defaults = [spec('old', byDefault), spec('mid', byDefault)];
+    expect(merged(...defaults).lost).to.deep.equal(['mid / to old: path']);
+    expect(merged(...defaults, spec('young', prefix('/')), spec('last', prefix('/'))).lost).to.deep.equal([
+      'mid / to old: path',
+      'old / to young: default',
+      'last / to young: path',
+    ]);
+  });
   it('is nobody’s when nobody names it', () => {
     expect(merged()).to.deep.equal({ served: [], lost: [] });
   });

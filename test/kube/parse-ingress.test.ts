@@ -248,6 +248,35 @@ describe('parseIngress', () => {
     ]);
   });
 
+  for (const [name, ...bad] of [
+    [
+      'its backend cannot be read',
+      rule('a.example.com', [
+        { path: '/x', pathType: 'Prefix' },
+        { ...path, path: '/y' },
+      ]),
+    ],
+    [
+      'its rule cannot be read',
+      rule('a.example.com', [{ ...path, path: '/y' }]),
+      { host: 'a.example.com', http: 7 },
+    ],
+    ['its rule has no paths', rule('a.example.com', []), { host: 'a.example.com' }],
+  ] as const) {
+    it(`a path does not fall to the default backend because ${name}: its host stays as it is`, () => {
+      const spec = specOf(ingress({ defaultBackend: backend, rules: [...bad, rule('b.example.com')] }));
+      expect(spec.unservable).to.deep.equal(['a.example.com']);
+      expect(spec.hosts.map(({ host }) => host)).to.deep.equal(['b.example.com']);
+      expect(spec.problems.at(-1)?.message).to.include('a.example.com stays as it is');
+      expect(spec.refused).to.equal(false);
+    });
+  }
+
+  it('a rule whose paths cannot be read does not give up its host', () => {
+    const spec = specOf(ingress({ rules: [{ host: 'a.example.com', http: 7 }, rule('b.example.com')] }));
+    expect(spec.unservable).to.deep.equal(['a.example.com']);
+  });
+
   it('merges the rules of one host, in their order', () => {
     const object = ingress({
       rules: [rule('a.example.com'), rule('b.example.com'), rule('A.EXAMPLE.com', [{ ...path, path: '/x' }])],
