@@ -116,6 +116,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
       );
     }
     await allWhole(arena, recovery, faults, patience);
+    violations.push(...stillBroken(arena, load, faults, hosts));
     const failedBefore = load.failures.length;
     await sleep(quietMs);
     if (recovery.pending === 0 && load.failures.length > failedBefore) {
@@ -178,6 +179,24 @@ async function allWhole(
   );
   const lastMs = Math.max(arena.now(), ...dueMs);
   while (recovery.pending > 0 && arena.now() < lastMs) await sleep(50);
+}
+
+/** What is wrong with the hosts that are not whole although they had to be. */
+function stillBroken(
+  arena: Arena,
+  load: Load,
+  faults: readonly OpenFault[],
+  hosts: readonly string[],
+): readonly Violation[] {
+  const broken = hosts.filter((host) =>
+    faults.some((fault) => concerned(fault, [host]).length > 0 && !fault.wholeMs.has(host)),
+  );
+  return broken.map((host) => {
+    const last = load.failures.findLast((failure) => failure.host === host);
+    const answer =
+      last === undefined ? 'nothing failed' : `the last failure was ${last.status} (${last.why})`;
+    return `${host} is not whole: ${arena.servingConnections(host)} connections at the edge, ${answer}`;
+  });
 }
 
 function inWords({ hosts }: Arena, { kind, host }: PlannedFault): string {

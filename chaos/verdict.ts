@@ -35,22 +35,22 @@ export function unexplained(
   faults: readonly FaultRecord[],
 ): readonly Violation[] {
   const violations: Violation[] = [];
-  /** Hosts that lost all by a fault that may cost one host. */
-  const alone = new Map<FaultRecord, Set<string>>();
-  for (const request of requests) {
+  /** The host that each fault which may cost one has cost. In the order of time, so that the first has no choice. */
+  const taken = new Map<FaultRecord, string>();
+  for (const request of requests.toSorted((one, other) => one.startMs - other.startMs)) {
     if (faults.some((fault) => explains(fault, request, faults))) continue;
     const culprits = faults.filter((fault) => fault.rule.mayLoseOne === true && isDuring(fault, request));
-    if (culprits.length === 0) {
-      violations.push(
-        `${request.host} was healthy, and a request failed (${request.status}: ${request.why}) at ${seconds(request.startMs)} after ${Math.round(request.endMs - request.startMs)} ms`,
-      );
+    const culprit =
+      culprits.find((fault) => taken.get(fault) === request.host) ??
+      culprits.find((fault) => !taken.has(fault));
+    if (culprit !== undefined) {
+      taken.set(culprit, request.host);
       continue;
     }
-    for (const fault of culprits) alone.set(fault, (alone.get(fault) ?? new Set()).add(request.host));
-  }
-  for (const [fault, hosts] of alone) {
-    if (hosts.size <= 1) continue;
-    violations.push(`${named(fault)} may take one host down, and took ${[...hosts].sort().join(', ')}`);
+    const spent = culprits.map((fault) => `; ${named(fault)} had already taken ${taken.get(fault)}`).join('');
+    violations.push(
+      `${request.host} was healthy, and a request failed (${request.status}: ${request.why}) at ${seconds(request.startMs)} after ${Math.round(request.endMs - request.startMs)} ms${spent}`,
+    );
   }
   return violations;
 }

@@ -63,6 +63,12 @@ describe('the verdict on a failed request', () => {
       [failed('a', 150, 160), failed('b', 150, 160)],
       1,
     ],
+    [
+      'two hosts that two threads at once have taken',
+      [exitsAlone, { ...exitsAlone, index: 1 }],
+      [failed('a', 150, 160), failed('b', 150, 160)],
+      0,
+    ],
     ['one host, each in a thread of its own', [exitsAlone], [failed('b', 90, 101)], 0],
     ['two hosts, each in a thread of its own', [exitsAlone], [failed('a', 90, 101), failed('b', 90, 101)], 1],
     ['a stop in order, and no connection any more', [sigterm], [failed('a', 150, 160, 530)], 0],
