@@ -3,8 +3,8 @@ import type { EdgeSession } from './edge-session.ts';
 
 /** One in so many milliseconds; each has its turn once a round. */
 const tickMs = 250;
-const ticksPerRound = 26;
-const ticksToAnswer = 12;
+const ticksPerRound = 31;
+const ticksToAnswer = 8;
 
 /** How often a connection is sent a PING, milliseconds. */
 export const pingIntervalMs = ticksPerRound * tickMs;
