@@ -25,6 +25,7 @@ const paths: Readonly<Record<string, string>> = {
   Pod: '/api/v1/namespaces/NS/pods',
   Deployment: '/apis/apps/v1/namespaces/NS/deployments',
   PodDisruptionBudget: '/apis/policy/v1/namespaces/NS/poddisruptionbudgets',
+  Lease: '/apis/coordination.k8s.io/v1/namespaces/NS/leases',
 };
 
 export function kubeUser(api: { url: string; ca: string; token: string }, namespace: string): KubeUser {

@@ -66,22 +66,22 @@ export class Town {
     return [`--kubeconfig=${kubeconfig}`, `--origincert=${originCert}`, `--api-url=${this.cloudflare.url}`];
   }
 
-  async startController(...flags: readonly string[]): Promise<void> {
+  /** Of a controller in this town. */
+  get controllerFlags(): readonly string[] {
     const { tunnelAddress } = this.edge;
-    const config = readControllerConfig(
-      [
-        ...this.accessFlags,
-        `--cacert=${this.#world.files.edgeCa}`,
-        `--edge=${tunnelAddress}`,
-        `--edge=${tunnelAddress}`,
-        '--ha-connections=2',
-        '--metrics=127.0.0.1:0',
-        '--grace-period=5s',
-        ...flags,
-      ],
-      {},
-      false,
-    );
+    return [
+      ...this.accessFlags,
+      `--cacert=${this.#world.files.edgeCa}`,
+      `--edge=${tunnelAddress}`,
+      `--edge=${tunnelAddress}`,
+      '--ha-connections=2',
+      '--metrics=127.0.0.1:0',
+      '--grace-period=5s',
+    ];
+  }
+
+  async startController(...flags: readonly string[]): Promise<void> {
+    const config = readControllerConfig([...this.controllerFlags, ...flags], {}, false);
     if (!config.ok) throw new Error(config.fault.message);
     const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
     this.#controller = await runController(config.value, log);

@@ -123,6 +123,30 @@ describe('ingress sink', () => {
       await accept(call.call);
     });
 
+    it('only while we lead: of what was noted before, what nobody may have said', async () => {
+      leadership.isLeading = false;
+      sink.event(ingress, ready);
+      await clock.advance(20_001);
+      sink.event(ingress, lost);
+      await clock.advance(15_000);
+      expect(kube.waiting).to.deep.equal([]);
+      leadership.isLeading = true;
+      const call = await post();
+      expect(call.body).to.include({ reason: 'TunnelLost' });
+      await accept(call);
+      expect(kube.waiting).to.deep.equal([]);
+    });
+
+    it('and none that waits for its turn when leadership goes', async () => {
+      sink.event(ingress, ready);
+      sink.event(ingress, lost);
+      const call = await post();
+      leadership.isLeading = false;
+      await accept(call);
+      await clock.advance(1_000);
+      expect(kube.waiting).to.deep.equal([]);
+    });
+
     it('and counts a repeat on the same one', async () => {
       sink.event(ingress, ready);
       const name = await accept(await post());

@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { tendAccount } from '../../src/account-tending.ts';
+import { type Fault, failed, ok, type Result } from '../../src/fault.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { ScriptedLeadership } from '../support/scripted-leadership.ts';
+
+const view = { accountId: 'a', zones: ['example.com'], tunnels: 1 };
+
+describe('what the leader asks Cloudflare for the account', () => {
+  let clock: ManualClock;
+  let leadership: ScriptedLeadership;
+  let asked: string[];
+  let answer: Result<typeof view>;
+  let isProvisioning: boolean;
+  let judged: (Fault | null)[];
+  let account: ReturnType<typeof tendAccount>;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    leadership = new ScriptedLeadership();
+    asked = [];
+    answer = ok(view);
+    isProvisioning = false;
+    judged = [];
+    account = tendAccount({
+      cloudflare: {
+        check: async () => {
+          asked.push('check');
+          return answer;
+        },
+        startCounting: () => void asked.push('count'),
+        stopCounting: () => {},
+      },
+      leadership,
+      clock,
+      log: { info() {} } as never,
+      isProvisioning: () => isProvisioning,
+      judged: (fault) => judged.push(fault),
+    });
+  });
+  afterEach(() => {
+    account.close();
+    expect(clock.pendingTimers).to.equal(0);
+  });
+
+  it('is nothing before all that is known has had time to serve', async () => {
+    account.credentialsChanged();
+    account.start();
+    await clock.advance(29_999);
+    expect(asked).to.deep.equal([]);
+    await clock.advance(1);
+    expect(asked).to.deep.equal(['count', 'check']);
+    expect(judged).to.deep.equal([null]);
+  });
+
+  it('is asked at once where something is to be made anyway', async () => {
+    isProvisioning = true;
+    account.start();
+    await clock.advance(0);
+    expect(asked).to.deep.equal(['count', 'check']);
+  });
+
+  it('is nothing while another leads, and what was missed is made up for', async () => {
+    leadership.isLeading = false;
+    account.start();
+    account.credentialsChanged();
+    await clock.advance(600_000);
+    expect(asked).to.deep.equal([]);
+    leadership.isLeading = true;
+    await clock.advance(30_000);
+    expect(asked).to.deep.equal(['count', 'check']);
+  });
+
+  it('is asked at once for credentials that arrive, and once for each', async () => {
+    account.start();
+    await clock.advance(30_000);
+    answer = failed('credentials-invalid', 'no zones');
+    account.credentialsChanged();
+    await clock.advance(600_000);
+    expect(asked.filter((what) => what === 'check')).to.have.length(2);
+    expect(judged.map((fault) => fault?.code ?? null)).to.deep.equal([null, 'credentials-invalid']);
+  });
+
+  it('says nothing about the credentials when the API is away', async () => {
+    answer = failed('cloudflare-unreachable', 'no answer');
+    account.start();
+    await clock.advance(30_000);
+    expect(judged).to.deep.equal([null]);
+  });
+});

@@ -1,0 +1,187 @@
+import { request } from 'node:http';
+import { expect } from 'chai';
+import { ControllerReplica } from '../support/controller-replica.ts';
+import { ingress, service, slice } from '../support/manifests.ts';
+import { startTown, type Town } from '../support/town.ts';
+
+const hosts = ['app.example.com', 'api.example.com'] as const;
+
+/** Several controllers as processes, one world, and requests all the while. */
+describe('several replicas of the controller', function () {
+  this.timeout(120_000);
+  let town: Town;
+  const replicas = new Set<ControllerReplica>();
+
+  before(async () => {
+    town = await startTown();
+    await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
+    for (const host of hosts) await town.user.apply(ingress(host.split('.', 1)[0]!, host));
+  });
+  after(async () => {
+    for (const replica of replicas) await replica.end('SIGKILL');
+    await town.stop();
+  });
+
+  function start(): ControllerReplica {
+    const replica = new ControllerReplica(town.controllerFlags);
+    replicas.add(replica);
+    return replica;
+  }
+
+  async function readyReplica(): Promise<ControllerReplica> {
+    const replica = start();
+    await town.until('the replica is ready', () => replica.isReady());
+    return replica;
+  }
+
+  /** Requests without a pause, of these methods, until what is given back is called: what went wrong. */
+  function load(methods: readonly string[]): () => Promise<readonly string[]> {
+    const failures: string[] = [];
+    let requests = 0;
+    let isOver = false;
+    const client = async (index: number): Promise<void> => {
+      while (!isOver) {
+        const method = methods[index % methods.length]!;
+        const host = hosts[index % hosts.length]!;
+        const seen = await send(town.edge.frontUrl, method, host);
+        requests += 1;
+        if (seen !== '200 web') failures.push(`${method} ${host}: ${seen}`);
+      }
+    };
+    const clients = [0, 1, 2, 3].map(client);
+    return async () => {
+      isOver = true;
+      await Promise.all(clients);
+      expect(requests).to.be.above(50);
+      return failures;
+    };
+  }
+
+  const writes = () => town.cloudflare.calls.filter(({ method }) => method !== 'GET').length;
+  const connections = () => hosts.map((host) => town.connections(host));
+  const isServing = (count: number) => () => connections().every((seen) => seen === count);
+
+  let leader: ControllerReplica;
+
+  it('begins with one, which leads', async () => {
+    leader = await readyReplica();
+    for (const host of hosts) await town.answers(host, '/', 'web');
+    expect(await leader.leads()).to.equal(true);
+    expect(await town.user.get('Lease', 'cloudflare-warp-leader')).to.have.nested.property(
+      'spec.holderIdentity',
+    );
+  });
+
+  it('a rolling upgrade loses no request: the new one is ready once it serves, and leads when the old one goes', async () => {
+    const [before, status] = [writes(), await town.status('app')];
+    const failures = load(['GET', 'POST']);
+    const next = await readyReplica();
+    for (const count of connections()) expect(count, 'of both, once the new one is ready').to.be.above(2);
+    expect(await next.leads()).to.equal(false);
+    expect(await leader.end('SIGTERM')).to.equal(0);
+    await town.until('the new one leads', () => next.leads());
+    expect(await failures()).to.deep.equal([]);
+    await town.until('its connections are left', isServing(2));
+    expect(writes() - before, 'nothing was to be changed').to.equal(0);
+    expect(await town.status('app')).to.deep.equal(status);
+    leader = next;
+  });
+
+  it('a follower serves what the leader makes, and lets go of what its user deletes', async () => {
+    const follower = await readyReplica();
+    await town.user.apply(ingress('late', 'late.example.com'));
+    await town.until('both serve it', () => town.connections('late.example.com') === 4);
+    expect(await follower.isReady()).to.equal(true);
+    await town.user.remove('Ingress', 'late');
+    await town.until('nothing is left of it', () => !town.hosts().includes('late.example.com'));
+    await town.until(
+      'no ledger either',
+      async () => (await town.user.list('Secret')).length === hosts.length,
+    );
+    expect(await follower.end('SIGTERM')).to.equal(0);
+    expect(await leader.leads()).to.equal(true);
+  });
+
+  it('the leader is killed: no request that may be sent again is lost, and another leads', async () => {
+    const follower = await readyReplica();
+    const failures = load(['GET']);
+    await leader.end('SIGKILL');
+    await town.until('the other leads', () => follower.leads());
+    expect(await failures()).to.deep.equal([]);
+    await town.user.apply(ingress('after', 'after.example.com'));
+    await town.answers('after.example.com', '/', 'web');
+    await town.user.remove('Ingress', 'after');
+    await town.until('it is gone', async () => (await town.user.list('Secret')).length === hosts.length);
+    leader = follower;
+  });
+
+  it('a restart serves everything that is known without one call to Cloudflare', async () => {
+    expect(await leader.end('SIGTERM')).to.equal(0);
+    const before = town.cloudflare.calls.length;
+    leader = await readyReplica();
+    await town.until('it leads', () => leader.leads());
+    for (const host of hosts) await town.answers(host, '/', 'web');
+    await town.until('all connections are there', isServing(2));
+    expect(town.cloudflare.calls.length - before).to.equal(0);
+  });
+
+  describe('static stability', () => {
+    afterEach(async () => {
+      town.cloudflare.faults.clear();
+      town.kubeFaults.heal();
+      await town.until('somebody leads', () => leader.leads());
+    });
+
+    it("Cloudflare's API is down: what runs goes on, and so does a restart", async () => {
+      town.cloudflare.faults.outage = true;
+      const failures = load(['GET', 'POST']);
+      const next = await readyReplica();
+      expect(await leader.end('SIGTERM')).to.equal(0);
+      leader = next;
+      await town.until('the new one leads', () => next.leads());
+      expect(await failures()).to.deep.equal([]);
+    });
+
+    it('the Kubernetes API is down, and Cloudflare too: what runs goes on and stays ready', async () => {
+      const failures = load(['GET', 'POST']);
+      town.kubeFaults.outage(true);
+      town.cloudflare.faults.outage = true;
+      await town.until('it has given up to lead', async () => !(await leader.leads()));
+      expect(await leader.isReady()).to.equal(true);
+      expect(await failures()).to.deep.equal([]);
+      expect(isServing(2)()).to.equal(true);
+    });
+
+    it('one that starts meanwhile stays, says what it waits for, and serves as soon as Kubernetes is back', async () => {
+      expect(await leader.end('SIGTERM')).to.equal(0);
+      town.cloudflare.faults.outage = true;
+      town.kubeFaults.outage(true);
+      leader = start();
+      await town.until('it says why', async () =>
+        /the namespace town: .+/.test((await leader.ops('/readyz')).body),
+      );
+      expect((await leader.ops('/readyz')).status).to.equal(503);
+      expect((await leader.ops('/healthz')).status).to.equal(200);
+      town.kubeFaults.outage(false);
+      await town.until('it is ready', () => leader.isReady());
+      for (const host of hosts) await town.answers(host, '/', 'web');
+    });
+  });
+});
+
+/** Status and body of one request on a connection of its own, or what became of it. */
+function send(url: string, method: string, host: string): Promise<string> {
+  return new Promise((resolve) => {
+    const sent = request(url, { method, headers: { host }, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(`${response.statusCode} ${body}`));
+      response.on('error', (error) => resolve(error.message));
+    });
+    sent.on('error', (error) => resolve(error.message));
+    sent.end(method === 'POST' ? 'a body' : undefined);
+  });
+}
