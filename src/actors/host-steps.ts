@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { tunnelName } from '../domain/host.ts';
 import type { HostStep } from '../domain/host-plan.ts';
-import type { DnsRecords, LedgerEntry } from '../domain/ledger.ts';
+import { type DnsRecords, knownRecords, type LedgerEntry } from '../domain/ledger.ts';
 import { dispositionOf, fault, ok, type Result, unreachable } from '../fault.ts';
 import type { StepOutcome } from './messages.ts';
 import type { Cloudflare, Leadership, LedgerStore } from './ports.ts';
@@ -27,8 +27,8 @@ export interface StepInput {
 /**
  * Carries out one step of `domain/host-plan`. Each is safe to repeat, by us or by whoever leads after us: what it
  * changes at Cloudflare is found again by name and owner mark when the write to the ledger behind it did not
- * succeed. What is about to be removed leaves the ledger first, so that nobody who goes on from there believes in
- * it; and as the ledger refuses whoever does not know its newest version, a stale view removes nothing.
+ * succeed. That something is about to be removed is in the ledger first, so that nobody who goes on from there
+ * believes in it; and as the ledger refuses whoever does not know its newest version, a stale view removes nothing.
  */
 export async function carryOut(
   step: HostStep,
@@ -58,29 +58,33 @@ export async function carryOut(
       return dns.ok ? write({ ...entry, tunnel: tunnel.value, dns: dns.value }, world, signal) : dns;
     }
     case 'publish-dns': {
-      const request = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
+      const request = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: knownRecords(entry) };
       const dns = await cloudflare.ensureDns(request, signal);
       if (!dns.ok) return dns;
       if (isDeepStrictEqual(dns.value, entry.dns)) return ok({ ledger: entry, cleared: 'nothing' });
       return write({ ...entry, dns: dns.value }, world, signal);
     }
     case 'withdraw-dns': {
-      const doubted =
-        entry.dns === null ? ok(entry) : await world.ledger.put({ ...entry, dns: null }, signal);
-      if (!doubted.ok) return doubted;
-      const removal = { host, tunnelId: entry.tunnel?.id ?? '', identity, known: entry.dns };
+      const known = knownRecords(entry);
+      const isLeaving = known === null || entry.dns?.leaving === true;
+      const leaving: Result<LedgerEntry> = isLeaving
+        ? ok(entry)
+        : await world.ledger.put({ ...entry, dns: { ...known, leaving: true } }, signal);
+      if (!leaving.ok) return leaving;
+      const removal = { host, tunnelId: entry.tunnel?.id ?? '', identity, known };
       const removed = await cloudflare.removeDns(removal, signal);
       if (!removed.ok) return removed;
       return input.wanted
-        ? write({ ...doubted.value, publishes: false }, world, signal)
-        : ok({ ledger: doubted.value, cleared: 'dns' });
+        ? write({ ...leaving.value, publishes: false, dns: null }, world, signal)
+        : ok({ ledger: leaving.value, cleared: 'dns' });
     }
     case 'remove-tunnel': {
-      const doubted =
+      // It is found again by its name.
+      const unnamed =
         entry.tunnel === null ? ok(entry) : await world.ledger.put({ ...entry, tunnel: null }, signal);
-      if (!doubted.ok) return doubted;
+      if (!unnamed.ok) return unnamed;
       const removed = await cloudflare.removeTunnel({ name: entry.tunnelName, tunnel: entry.tunnel }, signal);
-      return removed.ok ? ok({ ledger: doubted.value, cleared: 'tunnel' }) : removed;
+      return removed.ok ? ok({ ledger: unnamed.value, cleared: 'tunnel' }) : removed;
     }
     case 'forget': {
       const removed = await world.ledger.remove(entry, signal);
@@ -98,7 +102,7 @@ async function redirected(
   { cloudflare, identity }: StepWorld,
   signal: AbortSignal,
 ): Promise<Result<DnsRecords | null>> {
-  const known = ledger?.dns ?? null;
+  const known = ledger === null ? null : knownRecords(ledger);
   if (known === null || !publishes) return ok(null);
   const dns = await cloudflare.ensureDns({ host, tunnelId, identity, known }, signal);
   return dns.ok || dispositionOf(dns.fault.code) !== 'await-change' ? dns : ok(null);

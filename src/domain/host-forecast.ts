@@ -2,7 +2,7 @@ import { type Fault, failed, ok, type Result, unreachable } from '../fault.ts';
 import type { Change } from './change.ts';
 import { tunnelName } from './host.ts';
 import { type HostFacts, type HostIntent, type HostStep, nextStep } from './host-plan.ts';
-import type { DnsRecords, LedgerEntry } from './ledger.ts';
+import { type DnsRecords, knownRecords, type LedgerEntry } from './ledger.ts';
 
 /** Cloudflare as it is now, and what our calls would do there. */
 export interface CloudflareView {
@@ -77,7 +77,7 @@ function foresee(step: HostStep, scene: Scene): Result<Foreseen> {
   const entry = facts.ledger;
   if (entry === null) return failed('bug', `${step} of ${host} without a ledger entry`);
   const tunnelId = entry.tunnel?.id ?? null;
-  const question = { host, identity, tunnelId: tunnelId ?? '', known: entry.dns };
+  const question = { host, identity, tunnelId: tunnelId ?? '', known: knownRecords(entry) };
 
   switch (step) {
     case 'create-tunnel':
@@ -96,7 +96,7 @@ function foresee(step: HostStep, scene: Scene): Result<Foreseen> {
     case 'publish-dns': {
       const changes = view.publication(question);
       if (!changes.ok) return changes;
-      const ledger = { ...entry, dns: entry.dns ?? foreseenRecords };
+      const ledger = { ...entry, dns: knownRecords(entry) ?? foreseenRecords };
       return ok({ changes: changes.value, facts: { ...facts, ledger, doubt: 'none' } });
     }
     case 'withdraw-dns': {

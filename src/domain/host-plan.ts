@@ -57,7 +57,7 @@ function nextStepTowards(
     return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
   if (doubt === 'tunnel') return 'verify-tunnel';
-  if (publishes && (ledger.dns === null || doubt === 'dns')) return 'publish-dns';
+  if (publishes && (ledger.dns === null || ledger.dns.leaving || doubt === 'dns')) return 'publish-dns';
   if (!publishes && ledger.publishes) return 'withdraw-dns';
   return null;
 }

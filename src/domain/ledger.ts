@@ -36,6 +36,18 @@ export interface DnsRecords {
   readonly zoneId: string;
   readonly cnameId: string;
   readonly txtId: string;
+  /**
+   * Their removal has begun, so they may be gone: whoever wants the host after all, in this life or another, looks
+   * before believing in them. Only in the ledger.
+   */
+  readonly leaving?: true;
+}
+
+/** The records as they are, or were before their removal began. */
+export function knownRecords({ dns }: Pick<LedgerEntry, 'dns'>): DnsRecords | null {
+  if (dns === null) return null;
+  const { zoneId, cnameId, txtId } = dns;
+  return { zoneId, cnameId, txtId };
 }
 
 /**

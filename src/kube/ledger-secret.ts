@@ -7,7 +7,7 @@ import { parseMeta } from './parse-meta.ts';
 /*
  * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel
  * also `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
- * as a whole or not at all. No owner reference: the ledger outlives the Ingress.
+ * as a whole or not at all; `dns-leaving` says that the records' removal has begun. No owner reference: the ledger outlives the Ingress.
  */
 
 /** Its value is `hostHash(host)`: what ledgers are listed by. */
@@ -47,6 +47,7 @@ export function ledgerSecretBody(entry: LedgerEntry): object {
     'zone-id': dns?.zoneId ?? null,
     'cname-id': dns?.cnameId ?? null,
     'txt-id': dns?.txtId ?? null,
+    'dns-leaving': dns?.leaving === true ? 'true' : null,
   };
   const data = Object.entries(values)
     .filter(([, value]) => value !== null || !create)
@@ -96,6 +97,7 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
   }
   const [accountId, id, token] = [of('account-id'), of('tunnel-id'), of('token')];
   const [zoneId, cnameId, txtId] = [of('zone-id'), of('cname-id'), of('txt-id')];
+  const leaving = of('dns-leaving') === 'true' ? ({ leaving: true } as const) : {};
   return ok({
     host,
     ingress,
@@ -104,7 +106,7 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
     tunnel: accountId && id && token ? { accountId, id, token } : null,
     // Anything but a clear no: then what may be there is looked for.
     publishes: of('publishes') !== 'false',
-    dns: zoneId && cnameId && txtId ? { zoneId, cnameId, txtId } : null,
+    dns: zoneId && cnameId && txtId ? { zoneId, cnameId, txtId, ...leaving } : null,
     resourceVersion: meta.resourceVersion,
   });
 }

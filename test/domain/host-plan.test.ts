@@ -36,6 +36,14 @@ const cases: readonly [
   ['a new host is written down first', wanted, null, false, 'nothing', 'record'],
   ['a recorded host gets its tunnel', wanted, entry(), false, 'nothing', 'create-tunnel'],
   ['a tunnel gets its name', wanted, entry({ tunnel }), true, 'nothing', 'publish-dns'],
+  [
+    'records whose removal had begun are looked at',
+    wanted,
+    entry({ tunnel, dns: { ...dns, leaving: true } }),
+    true,
+    'nothing',
+    'publish-dns',
+  ],
   ['a published host needs nothing', wanted, entry({ tunnel, dns }), true, 'nothing', null],
   [
     'a host of another Ingress is taken over first',

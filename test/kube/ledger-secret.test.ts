@@ -34,6 +34,7 @@ describe('ledger Secret', () => {
     ['before the tunnel exists', bare],
     ['with tunnel', { ...full, dns: null }],
     ['with tunnel and records', full],
+    ['with records that are being removed', { ...full, dns: { ...full.dns!, leaving: true } }],
   ] as const) {
     it(`keeps an entry ${name}`, () => {
       expect(parseLedgerSecret(stored(entry, '7'))).to.deep.equal({
