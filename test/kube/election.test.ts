@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { failed, ok, type Result } from '../../src/fault.ts';
 import { createElection, type Election } from '../../src/kube/election.ts';
 import type { LeaseClaim, LeaseStore, SeenLease } from '../../src/kube/lease.ts';
+import type { Clock } from '../../src/time/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** A Lease in memory as the API server would keep it, and the ways in which it can be out of reach. */
@@ -74,12 +75,12 @@ describe('a replica that contends for the Lease', () => {
     expect(clock.pendingTimers).to.equal(0);
   });
 
-  async function replica(me: string): Promise<Election> {
+  async function replica(me: string, time: Clock = clock): Promise<Election> {
     const note = (_fields: object, message: string): void => void log.push(`${me}: ${message}`);
     const election = createElection({
       lease: lease.for(me),
       me,
-      clock,
+      clock: time,
       random: () => 0,
       log: { info: note, warn: note } as never,
     });
@@ -175,6 +176,19 @@ describe('a replica that contends for the Lease', () => {
     // Time goes on and nothing else does.
     clock.freeze(8_000);
     expect(a.isLeading).to.equal(false);
+  });
+
+  it('says that it stopped leading also when the timer fires a moment early, as those of Node.js do', async () => {
+    const early: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (ms, fire) => clock.after(ms - 1, fire),
+    };
+    const a = await replica('a', early);
+    lease.cutOff.set('a', 'error');
+    await clock.advance(20_000);
+    expect(a.isLeading).to.equal(false);
+    expect(log.at(-1)).to.equal('a follows');
   });
 
   it('leads on when somebody deletes the Lease', async () => {
