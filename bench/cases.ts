@@ -10,8 +10,12 @@ interface CaseHead {
   readonly haConnections: number;
 }
 
+/**
+ * `hosted`: our tunnel runs in threads of a process that hosts tunnels, as in the controller; what counts is the memory
+ * that it adds there, beside that of a whole cloudflared process.
+ */
 export interface LoadCase extends CaseHead {
-  readonly kind: 'load';
+  readonly kind: 'load' | 'hosted';
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly bodyBytes: number;
@@ -57,6 +61,14 @@ export const cases: readonly Case[] = [1, 4].flatMap((haConnections): Case[] => 
       name: `websocket-idle-1000${suffix}`,
       title: `1,000 idle WebSockets${words}`,
       sockets: 1000,
+      haConnections,
+    },
+    {
+      kind: 'hosted',
+      name: `hosted-64k-c50${suffix}`,
+      title: `memory that a tunnel with 64 KiB GET, 50 at a time, adds to its process${words}`,
+      ...get('/64k'),
+      concurrency: 50,
       haConnections,
     },
   ];

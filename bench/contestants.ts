@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { TunnelIdentity } from '../src/domain/ledger.ts';
+
+const accountId = '0123456789abcdef0123456789abcdef';
 
 export type ConnectorName = 'warp-ingress' | 'cloudflared';
 /** `direct`: the load generator meets the origin itself. */
@@ -68,9 +71,14 @@ function writeFiles({ folder, ca, tunnelId }: ConnectorWorld): { tokenFile: stri
   mkdirSync(folder, { recursive: true });
   const tokenFile = join(folder, 'token');
   const caFile = join(folder, 'ca.pem');
-  const secret = randomBytes(32).toString('base64');
-  const token = JSON.stringify({ a: '0123456789abcdef0123456789abcdef', t: tunnelId, s: secret });
-  writeFileSync(tokenFile, Buffer.from(token).toString('base64'), { mode: 0o600 });
+  writeFileSync(tokenFile, identityOf(tunnelId).token, { mode: 0o600 });
   writeFileSync(caFile, ca);
   return { tokenFile, caFile };
+}
+
+/** A tunnel of an account, with a secret of its own. */
+export function identityOf(tunnelId: string): TunnelIdentity {
+  const secret = randomBytes(32).toString('base64');
+  const token = Buffer.from(JSON.stringify({ a: accountId, t: tunnelId, s: secret })).toString('base64');
+  return { accountId, id: tunnelId, token };
 }

@@ -3,7 +3,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Case } from './cases.ts';
-import { type ConnectorName, type ContestantName, cloudflared, hostOf, ours } from './contestants.ts';
+import {
+  type ConnectorName,
+  type ConnectorWorld,
+  type ContestantName,
+  cloudflared,
+  hostOf,
+  ours,
+} from './contestants.ts';
 import type { Placement } from './cpus.ts';
 import type { EdgeAddresses, EdgeOrder } from './edge.ts';
 import type { Measured } from './generator/load.ts';
@@ -11,7 +18,9 @@ import type { GeneratorOrder } from './generator.ts';
 import { freePort, nginxOrigin } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { Part, pinned } from './orders.ts';
+import { processUsage } from './process-usage.ts';
 import type { Rounds } from './summary.ts';
+import type { HostOrder } from './thread-host.ts';
 
 /** Dial, register and be ready, also on a busy machine. */
 const connectWithinMs = 30_000;
@@ -26,6 +35,8 @@ interface Contestant {
   readonly port: number;
   readonly host: string;
   readonly pid: number | null;
+  /** What its process had before the tunnel was there; counts for nothing. */
+  readonly restBytes: number;
 }
 
 /** The processes that every case shares, and what the cases of one bench need. Owns them until `stop`. */
@@ -54,7 +65,8 @@ export class Bench {
           const index = (round + turn) % results.length;
           const contestant = world.contestants[index]!;
           progress(`${benchCase.name} ${round === 0 ? 'warm-up' : `round ${round}`} ${contestant.name}`);
-          const measured = await world.generator.ask(this.#order(benchCase, contestant));
+          const seen = await world.generator.ask(this.#order(benchCase, contestant));
+          const measured = withoutRest(seen, contestant.restBytes);
           // The first round is for the compilers and for pools.
           if (round > 0 || measured.failed > 0) results[index]!.rounds.push(measured);
           await sleep(settleMs);
@@ -86,29 +98,47 @@ export class Bench {
     const originPort = await this.#origin(kind);
     const addresses = await edge.ask({ type: 'addresses' });
     if (addresses === null) throw new Error('the edge did not say where it listens');
-    const contestants: Contestant[] = [{ name: 'direct', port: originPort, host: '127.0.0.1', pid: null }];
+    const contestants: Contestant[] = [
+      { name: 'direct', port: originPort, host: '127.0.0.1', pid: null, restBytes: 0 },
+    ];
     for (const name of this.#connectorNames()) {
       const tunnelId = randomUUID();
       const folder = join(this.#folder, `${name}-${++this.#connectors}`);
       mkdirSync(folder);
-      const connector = {
+      const connector: ConnectorWorld = {
         folder,
+        tunnelId,
         ca: addresses.ca,
         tunnelPort: addresses.tunnelPort,
         originPort,
         haConnections,
       };
-      const { profile, cloudflared: program } = this.#options;
-      const argv =
-        name === 'warp-ingress'
-          ? ours({ ...connector, tunnelId }, profile)
-          : cloudflared(program ?? '', { ...connector, tunnelId });
-      const part = this.#start<'pid', number>('program', pinned(argv, this.#placement.connector));
-      const pid = await part.ask('pid');
-      await registered(name, edge.ask({ type: 'connections', tunnelId, count: haConnections }), part);
-      contestants.push({ name, port: addresses.frontPort, host: hostOf(tunnelId), pid });
+      const started =
+        kind === 'hosted' && name === 'warp-ingress'
+          ? await this.#startHosted(connector)
+          : await this.#startProgram(name, connector);
+      const isThere = edge.ask({ type: 'connections', tunnelId, count: haConnections });
+      await registered(name, isThere, started.part);
+      const { pid, restBytes } = started;
+      contestants.push({ name, port: addresses.frontPort, host: hostOf(tunnelId), pid, restBytes });
     }
     return { generator, contestants };
+  }
+
+  async #startProgram(name: ConnectorName, connector: ConnectorWorld) {
+    const { profile, cloudflared: program } = this.#options;
+    const argv = name === 'warp-ingress' ? ours(connector, profile) : cloudflared(program ?? '', connector);
+    const part = this.#start<'pid', number>('program', pinned(argv, this.#placement.connector));
+    return { part, pid: await part.ask('pid'), restBytes: 0 };
+  }
+
+  async #startHosted(world: ConnectorWorld) {
+    const part = this.#start<HostOrder, number>('thread-host', [], this.#placement.connector);
+    const pid = await part.ask({ type: 'pid' });
+    await sleep(settleMs);
+    const restBytes = processUsage(pid)?.rssBytes ?? 0;
+    await part.ask({ type: 'run', world });
+    return { part, pid, restBytes };
   }
 
   #connectorNames(): readonly ConnectorName[] {
@@ -135,19 +165,28 @@ export class Bench {
     return { type: 'load', ...common, method, path, bodyBytes, concurrency, warmMs, windowMs };
   }
 
-  #start<O, A>(entry: string, argv: readonly string[] = []): Part<O, A> {
+  #start<O, A>(
+    entry: string,
+    argv: readonly string[] = [],
+    cpus: string | null = this.#placement.others,
+  ): Part<O, A> {
     if (this.#isStopped) throw new Error('the bench was stopped');
-    const part = new Part<O, A>(entry, argv, this.#placement.others);
+    const part = new Part<O, A>(entry, argv, cpus);
     this.#parts.add(part as Part<never, unknown>);
     return part;
   }
+}
+
+function withoutRest(measured: Measured, restBytes: number): Measured {
+  const { rssBytes } = measured;
+  return { ...measured, rssBytes: rssBytes === null ? null : rssBytes - restBytes };
 }
 
 /** Waits for the registration, but not longer than the connector lives, nor for ever. */
 async function registered(
   name: string,
   done: Promise<unknown>,
-  connector: Part<'pid', number>,
+  connector: Pick<Part<never, number>, 'gone'>,
 ): Promise<void> {
   const over = new AbortController();
   const late = sleep(connectWithinMs, null, { signal: over.signal }).then(() => {

@@ -1,3 +1,4 @@
+import type { Case } from './cases.ts';
 import type { ContestantName } from './contestants.ts';
 import type { Measured } from './generator/load.ts';
 
@@ -11,7 +12,7 @@ export interface Row {
   /** Of the connector's process; of an idle case per connection that was opened. */
   readonly cpu_us_per_request: number | null;
   readonly rss_mib: number | null;
-  /** Of `cpu_us_per_request`; of an idle case of `rss_mib`. */
+  /** Of `cpu_us_per_request`; of an idle and of a hosted case of `rss_mib`. */
   readonly ratio_to_cloudflared: number | null;
 }
 
@@ -21,7 +22,7 @@ export interface Rounds {
   readonly rounds: readonly Measured[];
 }
 
-export function summarise(name: string, kind: 'load' | 'idle', all: readonly Rounds[]): readonly Row[] {
+export function summarise(name: string, kind: Case['kind'], all: readonly Rounds[]): readonly Row[] {
   const rows = all.map(({ contestant, rounds }) => ({
     case: name,
     connector: contestant,

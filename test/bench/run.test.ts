@@ -33,7 +33,14 @@ describe('npm run bench', function () {
   }
 
   it('carries every kind of load to the end, writes the rows, leaves nothing', async () => {
-    const names = ['get-128b-c50', 'get-1m-c8', 'post-1m-c8', 'websocket-idle-1000', 'get-64k-c50-ha4'];
+    const names = [
+      'get-128b-c50',
+      'get-1m-c8',
+      'post-1m-c8',
+      'websocket-idle-1000',
+      'get-64k-c50-ha4',
+      'hosted-64k-c50',
+    ];
     const json = join(folder, 'rows.json');
     const { child, output } = start(
       ...['--rounds', '1', '--window', '100', '--json', json],

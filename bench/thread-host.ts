@@ -1,0 +1,44 @@
+import { routesToUrl } from '../src/domain/url-routes.ts';
+import { createLog } from '../src/log.ts';
+import { createThreadRunner, type ThreadRunner } from '../src/runners/thread-runner.ts';
+import { systemClock } from '../src/time/clock.ts';
+import type { ConnectorWorld } from './contestants.ts';
+import { hostOf, identityOf } from './contestants.ts';
+import { serveOrders } from './orders.ts';
+
+/** A process that hosts tunnels in threads as the controller does, and does nothing else. */
+
+export type HostOrder = { readonly type: 'pid' } | { readonly type: 'run'; readonly world: ConnectorWorld };
+
+const graceMs = 1_000;
+let runner: ThreadRunner | null = null;
+
+/** With a thread of its own for each tunnel: the most that one can add. */
+function run({ ca, tunnelPort, originPort, haConnections, tunnelId }: ConnectorWorld): void {
+  const address = `127.0.0.1:${tunnelPort}`;
+  runner = createThreadRunner({
+    clock: systemClock,
+    log: createLog({ level: 'warn', format: 'json' }),
+    logLevel: 'warn',
+    accessCertsUrl: null,
+    edge: { addresses: Array(haConnections).fill(address), ca, region: '' },
+    graceMs,
+    cores: 1,
+    maxThreads: 2,
+    tunnelsPerThread: 1,
+    onCounts: () => {},
+    onThread: () => {},
+  });
+  const host = hostOf(tunnelId);
+  const routes = routesToUrl(host, `http://127.0.0.1:${originPort}`);
+  const place = { mode: 'worker' } as const;
+  runner.start({ host, tunnel: identityOf(tunnelId), haConnections, routes, place }, () => {});
+}
+
+serveOrders<HostOrder, number>(
+  async (order) => {
+    if (order.type === 'run') run(order.world);
+    return process.pid;
+  },
+  async () => runner?.close(),
+);
