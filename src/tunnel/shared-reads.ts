@@ -1,7 +1,8 @@
 import type { OnReadOpts, Socket } from 'node:net';
+import { slabBytes } from './slabs.ts';
 
-/** What one read of a socket takes at most. */
-const readBytes = 64 * 1024;
+/** What one read of a socket takes at most: as much as is gathered for a write. */
+const readBytes = slabBytes;
 
 /**
  * One for all sockets of the thread: a read and what is done with it happen in one go, before the next read.

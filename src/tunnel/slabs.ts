@@ -4,11 +4,11 @@
  * kept.
  */
 
-/** Four full TLS records. */
-export const slabBytes = 64 * 1024;
+/** Eight full TLS records. With more the memory of streams that are stuck would grow. */
+export const slabBytes = 128 * 1024;
 
 /** At most 4 MiB of free slabs is kept per thread; more are left to the garbage collector. */
-const maxFreeSlabs = 64;
+const maxFreeSlabs = 32;
 
 export interface Slab {
   readonly buffer: Buffer;
