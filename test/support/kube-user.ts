@@ -7,6 +7,8 @@ export interface KubeUser {
   remove(kind: string, name: string): Promise<void>;
   get(kind: string, name: string): Promise<KubeObject | null>;
   list(kind: string): Promise<readonly KubeObject[]>;
+  /** A token of a service account, as `kubectl create token` has it. */
+  token(account: string): Promise<string>;
 }
 
 export interface KubeObject {
@@ -23,9 +25,14 @@ const paths: Readonly<Record<string, string>> = {
   Secret: '/api/v1/namespaces/NS/secrets',
   Event: '/api/v1/namespaces/NS/events',
   Pod: '/api/v1/namespaces/NS/pods',
+  ServiceAccount: '/api/v1/namespaces/NS/serviceaccounts',
+  Namespace: '/api/v1/namespaces',
+  Role: '/apis/rbac.authorization.k8s.io/v1/namespaces/NS/roles',
+  RoleBinding: '/apis/rbac.authorization.k8s.io/v1/namespaces/NS/rolebindings',
   Deployment: '/apis/apps/v1/namespaces/NS/deployments',
   PodDisruptionBudget: '/apis/policy/v1/namespaces/NS/poddisruptionbudgets',
   Lease: '/apis/coordination.k8s.io/v1/namespaces/NS/leases',
+  NetworkPolicy: '/apis/networking.k8s.io/v1/namespaces/NS/networkpolicies',
 };
 
 export function kubeUser(api: { url: string; ca: string; token: string }, namespace: string): KubeUser {
@@ -65,7 +72,7 @@ export function kubeUser(api: { url: string; ca: string; token: string }, namesp
   return {
     async apply(...objects) {
       for (const object of objects) {
-        const path = `${pathOf(object.kind, object.metadata.name)}?fieldManager=user&force=true`;
+        const path = `${pathOf(object.kind, object.metadata.name)}?fieldManager=user&force=true&fieldValidation=Strict`;
         const { status, answer } = await call('PATCH', path, object);
         if (status >= 300)
           throw new Error(`apply ${object.kind} ${object.metadata.name}: ${JSON.stringify(answer)}`);
@@ -77,6 +84,14 @@ export function kubeUser(api: { url: string; ca: string; token: string }, namesp
     async get(kind, name) {
       const { status, answer } = await call('GET', pathOf(kind, name));
       return status === 404 ? null : (answer as KubeObject);
+    },
+    async token(account) {
+      const { answer } = await call('POST', `${pathOf('ServiceAccount', account)}/token`, {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: {},
+      });
+      return (answer as { status: { token: string } }).status.token;
     },
     async list(kind) {
       const { answer } = await call('GET', pathOf(kind));

@@ -1,21 +1,28 @@
 import type { Clock } from '../../time/clock.ts';
+import { type Account, type Authorization, attemptOf } from './authorization.ts';
 import { discover, serverVersion } from './discovery.ts';
 import type { FaultSwitches } from './fault-switches.ts';
 import { mediaTypeOf, parseBody, readBody, requireObject } from './http/body.ts';
 import type { Exchange } from './http/exchange.ts';
 import { listQuery } from './http/options.ts';
 import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
+import type { JsonObject, KubeObject } from './json.ts';
 import { openApi, openApiV2 } from './openapi.ts';
+import { timestamp } from './registry/metadata.ts';
 import type { Registry } from './registry/registry.ts';
+import { serviceAccounts } from './resources/access.ts';
 import { answerTo, findReview } from './reviews.ts';
 import { refuse, StatusError } from './status.ts';
 import type { Store } from './store/store.ts';
 import { list } from './verbs/list.ts';
-import { patch } from './verbs/patch.ts';
+import { applyType, patch } from './verbs/patch.ts';
 import { remove, removeCollection } from './verbs/remove.ts';
 import type { Watches } from './verbs/watch.ts';
 import { create, replace, subresourceOf, type Written } from './verbs/write.ts';
 import { type IncludeObject, presenter } from './view/present.ts';
+
+/** What a service account's token says of itself; it is not held to it. */
+const tokenLifeMs = 3_600_000;
 
 /** What handling a request needs. Owned by `startKubeApi`. */
 export interface Surface {
@@ -25,10 +32,16 @@ export interface Surface {
   readonly faults: FaultSwitches;
   readonly clock: Clock;
   readonly calls: Map<string, number>;
+  readonly authorization: Authorization;
 }
 
 /** Answers one request, or throws a `StatusError`. `signal` ends when the client is gone or the server stops. */
-export async function handle(exchange: Exchange, surface: Surface, signal: AbortSignal): Promise<void> {
+export async function handle(
+  exchange: Exchange,
+  asker: Account | null,
+  surface: Surface,
+  signal: AbortSignal,
+): Promise<void> {
   const { segments, method, request } = exchange;
   if (surface.faults.out) return void exchange.response.destroy();
   const path = parseResourcePath(segments);
@@ -42,7 +55,14 @@ export async function handle(exchange: Exchange, surface: Surface, signal: Abort
   const outcome = await surface.faults.requests.meet(facts, signal);
   if (outcome === 'hang') return;
   if (outcome === 'cut') return void exchange.response.destroy();
-  if (path !== null) return handleResource(exchange, path, surface);
+  if (path !== null) {
+    if (asker !== null) {
+      for (const verb of verbsNeeded(exchange, path, surface.registry)) {
+        surface.authorization.check(asker, attemptOf(verb, path));
+      }
+    }
+    return handleResource(exchange, path, surface);
+  }
   const review = findReview(segments);
   if (review !== null) {
     if (method !== 'POST') throw refuse.methodNotAllowed();
@@ -84,6 +104,28 @@ function verbOf({ method, query }: Exchange, { name }: ResourcePath): string {
   }
 }
 
+/** What `kubectl create token` asks for. The token holds as long as its account. */
+function tokenRequest({ authorization, clock }: Surface, account: KubeObject): JsonObject {
+  const expirationTimestamp = timestamp(clock.now() + tokenLifeMs);
+  return {
+    kind: 'TokenRequest',
+    apiVersion: 'authentication.k8s.io/v1',
+    metadata: { name: account.metadata.name, namespace: account.metadata.namespace ?? '' },
+    spec: { audiences: ['https://kubernetes.default.svc'], expirationSeconds: tokenLifeMs / 1000 },
+    status: { token: authorization.issue(account), expirationTimestamp },
+  };
+}
+
+/** A write that may create what is not there takes the right to do so, too. */
+function verbsNeeded(exchange: Exchange, path: ResourcePath, registry: Registry): readonly string[] {
+  const verb = verbOf(exchange, path);
+  const mayCreate =
+    verb === 'patch'
+      ? mediaTypeOf(exchange.request) === applyType
+      : verb === 'update' && path.definition.createsOnUpdate;
+  return mayCreate && path.name !== '' && registry.find(path) === null ? [verb, 'create'] : [verb];
+}
+
 async function handleResource(exchange: Exchange, path: ResourcePath, surface: Surface): Promise<void> {
   const { registry, store, watches } = surface;
   const presentation = exchange.presentation();
@@ -111,6 +153,9 @@ async function handleResource(exchange: Exchange, path: ResourcePath, surface: S
       subresourceOf(path);
       return exchange.answer(200, shown.one(registry.get(path)), presentation.encoding);
     case 'create':
+      if (path.definition === serviceAccounts && path.subresource === 'token') {
+        return exchange.answer(201, tokenRequest(surface, surface.registry.get(path)));
+      }
       if (acrossNamespaces) throw refuse.methodNotAllowed();
       return answer(await create(exchange, path, registry));
     case 'update':

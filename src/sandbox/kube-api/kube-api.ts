@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import { createAuthority } from '../certificates.ts';
+import { type Account, Authorization, type Decision } from './authorization.ts';
 import { FaultSwitches, type Faults } from './fault-switches.ts';
 import { handle, type Surface } from './handler.ts';
 import { Exchange } from './http/exchange.ts';
@@ -40,6 +41,8 @@ export interface KubeApi {
   readonly faults: Faults;
   /** How often each thing was asked for, as `list ingresses` (the verb as RBAC has it). */
   readonly calls: ReadonlyMap<string, number>;
+  /** Tells of every request of a service account and whether its Roles allow it; the function ends that. */
+  readonly onDecision: (hear: (decision: Decision) => void) => () => void;
   /** How many watches are open. */
   readonly watchCount: () => number;
   /** Idempotent. Cuts every connection. */
@@ -67,7 +70,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const token = randomBytes(24).toString('base64url');
   const stopping = new AbortController();
   const calls = new Map<string, number>();
-  const surface: Surface = { store, registry, watches, faults, clock, calls };
+  const authorization = new Authorization(store);
+  const surface: Surface = { store, registry, watches, faults, clock, calls, authorization };
   const identity = authority.issue({ dnsNames: ['localhost', 'kubernetes'], ipAddresses: ['127.0.0.1'] });
   const server = createServer(identity, (request, response) => {
     void serve(new Exchange(request, response), surface, token, stopping.signal);
@@ -89,6 +93,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     registry,
     faults,
     calls,
+    onDecision: (hear) => authorization.onDecision(hear),
     watchCount: () => watches.size,
     stop: () => {
       stopped ??= (async () => {
@@ -119,8 +124,8 @@ async function serve(
   const gone = new AbortController();
   exchange.response.once('close', () => gone.abort());
   try {
-    if (!isAuthenticated(exchange.request, token)) throw refuse.unauthorized();
-    await handle(exchange, surface, AbortSignal.any([gone.signal, stopping]));
+    const asker = askerOf(exchange.request, surface.authorization, token);
+    await handle(exchange, asker, surface, AbortSignal.any([gone.signal, stopping]));
   } catch (error) {
     answerError(exchange.response, exchange, error);
   }
@@ -135,10 +140,14 @@ function answerError(response: ServerResponse, exchange: Exchange, error: unknow
   exchange.answer(refusal.code, refusal.body);
 }
 
-function isAuthenticated(request: IncomingMessage, token: string): boolean {
+/** Null is the sandbox's own administrator, who may do everything. */
+function askerOf(request: IncomingMessage, authorization: Authorization, adminToken: string): Account | null {
   const given = Buffer.from(request.headers.authorization ?? '');
-  const wanted = Buffer.from(`Bearer ${token}`);
-  return given.length === wanted.length && timingSafeEqual(given, wanted);
+  const wanted = Buffer.from(`Bearer ${adminToken}`);
+  if (given.length === wanted.length && timingSafeEqual(given, wanted)) return null;
+  const account = authorization.accountOf(given.toString().replace(/^Bearer /, ''));
+  if (account === null) throw refuse.unauthorized();
+  return account;
 }
 
 function kubeconfig(url: string, ca: string, token: string, namespace: string): string {

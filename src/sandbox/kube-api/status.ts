@@ -74,7 +74,7 @@ export const refuse = {
     ),
 
   forbidden: (subject: Subject, name: string, why: string, causes: readonly Cause[] = []) =>
-    new StatusError(403, 'Forbidden', `${qualified(subject)} "${name}" is forbidden: ${why}`, {
+    new StatusError(403, 'Forbidden', `${qualified(subject)}${name && ` "${name}"`} is forbidden: ${why}`, {
       ...details(subject, name),
       ...(causes.length > 0 && { causes: causes.map((cause) => ({ ...cause })) }),
     }),

@@ -14,7 +14,7 @@ import { refuse, StatusError, wrong } from '../status.ts';
 import { accept } from './accept.ts';
 import { checkNamespace, optionsOf, subresourceOf, type Written } from './write.ts';
 
-const applyType = 'application/apply-patch+yaml';
+export const applyType = 'application/apply-patch+yaml';
 const patchTypes = [
   'application/json-patch+json',
   'application/merge-patch+json',
