@@ -27,8 +27,17 @@ export interface Surroundings {
 export const processSurroundings: Surroundings = {
   env: process.env,
   serviceAccountDir: '/var/run/secrets/kubernetes.io/serviceaccount',
-  home: homedir(),
+  home: homeOrRoot(),
 };
+
+/** A container may run as a user that its image does not know (OpenShift gives each namespace its own): no home. */
+function homeOrRoot(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
+}
 
 /**
  * The given kubeconfig (several paths as in `$KUBECONFIG` are merged as kubectl does); else the pod's service
