@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { readControllerConfig } from '../../src/config.ts';
 import { type Controller, runController } from '../../src/controller.ts';
 import { createLog } from '../../src/log.ts';
 import type { CloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
 import type { Edge } from '../../src/sandbox/edge/edge.ts';
 import type { Faults } from '../../src/sandbox/kube-api/fault-switches.ts';
+import type { KubeApi } from '../../src/sandbox/kube-api/kube-api.ts';
 import { startWorld, type World } from '../../src/sandbox/world.ts';
 import { type KubeObject, type KubeUser, kubeUser } from './kube-user.ts';
 import { WorkerThreads } from './worker-threads.ts';
@@ -38,6 +40,7 @@ export class Town {
   readonly #world: World;
   readonly #origins = new Map<string, Server>();
   #controller: Controller | null = null;
+  #kubeconfig: string | null = null;
 
   /** What pods wrote. */
   readonly podLines: readonly string[];
@@ -60,10 +63,29 @@ export class Town {
     return this.#world.kubernetes.faults;
   }
 
+  /** Tells of what a controller under a Role asks for; the function ends that. */
+  get onDecision(): KubeApi['onDecision'] {
+    return this.#world.kubernetes.onDecision;
+  }
+
+  /** From now on commands act as this service account of the town, with no more than its Roles allow. */
+  async actAs(account: string): Promise<void> {
+    const { kubernetes, files } = this.#world;
+    const token = await this.user.token(account);
+    const config = JSON.parse(kubernetes.kubeconfig(namespace));
+    for (const { user } of config.users) user.token = token;
+    this.#kubeconfig = join(files.directory, `kubeconfig-${account}`);
+    await writeFile(this.#kubeconfig, JSON.stringify(config), { mode: 0o600 });
+  }
+
   /** How any command reaches this town's Kubernetes and Cloudflare. */
   get accessFlags(): readonly string[] {
     const { kubeconfig, originCert } = this.#world.files;
-    return [`--kubeconfig=${kubeconfig}`, `--origincert=${originCert}`, `--api-url=${this.cloudflare.url}`];
+    return [
+      `--kubeconfig=${this.#kubeconfig ?? kubeconfig}`,
+      `--origincert=${originCert}`,
+      `--api-url=${this.cloudflare.url}`,
+    ];
   }
 
   /** Of a controller in this town. */
