@@ -24,9 +24,11 @@ import {
   listenAddress,
   matching,
   oneOf,
+  shardOfAtMost,
   wholeNumber,
 } from './config/value-kinds.ts';
 import { defaultOriginSettings, type IngressSettings } from './domain/ingress.ts';
+import { type Shard, wholeInstall } from './domain/shard.ts';
 import { failed, ok, type Result } from './fault.ts';
 import type { LogSettings } from './log.ts';
 
@@ -52,6 +54,8 @@ export interface ControllerConfig {
   /** Null: from cores and memory. */
   readonly maxThreads: number | null;
   readonly pods: PodConfig;
+  /** Which hosts this process serves. */
+  readonly shard: Shard;
   readonly metrics: HostPort;
   /** Null: the namespace's UID. */
   readonly identity: string | null;
@@ -63,6 +67,7 @@ export interface ControllerConfig {
 export const defaultIngressClass = 'cloudflare-warp';
 const maxTunnelsPerThread = 1_000;
 const maxThreads = 1_000;
+const maxShards = 64;
 
 export const controllerOptions = {
   namespace: option(
@@ -124,6 +129,13 @@ export const controllerOptions = {
     wholeNumber(1, maxThreads),
     { value: null, text: 'from cores and memory' },
     'most worker threads',
+  ),
+  shard: option(
+    'shard',
+    'WARP_SHARD',
+    shardOfAtMost(maxShards),
+    { value: wholeInstall, text: '0/1: all hosts' },
+    'which part of the hosts this process serves, for namespaces past one process',
   ),
   ...podOptions,
   originVia: option(
@@ -192,6 +204,7 @@ export function controllerConfig(
     tunnelsPerThread: value.tunnelsPerThread,
     maxThreads: value.maxThreads,
     pods: podConfig(value),
+    shard: value.shard,
     metrics: value.metrics,
     identity: value.identity,
     ingressDefaults: {

@@ -17,6 +17,7 @@ import { createIngressSink } from './kube/ingress-sink.ts';
 import { createLeaseStore, leaseName } from './kube/lease.ts';
 import { createLedgerStore } from './kube/ledger-store.ts';
 import type { PodTemplate } from './kube/pods/pod-template.ts';
+import { createShardBorder } from './kube/shard-border.ts';
 import { startWorld } from './kube/world.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './ops/metrics.ts';
@@ -128,7 +129,7 @@ async function work(place: Workplace): Promise<void> {
 
   // Of this process alone: what had the pod's name before may not have ended.
   const me = `${hostname()}_${randomUUID()}`;
-  const lease = createLeaseStore(client, leaseName(config.ingressClass, defaultIngressClass));
+  const lease = createLeaseStore(client, leaseName(config.ingressClass, defaultIngressClass, config.shard));
   const leadership = createElection({ lease, me, clock, random: Math.random, log });
   leadership.onChange((isLeading) => metrics.leads(isLeading));
 
@@ -153,6 +154,7 @@ async function work(place: Workplace): Promise<void> {
     credentials: () => credentials.current(),
     apiUrl: config.apiUrl,
     clock,
+    processes: config.shard.count,
     hooks: metrics.cloudflare,
     log,
   });
@@ -167,7 +169,10 @@ async function work(place: Workplace): Promise<void> {
   });
   closers.push(() => account.close());
 
-  const sink = createIngressSink(client, { clock, log, instance: identity, leadership });
+  const border = createShardBorder(config.shard, (message) => tell(message));
+  const { isForeign } = border;
+  const beside = config.shard.count > 1 ? { isForeign } : {};
+  const sink = createIngressSink(client, { clock, log, instance: identity, leadership, ...beside });
   closers.push(() => sink.close());
 
   const cores = availableParallelism();
@@ -238,8 +243,10 @@ async function work(place: Workplace): Promise<void> {
         if (!isSynced) progress.waitingFor = () => `${firstListing}: ${kind} are ${reason}`;
       },
     },
-    tell,
-    notice: (ingress, note) => sink.event(ingress, note),
+    tell: border.tell,
+    notice: (ingress, note) => {
+      if (border.speaksFor(ingress.name)) sink.event(ingress, note);
+    },
   });
   closers.push(() => world.stop());
   // The last to be opened and the first to go: others lead while what serves here drains.

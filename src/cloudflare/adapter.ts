@@ -1,6 +1,7 @@
 import type { Cloudflare } from '../actors/ports.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
+import { shareOfBudget } from './budget.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
@@ -18,6 +19,8 @@ export interface CloudflareAdapterOptions {
   readonly clock: Clock;
   /** In [0, 1); for jitter. */
   readonly random?: () => number;
+  /** How many processes use these credentials; each keeps to its share of the calls. One, if left out. */
+  readonly processes?: number;
   readonly hooks?: AdapterHooks;
   /** Hears when the account nears its limit of tunnels. */
   readonly log?: TunnelQuotaOptions['log'];
@@ -49,8 +52,9 @@ export interface CloudflareAdapter extends Cloudflare {
 
 export function createCloudflare(options: CloudflareAdapterOptions): CloudflareAdapter {
   const hooks = options.hooks ?? { called: () => {}, budgetRemaining: () => {}, tunnelsCounted: () => {} };
-  const { credentials, apiUrl, clock, random = Math.random } = options;
-  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks });
+  const { credentials, apiUrl, clock, random = Math.random, processes = 1 } = options;
+  const budget = shareOfBudget(clock.monotonic(), processes);
+  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget });
   const quota = new TunnelQuota({
     api,
     credentials,

@@ -43,6 +43,11 @@ export class CallBudget {
   }
 }
 
+/** Of several processes with the same credentials each has its part. */
+export function shareOfBudget(nowMs: number, processes: number): CallBudget {
+  return new CallBudget(nowMs, Math.floor(burstCalls / processes), callsPerSecond / processes);
+}
+
 /** A hundred new hosts at once are three hundred calls. */
 export const burstCalls = 450;
 export const callsPerSecond = 1.5;

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { Shard } from '../domain/shard.ts';
 import { parseDurationMs } from '../time/duration.ts';
 
 /** How one kind of value is read from text; `expected` ends the sentence "expected …". */
@@ -42,6 +43,19 @@ export function durationUpTo(maxMs: number, maxText: string): ValueKind<number> 
     read: (text) => {
       const ms = parseDurationMs(text);
       return ms !== null && ms <= maxMs ? ms : undefined;
+    },
+  };
+}
+
+/** `0/3`, `1/3` and `2/3` are all of three. */
+export function shardOfAtMost(max: number): ValueKind<Shard> {
+  return {
+    placeholder: 'I/N',
+    expected: `i/n with n from 1 to ${max} and i from 0 to n-1, like 0/3`,
+    read: (text) => {
+      const [, index, count] = (/^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? []).map(Number);
+      if (index === undefined || count === undefined || index >= count || count > max) return undefined;
+      return { index, count };
     },
   };
 }

@@ -3,6 +3,7 @@ import { ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 import { createIngressEvents, type EventOptions } from './ingress-events.ts';
 import { parseMeta } from './parse-meta.ts';
+import { publishBeside } from './shared-status.ts';
 
 export interface OwnedIngressSink extends IngressSink {
   /** Gives up Events that wait. Idempotent. */
@@ -10,8 +11,15 @@ export interface OwnedIngressSink extends IngressSink {
 }
 
 /** Status and Events of Ingresses in the client's namespace. Owns the writing of Events until `close`. */
-export function createIngressSink(client: KubeClient, options: EventOptions): OwnedIngressSink {
+export function createIngressSink(
+  client: KubeClient,
+  options: EventOptions & {
+    /** What in a status is another shard's; left out where there is none. */
+    readonly isForeign?: (hostname: string) => boolean;
+  },
+): OwnedIngressSink {
   const events = createIngressEvents(client, options);
+  const { isForeign } = options;
 
   /** The uid in the patch keeps it from an Ingress of the same name that was created since. */
   async function publish(
@@ -34,5 +42,12 @@ export function createIngressSink(client: KubeClient, options: EventOptions): Ow
     return gone ? ok(undefined) : patched;
   }
 
-  return { publish, event: events.note, close: events.close };
+  return {
+    publish: (ingress, hostnames, signal) =>
+      isForeign === undefined
+        ? publish(ingress, hostnames, signal)
+        : publishBeside(client, ingress, hostnames, isForeign, signal),
+    event: events.note,
+    close: events.close,
+  };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LeaseRecord } from '../domain/election.ts';
 import { hostHash } from '../domain/host.ts';
+import { type Shard, wholeInstall } from '../domain/shard.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 
@@ -51,9 +52,16 @@ export function createLeaseStore(client: KubeClient, name: string): LeaseStore {
   };
 }
 
-/** Controllers of two classes in one namespace have nothing to share: each class has its own leader. */
-export function leaseName(ingressClass: string, defaultClass: string): string {
-  const base = 'cloudflare-warp-leader';
+/**
+ * Controllers of two classes in one namespace have nothing to share, nor have two shards: each has its own leader.
+ */
+export function leaseName(
+  ingressClass: string,
+  defaultClass: string,
+  { index, count }: Shard = wholeInstall,
+): string {
+  const part = count === 1 ? '' : `.shard-${index}-of-${count}`;
+  const base = `cloudflare-warp-leader${part}`;
   if (ingressClass === defaultClass) return base;
   const isName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(ingressClass);
   return `${base}.${isName ? ingressClass : hostHash(ingressClass)}`;

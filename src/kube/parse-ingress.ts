@@ -99,7 +99,8 @@ function classConflict(
   };
 }
 
-function publishedOf(status: unknown): readonly string[] {
+/** The hostnames in an Ingress' status. */
+export function publishedOf(status: unknown): readonly string[] {
   const parsed = statusShape.safeParse(status);
   if (!parsed.success) return [];
   return parsed.data.loadBalancer.ingress.map(({ hostname }) => hostname).filter((name) => name !== '');

@@ -35,6 +35,7 @@ describe('config of controller', () => {
         cert: { in: 'secret', name: 'cloudflare-warp-cert' },
         template: null,
       },
+      shard: { index: 0, count: 1 },
       metrics: { host: '0.0.0.0', port: 9_090 },
       identity: null,
       ingressDefaults: {
@@ -60,6 +61,7 @@ describe('config of controller', () => {
       value: unknown,
     ];
     const rows: Row[] = [
+      ['--shard', 'WARP_SHARD', '2/3', (of) => of.shard, { index: 2, count: 3 }],
       ['--namespace', 'WARP_NAMESPACE', 'shop', (of) => of.namespace, 'shop'],
       ['--kubeconfig', 'KUBECONFIG', '/k/config', (of) => of.kubeconfig, '/k/config'],
       ['--ingress-class', 'WARP_INGRESS_CLASS', 'other', (of) => of.ingressClass, 'other'],
@@ -214,6 +216,10 @@ describe('config of controller', () => {
       [['--tunnels-per-thread', 'many'], {}, 'got "many", expected "auto" or a whole number from 1 to 1000'],
       [['--grace-period', '30'], {}, 'got "30", expected a duration of at most 3m, like 30s or 1m30s'],
       [['--grace-period', '3m1s'], {}, 'got "3m1s", expected a duration of at most 3m'],
+      [['--shard', '3/3'], {}, '--shard: got "3/3", expected i/n with n from 1 to 64 and i from 0 to n-1'],
+      [['--shard', '1'], {}, '--shard: got "1", expected i/n'],
+      [['--shard', '0/65'], {}, '--shard: got "0/65", expected i/n'],
+      [[], { WARP_SHARD: '-1/2' }, 'WARP_SHARD: got "-1/2", expected i/n'],
       [['--metrics', '9090'], {}, '--metrics: got "9090", expected host:port'],
       [['--metrics', 'localhost:65536'], {}, '--metrics: got "localhost:65536", expected host:port'],
       [['--edge', '127.0.0.1'], {}, '--edge: got "127.0.0.1", expected host:port'],

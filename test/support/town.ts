@@ -103,10 +103,15 @@ export class Town {
   }
 
   async startController(...flags: readonly string[]): Promise<void> {
+    this.#controller = await this.runController(...flags);
+  }
+
+  /** One more controller; the caller stops it. */
+  async runController(...flags: readonly string[]): Promise<Controller> {
     const config = readControllerConfig([...this.controllerFlags, ...flags], {}, false);
     if (!config.ok) throw new Error(config.fault.message);
     const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
-    this.#controller = await runController(config.value, log);
+    return runController(config.value, log);
   }
 
   async stopController(): Promise<void> {

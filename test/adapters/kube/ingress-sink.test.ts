@@ -33,6 +33,63 @@ describe('ingress sink', () => {
     await kube.close();
   });
 
+  describe('publishes beside what another shard has in the same status', () => {
+    const name = (tunnel: string) => ({ hostname: `${tunnel}.cfargotunnel.com` });
+    const found = (version: string, ...tunnels: string[]) => ({
+      metadata: { name: 'a', uid: 'u-1', resourceVersion: version },
+      status: { loadBalancer: { ingress: tunnels.map(name) } },
+    });
+    const get = () => kube.next('GET /ingresses/a');
+    const patch = () => kube.next('PATCH /ingresses/a/status');
+
+    beforeEach(async () => {
+      await sink.close();
+      const isForeign = (hostname: string): boolean => hostname.startsWith('theirs');
+      sink = createIngressSink(await kube.client(clock), {
+        clock,
+        log: kept.log,
+        instance: 'pod-1',
+        leadership,
+        isForeign,
+      });
+    });
+
+    it('only its own part changes, under the version that was read', async () => {
+      const published = sink.publish(ingress, ['new.cfargotunnel.com'], signal);
+      (await get()).json(200, found('7', 'theirs', 'old'));
+      const call = await patch();
+      expect(call.body).to.deep.equal({
+        metadata: { uid: 'u-1', resourceVersion: '7' },
+        status: { loadBalancer: { ingress: [name('theirs'), name('new')] } },
+      });
+      call.json(200, {});
+      expect(await published).to.have.property('ok', true);
+    });
+
+    it('what the other wrote in the same moment is kept', async () => {
+      const published = sink.publish(ingress, [], signal);
+      (await get()).json(200, found('7', 'mine'));
+      (await patch()).refuse(409, 'the object has been modified');
+      (await get()).json(200, found('8', 'mine', 'theirs'));
+      const call = await patch();
+      expect(call.body).to.deep.include({ metadata: { uid: 'u-1', resourceVersion: '8' } });
+      expect(call.body)
+        .to.have.nested.property('status.loadBalancer.ingress')
+        .that.deep.equals([name('theirs')]);
+      call.json(200, {});
+      expect(await published).to.have.property('ok', true);
+    });
+
+    it('nothing is written where nothing changes, and nothing into an Ingress of the same name', async () => {
+      const same = sink.publish(ingress, ['mine.cfargotunnel.com'], signal);
+      (await get()).json(200, found('7', 'mine', 'theirs'));
+      expect(await same).to.have.property('ok', true);
+      const gone = sink.publish({ ...ingress, uid: 'u-0' }, ['mine.cfargotunnel.com'], signal);
+      (await get()).json(200, found('7', 'other'));
+      expect(await gone).to.have.property('ok', true);
+    });
+  });
+
   describe('publishes hostnames', () => {
     const patch = () => kube.next('PATCH /ingresses/a/status');
     const get = () => kube.next('GET /ingresses/a');

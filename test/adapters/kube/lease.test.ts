@@ -93,8 +93,11 @@ describe('the Lease', () => {
     }
   });
 
-  it('is one for each class', () => {
+  it('is one for each class and shard', () => {
     const of = (name: string) => leaseName(name, 'cloudflare-warp');
+    expect(leaseName('internal', 'cloudflare-warp', { index: 2, count: 3 })).to.equal(
+      'cloudflare-warp-leader.shard-2-of-3.internal',
+    );
     expect(of('cloudflare-warp')).to.equal('cloudflare-warp-leader');
     expect(of('internal')).to.equal('cloudflare-warp-leader.internal');
     expect(of('Not/A name')).to.match(/^cloudflare-warp-leader\.[0-9a-f]{20}$/);
