@@ -89,9 +89,7 @@ function placeShared(
   if (shared.length < mayShare && threads.length < limits.maxThreads) return { kind: 'new', reserved: false };
 
   const order = suspects.has(tunnel) ? apartFrom(suspects) : unlike(sibling);
-  const [best = sibling] = kept(others, shared, sharedThreads)
-    .map((thread) => ({ ...thread, rank: order(thread) }))
-    .toSorted((one, other) => compare(one.rank, other.rank));
+  const best = least(kept(others, shared, sharedThreads), order) ?? sibling;
   return best === undefined ? null : { kind: 'thread', id: best.id };
 }
 
@@ -108,27 +106,36 @@ function kept(
   return some.length > 0 ? some : others;
 }
 
-type Order = (thread: ThreadLoad) => readonly [number, number];
+/** What is compared first, and what decides between equals. */
+type Order = readonly [first: Measure, then: Measure];
+type Measure = (thread: ThreadLoad) => number;
+
+/** What decides between equals is not asked for others: it may look at every tunnel of a thread. */
+function least(threads: readonly ThreadLoad[], [first, then]: Order): ThreadLoad | undefined {
+  const lowest = (some: readonly ThreadLoad[], measure: Measure): readonly ThreadLoad[] => {
+    const values = some.map(measure);
+    const minimum = Math.min(...values);
+    return some.filter((_, index) => values[index] === minimum);
+  };
+  const equals = lowest(threads, first);
+  return equals.length > 1 ? lowest(equals, then)[0] : equals[0];
+}
 
 /** Fewest connections, then fewest tunnels that also share the sibling's thread: so pairs of threads vary. */
 function unlike(sibling: ThreadLoad | undefined): Order {
-  return ({ connections, tunnels }) => [
-    connections,
-    sibling === undefined ? 0 : both(tunnels, sibling.tunnels),
+  return [
+    ({ connections }) => connections,
+    ({ tunnels }) => (sibling === undefined ? 0 : both(tunnels, sibling.tunnels)),
   ];
 }
 
 /** Suspects are kept apart before all: the next death then leaves few of them. */
 function apartFrom(suspects: ReadonlySet<string>): Order {
-  return ({ connections, tunnels }) => [both(tunnels, suspects), connections];
+  return [({ tunnels }) => both(tunnels, suspects), ({ connections }) => connections];
 }
 
 function both(some: ReadonlyMap<string, number>, others: { has(tunnel: string): boolean }): number {
   let count = 0;
   for (const one of some.keys()) if (others.has(one)) count++;
   return count;
-}
-
-function compare(one: readonly [number, number], other: readonly [number, number]): number {
-  return one[0] - other[0] || one[1] - other[1];
 }

@@ -38,8 +38,9 @@ export function createCounts(clock: Clock): Counts {
       originErrors[reason] = (originErrors[reason] ?? 0) + 1;
     },
     take(last = false) {
+      if (!counted) return null;
       const nowMs = clock.monotonic();
-      if (!counted || (!last && nowMs - takenAtMs < takeEveryMs)) return null;
+      if (!last && nowMs - takenAtMs < takeEveryMs) return null;
       const taken: TunnelCounts = { requests, durations, durationSumSeconds, originErrors };
       requests = new Array<number>(codeClasses).fill(0);
       durations = new Array<number>(durationBucketsSeconds.length + 1).fill(0);

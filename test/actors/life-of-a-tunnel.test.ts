@@ -235,6 +235,7 @@ describe('life of a tunnel', () => {
     expect(next.runner.hosts()).to.deep.equal([host]);
     expect(next.cloudflare.calls).to.deep.equal([]);
     expect(next.sink.status.size, 'the status was right and is not written').to.equal(0);
+    expect(next.sink.take(), 'nor is it news').to.deep.equal([]);
     await next.stop();
   });
 

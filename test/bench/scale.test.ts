@@ -15,16 +15,7 @@ describe('bench:scale', () => {
 
   it('measures a restart of a small world: all serve, and Cloudflare is hardly asked', async function () {
     this.timeout(120_000);
-    const options = readScaleOptions([
-      '-n',
-      '3',
-      '--phase',
-      'cold',
-      '--phase',
-      'new',
-      '--ha-connections',
-      '2',
-    ]);
+    const options = readScaleOptions(['-n', '3', '--phase', 'cold', '--ha-connections', '2']);
     if (typeof options === 'string') throw new Error(options);
     const measured = await measure(3, options, () => {});
     const { cold } = measured;

@@ -34,6 +34,8 @@ export class ActorHouse {
   readonly secrets = new MemorySecrets();
   readonly leadership = new ScriptedLeadership();
   readonly states = new Map<string, TunnelState>();
+  /** Every message to any actor: its kind and the message's type. */
+  readonly told: string[] = [];
   readonly #rows = new Map<string, TunnelState>();
   /** What was begun to be written, or asked of Cloudflare, while we did not lead. */
   readonly trespasses: string[] = [];
@@ -76,7 +78,9 @@ export class ActorHouse {
       },
       ...over,
     };
-    const probe = { deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
+    const told = (_path: string, kind: string, message: unknown): void =>
+      void this.told.push(`${kind} ${(message as { type: string }).type}`);
+    const probe = { told, deadLetter() {}, restarted() {}, killed() {}, mailboxDepth() {} };
     const system = createActorSystem({ clock: this.clock, random: () => 0.5, log: silent, probe });
     this.#root = system.spawnRoot<SupervisorMessage>(supervisorSpec(world));
     this.leadership.onChange(() => this.#root.ref.tell({ type: 'leadership.changed' }));
