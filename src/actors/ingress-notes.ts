@@ -9,16 +9,23 @@ export type IngressNotes = ReturnType<typeof ingressNotes>;
 
 /**
  * Turns an Ingress' state into Events: one per change and not one per retry. Each subject has a slot that
- * remembers what was said last; saying it again is silence.
+ * remembers what was said last; saying it again is silence. What keeps several hosts from being served is said once.
  */
 export function ingressNotes(emit: (note: EventNote) => void) {
   const said = new Map<string, ReadonlySet<string>>();
 
-  const say = (slot: string, notes: readonly EventNote[]): void => {
+  const say = (
+    slot: string,
+    notes: readonly EventNote[],
+    elsewhere: (text: string) => boolean = () => false,
+  ): void => {
     const before = said.get(slot);
     if (notes.length === 0) said.delete(slot);
     else said.set(slot, new Set(notes.map(textOf)));
-    for (const note of notes) if (!before?.has(textOf(note))) emit(note);
+    for (const note of notes) {
+      const text = textOf(note);
+      if (!before?.has(text) && !elsewhere(text)) emit(note);
+    }
   };
 
   return {
@@ -39,7 +46,20 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       say('credentials', fault === null ? [] : [warning('CredentialsInvalid', message)]);
     },
     backends(host: string, notes: readonly EventNote[]): void {
-      say(`backends ${host}`, notes);
+      const own = `backends ${host}`;
+      say(own, notes, (text) => {
+        for (const [slot, texts] of said) {
+          if (slot !== own && slot.startsWith('backends ') && texts.has(text)) return true;
+        }
+        return false;
+      });
+    },
+    tls(asksForTls: boolean): void {
+      say('tls', asksForTls ? [tlsAtEdge] : []);
+    },
+    /** As if it had been said already. */
+    tlsKnown(): void {
+      said.set('tls', new Set([textOf(tlsAtEdge)]));
     },
     stepFailed(host: string, fault: Fault): void {
       const note = noteOfFault(host, fault);
@@ -81,6 +101,13 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     },
   };
 }
+
+const tlsAtEdge: EventNote = {
+  type: 'Normal',
+  reason: 'TlsAtEdge',
+  message:
+    "spec.tls changes nothing: visitors' TLS ends at Cloudflare's edge with the certificate that Cloudflare has for the host, and the Secrets named there are not read",
+};
 
 function ready(host: string, tunnelId: string): EventNote {
   const message = `https://${host} is served through tunnel ${tunnelId}`;

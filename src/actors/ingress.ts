@@ -82,6 +82,8 @@ class IngressActor {
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
     this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
+    // Whoever published it has said it: an earlier life, or another replica.
+    if (assignment.asksForTls && assignment.publishedHostnames.length > 0) this.#notes.tlsKnown();
     this.#assigned(assignment);
     this.#converge();
   }
@@ -186,6 +188,7 @@ class IngressActor {
       this.#notes.servedBy(host, next.servedBy.find((served) => served.host === host) ?? null);
     }
     this.#notes.problems(next.problems);
+    this.#notes.tls(next.asksForTls);
     this.#notes.taken(next.taken);
     this.#notes.credentials(next.credentialsFault);
   }

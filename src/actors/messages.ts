@@ -98,6 +98,7 @@ export interface Assignment {
   /** What the ledger has for the hosts that are held; looked at for those that are new to the actor. */
   readonly ledger: readonly LedgerEntry[];
   readonly publishedHostnames: readonly string[];
+  readonly asksForTls: boolean;
   readonly problems: readonly Problem[];
   /** Why nothing can be changed at Cloudflare, or null. */
   readonly credentialsFault: Fault | null;

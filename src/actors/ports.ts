@@ -30,14 +30,6 @@ export interface Cloudflare {
   /** Closes the tunnel's connections and deletes it. Already gone is success. */
   removeTunnel(removal: TunnelRemoval, signal: AbortSignal): Promise<Result<void>>;
   /**
-   * Whether somebody has deleted it elsewhere. Cheap enough for all tunnels every few minutes: "true" may be a
-   * minute late, "false" is as of now.
-   */
-  tunnelExists(
-    tunnel: Pick<TunnelIdentity, 'accountId' | 'id'>,
-    signal: AbortSignal,
-  ): Promise<Result<boolean>>;
-  /**
    * Makes host → tunnel a proxied CNAME with our TXT owner mark beside it. A record that is not ours is a
    * `dns-conflict` and stays untouched.
    */

@@ -245,6 +245,7 @@ class Supervisor {
       ),
       ledger: [...held.keys()].flatMap((host) => this.#world.ledger(host) ?? []),
       publishedHostnames: known?.newest.publishedHostnames ?? [],
+      asksForTls: known?.newest.asksForTls ?? false,
       problems: known?.newest.problems ?? [],
       credentialsFault: this.#credentialsFault,
       taken: named.flatMap(({ taken }) => taken),

@@ -5,7 +5,6 @@ import { shareOfBudget } from './budget.ts';
 import { ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
-import { LiveTunnels } from './live-tunnels.ts';
 import { MarkedHosts } from './marked-hosts.ts';
 import { TunnelQuota, type TunnelQuotaOptions } from './tunnel-quota.ts';
 import { ensureTunnel, removeTunnel } from './tunnels.ts';
@@ -64,7 +63,6 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
   });
   const zones = new ZoneDirectory(api, clock);
   const marks = new MarkedHosts(api, clock);
-  const tunnels = new LiveTunnels(api, clock);
   const using = async <T>(work: (credentials: Credentials) => Promise<Result<T>>): Promise<Result<T>> => {
     const own = credentials();
     return own.ok ? work(own.value) : own;
@@ -83,7 +81,6 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
         if (removed.ok) quota.removed();
         return removed;
       }),
-    tunnelExists: (tunnel, signal) => using((own) => tunnels.has(own, tunnel, signal)),
     ensureDns: (request, signal) => using((own) => ensureDns(api, zones, marks, own, request, signal)),
     removeDns: (removal, signal) => using((own) => removeDns(api, zones, own, removal, signal)),
     check: (signal) =>
@@ -102,7 +99,6 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
       quota.close();
       zones.close();
       marks.close();
-      tunnels.close();
       api.close();
     },
   };

@@ -17,4 +17,5 @@ export type EventReason =
   | 'ZoneUnknown'
   | 'CredentialsInvalid'
   | 'QuotaExceeded'
-  | 'RateLimited';
+  | 'RateLimited'
+  | 'TlsAtEdge';

@@ -20,6 +20,8 @@ export interface IngressSpec {
    */
   readonly unservable: readonly string[];
   readonly settings: IngressSettings;
+  /** It has `spec.tls`, which changes nothing here; its user should hear that. */
+  readonly asksForTls: boolean;
   /** What the object's status says now; what we write is compared with it. */
   readonly publishedHostnames: readonly string[];
   /** What is wrong with the object; each becomes an Event `InvalidIngress`. */

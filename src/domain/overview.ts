@@ -112,7 +112,7 @@ export function overviewOf(input: OverviewInput): Overview {
       hosts.push({ host, ingress: key, state: isShut ? 'blocked' : state });
     }
   }
-  return { changes: changes.toSorted(byUrgency), hosts: hosts.toSorted(byIngress), notes };
+  return { changes: changes.toSorted(byUrgency), hosts: hosts.toSorted(byIngress), notes: distinct(notes) };
 }
 
 function claimsOf(ingresses: readonly IngressSpec[]): ReadonlyMap<string, readonly IngressSpec[]> {
@@ -176,6 +176,11 @@ function ledgerOfOther({ host, identity }: LedgerEntry): string {
 
 function note(ingress: IngressKey, reason: string, message: string): IngressNote {
   return { ingress, reason, message };
+}
+
+/** What keeps several hosts of an Ingress from being served is said once. */
+function distinct(notes: readonly IngressNote[]): readonly IngressNote[] {
+  return [...new Map(notes.map((given) => [JSON.stringify(given), given])).values()];
 }
 
 /** As the call budget has it: what ends exposure first, then what creates. */

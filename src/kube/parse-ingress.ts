@@ -35,6 +35,7 @@ const specShape = z.object({
   ingressClassName: z.string().nullish().catch(null),
   rules: z.unknown().optional(),
   defaultBackend: z.unknown().optional(),
+  tls: z.unknown().optional(),
 });
 
 const statusShape = z.object({
@@ -51,7 +52,7 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
   const parsed = specShape.safeParse(spec ?? {});
   const given = parsed.success
     ? parsed.data
-    : { ingressClassName: null, rules: undefined, defaultBackend: null };
+    : { ingressClassName: null, rules: undefined, defaultBackend: null, tls: null };
 
   const annotated = meta.annotations[classAnnotation];
   const classes = {
@@ -78,6 +79,7 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
       hosts: rules.hosts,
       unservable: rules.unservable,
       settings: annotations.settings,
+      asksForTls: Array.isArray(given.tls) && given.tls.length > 0,
       publishedHostnames: publishedOf(status),
       problems: bounded(problems),
       refused: annotations.problems.length > 0 || rules.hosts.length === 0,

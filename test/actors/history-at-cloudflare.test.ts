@@ -308,7 +308,6 @@ class History {
     return {
       ensureTunnel: counting(cloudflare.ensureTunnel),
       removeTunnel: counting(cloudflare.removeTunnel),
-      tunnelExists: counting(cloudflare.tunnelExists),
       ensureDns: counting(cloudflare.ensureDns),
       removeDns: counting(cloudflare.removeDns),
     };

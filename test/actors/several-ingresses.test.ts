@@ -42,6 +42,33 @@ describe('several Ingresses', () => {
     expect(house.sink.take()).to.have.members(['young HostTaken', 'old TunnelReady']);
   });
 
+  it('with two hosts on a Service that is missing: one Event for it, and one when it is missing again', async () => {
+    const both = ingress('web', ['a.example.com', 'b.example.com']);
+    await house.tell(present(both), synced);
+    expect(house.sink.take()).to.deep.equal(['web WaitingForService']);
+    await house.tell(service(), slice());
+    expect(house.sink.take().slice(1)).to.deep.equal(['web TunnelReady', 'web TunnelReady']);
+    await house.tell({ type: 'service.removed', name: 'web' });
+    expect(house.sink.take()).to.deep.equal(['web WaitingForService']);
+    await house.tell(present({ ...both, hosts: both.hosts.slice(1) }));
+    expect(house.sink.take(), 'the other host still waits for it').to.deep.equal([]);
+  });
+
+  it('with spec.tls: told once what becomes of it, also over a restart', async () => {
+    const tls = ingress('web', [host], { asksForTls: true });
+    await house.tell(service(), slice(), present(tls), synced);
+    await house.tell(present({ ...tls, publishedHostnames: [published] }));
+    expect(house.sink.take()).to.deep.equal(['web TlsAtEdge', 'web TunnelReady']);
+    const next = house.successor();
+    await next.tellLedger();
+    await next.tell(service(), slice(), present({ ...tls, publishedHostnames: [published] }), synced);
+    expect(next.sink.take()).to.deep.equal([]);
+    await next.tell(present(ingress('web', [host])));
+    await next.tell(present(tls));
+    expect(next.sink.take()).to.deep.equal(['web TlsAtEdge']);
+    await next.stop();
+  });
+
   const path = (at: string, backend = 'web') => ({ ...rule(backend), path: at });
 
   it('with one host and other paths share its tunnel, and both show its name', async () => {

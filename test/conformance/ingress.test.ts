@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { burstCalls } from '../../src/cloudflare/budget.ts';
 import { ingress, pathOf, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
 
@@ -147,6 +148,60 @@ describe('ingress conformance', function () {
       for (const answer of await Promise.all(ten)) answers.add(answer);
     }
     expect([...answers].sort()).to.deep.equal(addresses.map(({ address }) => `many ${address}`).sort());
+  });
+
+  it('a headless Service is served from its endpoints', async () => {
+    const port = await town.origin('headless', true);
+    const headless = {
+      ...service('headless'),
+      spec: { clusterIP: 'None', ports: [{ name: 'http', port: 8080 }] },
+    };
+    await town.user.apply(headless, slice('headless-1', 'headless', port, [{ address: '127.0.2.1' }]));
+    await town.user.apply(ingress('headless', 'headless.example.com', { paths: [{ service: 'headless' }] }));
+    await town.answers('headless.example.com', '/', 'headless 127.0.2.1');
+  });
+
+  it('an ExternalName Service is served by its name, and says which port it has not', async () => {
+    const host = 'external.example.com';
+    const port = await town.origin('external');
+    const spec = { type: 'ExternalName', externalName: 'localhost' };
+    const path = { service: 'external', port: 'http' };
+    await town.user.apply({ ...service('external'), spec }, ingress('external', host, { paths: [path] }));
+    await town.until(
+      'it is told',
+      async () => (await town.messages('external', 'InvalidIngress')).length > 0,
+    );
+    expect(await town.messages('external', 'InvalidIngress')).to.deep.equal([
+      'Service "external" of type ExternalName has no port "http"; give the port by number',
+    ]);
+    await town.user.apply(ingress('external', host, { paths: [{ ...path, port }] }));
+    await town.answers(host, '/', 'external');
+  });
+
+  it('a Service without the port is told with the ports that it has', async () => {
+    await backend('ports');
+    const paths = [{ service: 'ports', port: 81 }];
+    await town.user.apply(ingress('ports', 'ports.example.com', { paths }));
+    await town.until('it is told', async () => (await town.messages('ports', 'InvalidIngress')).length > 0);
+    expect(await town.messages('ports', 'InvalidIngress')).to.deep.equal([
+      'Service "ports" has no port 81; it has 8080 ("http")',
+    ]);
+  });
+
+  it('spec.tls is accepted, and its user is told what becomes of it', async () => {
+    await backend('tls');
+    const { spec, ...rest } = ingress('tls', 'tls.example.com', { paths: [{ service: 'tls' }] });
+    const tls = [{ hosts: ['tls.example.com'], secretName: 'not-there' }];
+    await town.user.apply({ ...rest, spec: { ...(spec as object), tls } });
+    await town.answers('tls.example.com', '/', 'tls');
+    await town.until('it is told', async () => (await town.messages('tls', 'TlsAtEdge')).length > 0);
+    expect(await town.reasons('tls')).to.not.include('InvalidIngress');
+  });
+
+  it('shows what is left of the call budget: what was called is missing, until it is filled up again', async () => {
+    const { body } = await town.ops('/metrics');
+    const left = Number(/cloudflare_budget_remaining (\d+)/.exec(body)?.[1]);
+    expect(left).to.be.within(burstCalls - town.cloudflare.calls.length, burstCalls - 1);
   });
 
   it('a default backend without a host is reported, because it has no name', async () => {

@@ -44,6 +44,7 @@ describe('share of an Ingress', () => {
       ...{ mode: 'worker', replicas: 1, haConnections: 4, noBackend: 'close', dns: 'managed' },
       ...{ originVia: 'service', origin: defaultOriginSettings, access: null },
     },
+    asksForTls: false,
     publishedHostnames: [],
     problems: [problem],
     refused: false,

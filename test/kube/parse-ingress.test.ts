@@ -55,6 +55,7 @@ describe('parseIngress', () => {
         },
       ],
       settings: plainSettings,
+      asksForTls: false,
       publishedHostnames: ['t.cfargotunnel.com'],
       problems: [],
       unservable: [],
@@ -271,6 +272,12 @@ describe('parseIngress', () => {
       expect(spec.refused).to.equal(false);
     });
   }
+
+  it('sees whether there is spec.tls, whatever is in it', () => {
+    const given = [undefined, null, [], 'x', [{}], [{ hosts: ['a.example.com'], secretName: 'cert' }]];
+    const found = given.map((tls) => specOf(ingress({ rules: [rule('a.example.com')], tls })).asksForTls);
+    expect(found).to.deep.equal([false, false, false, false, true, true]);
+  });
 
   it('a rule whose paths cannot be read does not give up its host', () => {
     const spec = specOf(ingress({ rules: [{ host: 'a.example.com', http: 7 }, rule('b.example.com')] }));

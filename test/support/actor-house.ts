@@ -206,10 +206,6 @@ class MemoryCloudflare extends Failures implements Cloudflare {
     return this.#call('removeTunnel', name, signal, () => void this.tunnels.delete(name));
   }
 
-  tunnelExists({ id }: { id: string }, signal: AbortSignal) {
-    return this.#call('tunnelExists', id, signal, () => [...this.tunnels.values()].includes(id));
-  }
-
   ensureDns({ host, tunnelId }: { host: string; tunnelId: string }, signal: AbortSignal) {
     return this.#call('ensureDns', host, signal, () => {
       this.records.set(host, tunnelId);
@@ -411,6 +407,7 @@ export function ingress(key: string, hosts: readonly string[], over: Partial<Ing
       origin: defaultOriginSettings,
       access: null,
     },
+    asksForTls: false,
     publishedHostnames: [],
     problems: [],
     refused: false,

@@ -139,45 +139,6 @@ describe('tunnels at Cloudflare', () => {
   });
 });
 
-describe('whether a tunnel exists', () => {
-  let stage: Stage;
-  afterEach(() => stage.close());
-
-  it('costs one list for all that do, and one question for each that does not', async () => {
-    stage = await openStage();
-    const { api, cloudflare, counted } = stage;
-    const { accountId } = api;
-    const of = { accountId, secret: null, configSrc: 'local' };
-    const made = Array.from({ length: 30 }, (_, index) => api.tunnels.create({ ...of, name: `t${index}` }));
-    api.tunnels.delete(made[0]!);
-    const unknown = { accountId, id: '00000000-0000-4000-8000-000000000000' };
-    const answers = await Promise.all(
-      [...made, unknown].map((tunnel) => cloudflare.tunnelExists(tunnel, running())),
-    );
-    expect(answers.map(must)).to.deep.equal([false, ...made.slice(1).map(() => true), false]);
-    expect(counted()).to.deep.equal(['tunnels.list 200', 'tunnels.get 200', 'tunnels.get 404']);
-  });
-
-  it('is not denied to one that is younger than the list', async () => {
-    stage = await openStage();
-    const { api, cloudflare } = stage;
-    const of = { accountId: api.accountId, id: '00000000-0000-4000-8000-000000000000' };
-    expect(must(await cloudflare.tunnelExists(of, running()))).to.equal(false);
-    const made = must(await cloudflare.ensureTunnel(request, running()));
-    expect(must(await cloudflare.tunnelExists(made, running()))).to.equal(true);
-  });
-
-  it('is unknown, not "no", when Cloudflare does not say', async () => {
-    stage = await openStage();
-    const { api, cloudflare } = stage;
-    const made = must(await cloudflare.ensureTunnel(request, running()));
-    const elsewhere = { ...made, accountId: 'f'.repeat(32) };
-    expect(codeOf(await cloudflare.tunnelExists(elsewhere, running()))).to.equal('credentials-invalid');
-    api.faults.outage = true;
-    expect(codeOf(await cloudflare.tunnelExists(made, running()))).to.equal('cloudflare-unreachable');
-  });
-});
-
 describe('Cloudflare out of order', () => {
   let stage: Stage;
   afterEach(() => stage.close());
