@@ -31,13 +31,14 @@ export function isOfShard(name: string, { index, count }: Shard): boolean {
 }
 
 /**
- * What of an Ingress concerns a shard, or null for nothing. What is wrong with the object is said by one shard: that
+ * What of an Ingress concerns a shard, or null for nothing. What there is to say of the object is said by one shard: that
  * of the Ingress' name. `wasOurs`: something of it did before; then it also concerns us that it cannot be read.
  */
 export function shareOf(spec: IngressSpec, shard: Shard, wasOurs: boolean): IngressSpec | null {
   const hosts = spec.hosts.filter(({ host }) => isOfShard(host, shard));
   const unservable = spec.unservable.filter((host) => isOfShard(host, shard));
   const problems = isOfShard(spec.key, shard) ? spec.problems : [];
-  const concernsUs = hosts.length + unservable.length + problems.length > 0 || (spec.refused && wasOurs);
-  return concernsUs ? { ...spec, hosts, unservable, problems } : null;
+  const asksForTls = spec.asksForTls && isOfShard(spec.key, shard);
+  const isNamed = hosts.length + unservable.length + problems.length > 0 || asksForTls;
+  return isNamed || (spec.refused && wasOurs) ? { ...spec, hosts, unservable, problems, asksForTls } : null;
 }

@@ -290,6 +290,21 @@ describe('convergence', () => {
     );
   });
 
+  it('the same again after a restart at every point of what happens, and after one at each', async function () {
+    this.timeout(60_000);
+    const restart: Move = { do: 'restart', who: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(move, { minLength: 1, maxLength: 8 }), async (steps) => {
+        for (let point = 0; point <= steps.length; point++) await play(1, steps.toSpliced(point, 0, restart));
+        await play(
+          1,
+          steps.flatMap((step) => [step, restart]),
+        );
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('the same with two replicas, whenever leadership is lost and gained', async function () {
     this.timeout(60_000);
     const moves = fc.array(fc.oneof({ weight: 4, arbitrary: move }, { weight: 1, arbitrary: handOver }), {

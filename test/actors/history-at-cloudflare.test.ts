@@ -343,16 +343,30 @@ describe('what is at Cloudflare in the end', () => {
   });
   after(() => stage.close());
 
+  async function live(moves: readonly Move[]): Promise<void> {
+    const history = new History(stage);
+    await history.begin();
+    for (const step of moves) await history.make(step);
+    await history.end();
+  }
+
   it('is what the Ingresses say and what was others’, whatever happened and wherever it was restarted', async function () {
     this.timeout(90_000);
     await fc.assert(
-      fc.asyncProperty(fc.array(move, { maxLength: 14 }), async (moves) => {
-        const history = new History(stage);
-        await history.begin();
-        for (const step of moves) await history.make(step);
-        await history.end();
-      }),
+      fc.asyncProperty(fc.array(move, { maxLength: 14 }), (moves) => live(moves)),
       { numRuns: Number(process.env['HISTORIES'] ?? 30), examples: [[withoutMark]] },
+    );
+  });
+
+  it('is the same again after a restart at every point of what happened, and after one at each', async function () {
+    this.timeout(90_000);
+    const restart: Move = { do: 'restart' };
+    await fc.assert(
+      fc.asyncProperty(fc.array(move, { minLength: 1, maxLength: 5 }), async (moves) => {
+        for (let point = 0; point <= moves.length; point++) await live(moves.toSpliced(point, 0, restart));
+        await live(moves.flatMap((step) => [step, restart]));
+      }),
+      { numRuns: 5, examples: [[withoutMark]] },
     );
   });
 });

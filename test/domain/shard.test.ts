@@ -44,7 +44,7 @@ describe('share of an Ingress', () => {
       ...{ mode: 'worker', replicas: 1, haConnections: 4, noBackend: 'close', dns: 'managed' },
       ...{ originVia: 'service', origin: defaultOriginSettings, access: null },
     },
-    asksForTls: false,
+    asksForTls: true,
     publishedHostnames: [],
     problems: [problem],
     refused: false,
@@ -66,10 +66,14 @@ describe('share of an Ingress', () => {
       all.flatMap((share) => share.problems),
       [problem],
     );
+    assert.lengthOf(
+      all.filter(({ asksForTls }) => asksForTls),
+      1,
+    );
   });
 
   it('of a shard without any of its hosts is nothing, unless what is wrong is to be said there', () => {
-    const small = { ...spec, hosts: spec.hosts.slice(0, 1), unservable: [], problems: [] };
+    const small = { ...spec, hosts: spec.hosts.slice(0, 1), unservable: [], problems: [], asksForTls: false };
     assert.lengthOf(
       shares(small, 8).filter((share) => share !== null),
       1,
