@@ -8,6 +8,12 @@ import type { HostTunnels } from './host-tunnels.ts';
 import type { IngressMessage } from './messages.ts';
 import type { TunnelState } from './ports.ts';
 
+export interface StepInFlight {
+  readonly step: HostStep;
+  /** Aborted when nobody wants any more what the step does. */
+  readonly regret: AbortController;
+}
+
 /** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */
 export interface HostState {
   readonly host: string;
@@ -34,7 +40,7 @@ export interface HostState {
   /** When the tunnel was last verified on suspicion, monotonic milliseconds. */
   verifiedAtMs: number;
   /** The step that is being carried out; never more than one per host. */
-  stepInFlight: HostStep | null;
+  stepInFlight: StepInFlight | null;
   /** What the watch said of the ledger meanwhile. */
   seenMeanwhile: Extract<IngressMessage, { type: 'ledger.seen' }> | null;
   /** Why the last step failed; null once one succeeded. */
@@ -107,7 +113,7 @@ function plannedStep(state: HostState): HostStep | null {
 export function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
   // What lingers is not started again.
   if (state.hold === 'parted') return state.lingers && isUp(state);
-  if (state.ledger?.tunnel == null || state.stepInFlight === 'remove-tunnel') return false;
+  if (state.ledger?.tunnel == null || state.stepInFlight?.step === 'remove-tunnel') return false;
   if (state.compiled === null) return false;
   // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
   if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && putOff))

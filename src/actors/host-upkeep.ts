@@ -1,4 +1,4 @@
-import type { Doubt, HostStep } from '../domain/host-plan.ts';
+import { type Doubt, type HostStep, isRegretted } from '../domain/host-plan.ts';
 import { dispositionOf, type Fault, type Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
@@ -27,6 +27,9 @@ const verifyEveryMs = 300_000;
  */
 const dnsLookEveryMs = 6 * 3_600_000;
 
+/** Cloudflare may still carry out a removal that was given up, also after the records were looked at. */
+const lookAfterRegretMs = 60_000;
+
 interface UpkeepWorld extends StepWorld {
   readonly log: ActorLog;
   readonly random: () => number;
@@ -48,28 +51,41 @@ export class HostUpkeep {
     this.#notes = notes;
   }
 
-  /** Starts the step that is due, if there is one; `step.done` follows. */
+  /**
+   * Starts the step that is due, if there is one; `step.done` follows. A removal in flight of what is wanted again is
+   * given up: its calls may hang and be repeated, and would take away what serves by then.
+   */
   advance(state: HostState, ingress: string, putOff: boolean): void {
+    if (state.stepInFlight !== null) {
+      const { step, regret } = state.stepInFlight;
+      if (isRegretted(step, state.intent)) regret.abort();
+      return;
+    }
     const { leadership } = this.#world;
     const step = leadership.isLeading ? dueStep(state, putOff) : null;
     if (step === null) return;
-    state.stepInFlight = step;
+    const regret = new AbortController();
+    state.stepInFlight = { step, regret };
     const { host, ledger, intent } = state;
     const publishes = intent.kind === 'wanted' && intent.dns === 'managed';
     const input = { host, ingress, ledger, wanted: intent.kind === 'wanted', publishes };
     this.#context.run(
       (signal) =>
-        whileLeading(leadership, signal, (whileWeLead) => carryOut(step, input, this.#world, whileWeLead)),
+        whileLeading(leadership, AbortSignal.any([signal, regret.signal]), (whileWeLead) =>
+          carryOut(step, input, this.#world, whileWeLead),
+        ),
       (result) => ({ type: 'step.done', host, step, result }),
     );
   }
 
   done(state: HostState, step: HostStep, result: Result<StepOutcome>): void {
+    const isGivenUp = state.stepInFlight?.regret.signal.aborted === true;
     state.stepInFlight = null;
     if (result.ok) return this.#succeeded(state, step, result.value);
-    // Half done, perhaps: should the host be wanted after all, it is looked at.
+    // Half done, perhaps: should the host be wanted after all (as it is when given up), it is looked at.
     if (step === 'withdraw-dns' && state.doubt === 'none') state.doubt = 'dns';
     if (step === 'remove-tunnel') state.doubt = 'tunnel';
+    if (isGivenUp) return this.#givenUp(state, step);
     if (result.fault.code !== 'not-leading') this.#failed(state, step, result.fault);
   }
 
@@ -103,8 +119,9 @@ export class HostUpkeep {
   }
 
   /** The state owns the timer. */
-  lookLater(state: HostState): void {
-    const delayMs = dnsLookEveryMs * (0.5 + this.#world.random());
+  lookLater(state: HostState, everyMs = dnsLookEveryMs): void {
+    const delayMs = everyMs * (0.5 + this.#world.random());
+    state.look?.cancel();
     state.look = this.#context.after(delayMs, { type: 'dns.doubted', host: state.host });
   }
 
@@ -116,6 +133,14 @@ export class HostUpkeep {
     state.ledger = outcome.ledger;
     state.cleared = outcome.cleared;
     if (state.intent.kind !== 'unwanted') state.cleared = 'nothing';
+  }
+
+  /** Nothing failed, so nothing is waited for. */
+  #givenUp(state: HostState, step: HostStep): void {
+    state.fault = null;
+    state.attempts = 0;
+    if (step === 'withdraw-dns') this.lookLater(state, lookAfterRegretMs);
+    this.#world.log.info({ host: state.host, step }, 'step given up: what it removes is wanted again');
   }
 
   #failed(state: HostState, step: HostStep, fault: Fault): void {

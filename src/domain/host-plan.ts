@@ -62,6 +62,22 @@ function nextStepTowards(
   return null;
 }
 
+/**
+ * The step takes away what is wanted again, or is to be left as it is. Its opposite is not: a step that makes
+ * something is seen through, because what it has made can only be removed for certain once it has answered.
+ */
+export function isRegretted(step: HostStep, intent: HostIntent): boolean {
+  switch (step) {
+    case 'withdraw-dns':
+      return intent.kind === 'kept' || (intent.kind === 'wanted' && intent.dns === 'managed');
+    case 'remove-tunnel':
+    case 'forget':
+      return intent.kind !== 'unwanted';
+    default:
+      return false;
+  }
+}
+
 /** Exposure first: the records go before the connector has drained, the tunnel only after, the ledger last. */
 function nextStepAway({ ledger, running, cleared }: HostFacts): HostStep | null {
   if (ledger === null) return null;
