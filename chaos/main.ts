@@ -72,6 +72,8 @@ function planOf({ faults, hosts, kinds, only, apart }: ChaosOptions, seed: numbe
 }
 
 function list(options: ChaosOptions): number {
+  // Whoever reads may have seen enough, as `head` has.
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   const hosts = hostsNumbered(options.hosts);
   for (const { index, kind, host, atMs, lengthMs } of planOf(options, options.seed)) {
     const where = ruleOf(kind).hosts === 'own' ? hosts[host]!.host : 'every host';
