@@ -50,9 +50,12 @@ export function specFor(edge: ScriptedEdge, overrides: Partial<ConnectorSpec> = 
 export class RunningConnector {
   readonly clock = new ManualClock();
   readonly facts: TunnelFact[] = [];
+  readonly logged: readonly Record<string, unknown>[];
   readonly connector: Connector;
 
   constructor(spec: ConnectorSpec, random: () => number = () => 0.5, resolver: EdgeResolver = noResolver) {
+    const { log, lines } = keptLog();
+    this.logged = lines;
     this.connector = startConnector(
       spec,
       {
@@ -61,7 +64,7 @@ export class RunningConnector {
         random,
         resolver,
         teams: noTeams,
-        log: keptLog().log,
+        log,
       },
       (fact) => this.facts.push(fact),
     );

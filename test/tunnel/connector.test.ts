@@ -8,6 +8,8 @@ import { HoldingOrigin } from '../support/holding-origin.ts';
 import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
 import { accepted, type EdgeAnswer, type EdgePeer, ScriptedEdge } from '../support/scripted-edge.ts';
 
+const upgrade = 'cf-cloudflared-proxy-connection-upgrade';
+
 describe('connector', () => {
   let edge: ScriptedEdge;
   let origin: HoldingOrigin;
@@ -247,16 +249,39 @@ describe('connector', () => {
     assert.strictEqual(edge.open.length, 4);
   });
 
-  it('refuses a configuration push politely, TCP with 502, and a second control stream', async () => {
+  it('refuses a configuration push: says so to the edge and in the log, and goes on as before', async () => {
     start();
     await running?.registrations(1);
     const peer = await connection(0);
-    const upgrade = 'cf-cloudflared-proxy-connection-upgrade';
-    const push = peer.request({ ':method': 'PUT', [upgrade]: 'update-configuration' }, '{"version":1}');
-    assert.strictEqual((await push.headers())[':status'], 200);
-    const answer = JSON.parse(await push.text());
-    assert.strictEqual(answer.lastAppliedVersion, -1);
-    assert.isString(answer.err.message);
+    const config = { ingress: [{ service: 'http_status:418' }] };
+    const push = peer.request(
+      { ':method': 'PUT', [upgrade]: 'update-configuration' },
+      JSON.stringify({ version: 1, config }),
+    );
+    const headers = await push.headers();
+    assert.strictEqual(headers[':status'], 200);
+    assert.strictEqual(headers['content-type'], 'application/json');
+    assert.deepEqual(JSON.parse(await push.text()), {
+      lastAppliedVersion: -1,
+      err: { message: 'the routes of this connector are set where it runs, not by remote configuration' },
+    });
+    const lines = running?.logged.filter(({ msg }) => msg === 'configuration refused') ?? [];
+    assert.lengthOf(lines, 1);
+    assert.deepInclude(lines[0], {
+      level: 'warn',
+      host: 'app.example.com',
+      connIndex: 0,
+      code: 'config-invalid',
+    });
+    assert.match(String(lines[0]?.detail), /^Cloudflare pushed a remote configuration/);
+    const answer = peer.request({ ':path': '/', ':authority': 'app.example.com' });
+    assert.strictEqual((await answer.headers())[':status'], 503);
+  });
+
+  it('refuses TCP with 502, and a second control stream', async () => {
+    start();
+    await running?.registrations(1);
+    const peer = await connection(0);
     const tcp = await peer
       .request({ ':method': 'GET', 'cf-cloudflared-proxy-src': '10.0.0.1' }, 'x')
       .headers();

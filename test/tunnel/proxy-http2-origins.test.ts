@@ -48,7 +48,9 @@ describe('an origin that speaks HTTP/2', () => {
     await origin.stop();
   });
 
-  const openIsOver = () => eventually('nothing to be open', () => here.proxy.openRequests === 0);
+  const openIs = (count: number) =>
+    eventually(`${count} requests to be open`, () => here.proxy.openRequests === count);
+  const openIsOver = () => openIs(0);
 
   describe('with prior knowledge (h2c)', () => {
     it('gets the request as HTTP/2 has it and answers as every origin', async () => {
@@ -363,6 +365,25 @@ describe('an origin that speaks HTTP/2', () => {
       expect((await answered).body.toString()).to.equal('begun ended');
       await eventually('the old session to be gone', () => origin.sessions[0]?.destroyed);
     });
+  });
+
+  it('whose address goes loses its idle session at once, and one with a stream after that', async () => {
+    const { edge, proxy } = await serve((stream, head, count) => {
+      if (count > 1) hello(stream, head, count);
+    });
+    const answered = ask(edge, '/');
+    await eventually('a stream', () => origin.streams.length === 1);
+    proxy.updateRoutes(tableTo([here.origin.port]));
+    proxy.updateRoutes(tableTo([origin.port], { protocol: 'h2c' }));
+    await ask(edge, '/');
+    await openIs(1);
+    expect(origin.sessions.map(({ destroyed }) => destroyed)).to.deep.equal([false, false]);
+    proxy.updateRoutes(tableTo([here.origin.port]));
+    await eventually('the idle session to be gone', () => origin.sessions[1]?.destroyed);
+    expect(origin.sessions[0]?.destroyed).to.equal(false);
+    hello(origin.streams[0]!, origin.heads[0]!, 1);
+    expect((await answered).body.toString()).to.equal('hello');
+    await eventually('the other one to be gone', () => origin.sessions[0]?.destroyed);
   });
 
   it('whose session ended while it was idle costs no request', async () => {
