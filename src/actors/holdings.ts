@@ -24,6 +24,8 @@ export class Holdings {
   readonly #holders = new Map<string, Holding>();
   readonly #held = new Map<IngressKey, Map<string, number>>();
   readonly #formers = new Map<string, Map<IngressKey, Former>>();
+  /** The hosts of `#formers` by key, so that an event costs what it concerns and not what others hand over. */
+  readonly #formerOf = new Map<IngressKey, Set<string>>();
   #tenures = 0;
 
   holderOf(host: string): IngressKey | null {
@@ -47,7 +49,7 @@ export class Holdings {
 
   /** Holds something, or has a connector left of what it held. */
   isConcerned(key: IngressKey): boolean {
-    return this.#held.has(key) || [...this.#formers.values()].some((formers) => formers.has(key));
+    return this.#held.has(key) || this.#formerOf.has(key);
   }
 
   /** Somebody who handed the host over still has a connector for it. */
@@ -57,7 +59,7 @@ export class Holdings {
 
   /** The hosts that it handed over and should serve until their holder does. */
   lingeringOf(key: IngressKey): readonly string[] {
-    return [...this.#formers].filter(([, of]) => of.get(key)?.isLeaving === false).map(([host]) => host);
+    return this.#formerHostsOf(key).filter((host) => this.#formers.get(host)?.get(key)?.isLeaving === false);
   }
 
   /** The host must be nobody's. Who takes it up again is no former holder any more. */
@@ -89,6 +91,9 @@ export class Holdings {
         this.#formers.set(host, formers);
       }
       formers.set(holder.key, { tenure, isLeaving: false });
+      const hosts = this.#formerOf.get(holder.key);
+      if (hosts === undefined) this.#formerOf.set(holder.key, new Set([host]));
+      else hosts.add(host);
     }
     return true;
   }
@@ -108,13 +113,20 @@ export class Holdings {
 
   /** The actor of that name has ended, and its connectors with it. Answers the hosts that it lingered for. */
   ended(key: IngressKey): readonly string[] {
-    return [...this.#formers.keys()].filter((host) => this.#forget(host, key));
+    return this.#formerHostsOf(key).filter((host) => this.#forget(host, key));
+  }
+
+  #formerHostsOf(key: IngressKey): readonly string[] {
+    return [...(this.#formerOf.get(key) ?? [])];
   }
 
   #forget(host: string, key: IngressKey): boolean {
     const formers = this.#formers.get(host);
     const wasThere = formers?.delete(key) ?? false;
     if (formers?.size === 0) this.#formers.delete(host);
+    const hosts = this.#formerOf.get(key);
+    hosts?.delete(host);
+    if (hosts?.size === 0) this.#formerOf.delete(key);
     return wasThere;
   }
 }

@@ -230,6 +230,11 @@ export class Town {
     return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, data };
   }
 
+  /** Where the account's certificate is mounted. */
+  get certFile(): string {
+    return this.#world.files.originCert;
+  }
+
   /** Null removes the file. */
   async writeCert(text: string | null): Promise<void> {
     const path = this.#world.files.originCert;
