@@ -39,4 +39,15 @@ describe('what somebody changed behind our back', function () {
     await town.user.remove('Ingress', 'web');
     await town.nothingLeft();
   });
+
+  it('routes that were set in the dashboard are refused, and ours stay', async () => {
+    const [id] = town.tunnelIds();
+    const config = { ingress: [{ service: 'http_status:418' }] };
+    const answers = await town.edge.pushConfiguration(id!, 1, config);
+    expect(answers.map(({ status, body }) => [status, JSON.parse(body).lastAppliedVersion])).to.deep.equal([
+      [200, -1],
+    ]);
+    expect(JSON.parse(answers[0]!.body).err.message).to.contain('not by remote configuration');
+    expect(await town.get(host)).to.deep.equal({ status: 200, body: 'web' });
+  });
 });
