@@ -147,6 +147,20 @@ describe('tunnels in pods', function () {
       });
     });
 
+    it('from one image to the next, as an upgrade of the controller brings it', async () => {
+      await served({ mode: 'pod' });
+      const image = `${sandboxImage}-next`;
+      await underLoad(async () => {
+        await town.stopController();
+        await town.startController(`--pod-image=${image}`);
+        await town.until('only pods of the new image are left', async () => {
+          const images = JSON.stringify(await town.user.list('Pod')).match(/"image":"[^"]*"/g) ?? [];
+          return images.length > 0 && images.every((each) => each === `"image":"${image}"`);
+        });
+        await town.until('it serves alone', () => inPods());
+      });
+    });
+
     async function names(): Promise<readonly string[]> {
       return (await town.user.list('Pod')).map(({ metadata }) => metadata.name);
     }

@@ -8,8 +8,9 @@ import { pods } from '../kube-api/resources/pod.ts';
 import { Deployments } from './deployments.ts';
 import { RunningPod } from './running-pod.ts';
 
-/** The only image that there is here: this very build. */
-export const sandboxImage = 'cloudflare-warp-ingress:sandbox';
+/** The only image that there is here: this very build, under whichever tag. */
+const repository = 'cloudflare-warp-ingress';
+export const sandboxImage = `${repository}:sandbox`;
 const program = fileURLToPath(new URL('../../main.js', import.meta.url));
 
 export interface NodeSettings {
@@ -41,7 +42,8 @@ export function startNode({
 }: NodeSettings): SandboxNode {
   const running = new Map<string, RunningPod>();
   const nextAddress = addresses();
-  const commandOf = (image: string): readonly string[] | null => (image === sandboxImage ? [program] : null);
+  const commandOf = (image: string): readonly string[] | null =>
+    image.startsWith(`${repository}:`) ? [program] : null;
 
   const hear = (pod: KubeObject): void => {
     const { uid, name, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;

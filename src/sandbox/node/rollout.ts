@@ -24,8 +24,11 @@ export function planRollout(
   const create = Math.max(0, Math.min(replicas - fresh.length, replicas + maxSurge - pods.length));
   const leastReady = replicas - maxUnavailable;
   const surplus = unreadyFirst(fresh).slice(0, Math.max(0, fresh.length - replicas));
-  // What is not ready serves nobody, so it may go whenever enough of the others are there.
-  const unready = old.filter((pod) => !pod.isReady);
+  // What is not ready may be about to be: it goes only as far as there are enough pods without it, of which new ones
+  // that are not ready count as none (`reconcileOldReplicaSets`).
+  const unreadyFresh = fresh.filter((pod) => !pod.isReady).length;
+  const dispensable = Math.max(0, pods.length - leastReady - unreadyFresh);
+  const unready = old.filter((pod) => !pod.isReady).slice(0, dispensable);
   const spare = pods.filter((pod) => pod.isReady && !surplus.includes(pod)).length - leastReady;
   const serving = old.filter((pod) => pod.isReady).slice(0, Math.max(0, spare));
   return { create, remove: [...surplus, ...unready, ...serving].map(({ name }) => name) };

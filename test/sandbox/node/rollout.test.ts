@@ -14,10 +14,18 @@ describe('a rollout', () => {
   });
 
   it('ends first what serves nobody', () => {
-    const pods = [pod('a', false, true), pod('b', false, false), pod('c', true, false)];
+    const pods = [pod('a', false, true), pod('b', false, false), pod('c', true, true)];
     expect(planRollout(pods, limits).remove).to.deep.equal(['b']);
     const surplus = [pod('a', true, true), pod('b', true, false), pod('c', true, true)];
     expect(planRollout(surplus, limits)).to.deep.equal({ create: 0, remove: ['b'] });
+  });
+
+  it('keeps an old pod that is not ready yet for as long as the new one is not either', () => {
+    const one = { ...limits, replicas: 1 };
+    const young = pod('a', false, false);
+    expect(planRollout([young], one)).to.deep.equal({ create: 1, remove: [] });
+    expect(planRollout([young, pod('b', true, false)], one).remove).to.deep.equal([]);
+    expect(planRollout([young, pod('b', true, true)], one).remove).to.deep.equal(['a']);
   });
 
   it('never has fewer ready pods or more pods than it may, and comes to an end', () => {
