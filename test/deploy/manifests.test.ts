@@ -14,27 +14,13 @@ import {
   rendered,
   resourcesOf,
 } from '../support/manifests-of.ts';
+import { schemaErrors } from '../support/schema-errors.ts';
 
 const run = promisify(execFile);
 const kustomizations = readdirSync(deployFolder, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('kustomization.yaml'))
   .map((file) => join(deployFolder, dirname(file)));
 const base = join(deployFolder, 'base');
-
-/** Kubernetes' OpenAPI schema of the kind, or that of its CustomResourceDefinition, as packages ship them. */
-async function schemaErrors(object: KubeObject): Promise<string> {
-  const { apiVersion, kind } = object;
-  const from = apiVersion.startsWith('monitoring.coreos.com/')
-    ? '@kubernetes-models/prometheus-operator'
-    : 'kubernetes-models';
-  const { [kind]: Model } = await import(`${from}/${apiVersion}/${kind}`);
-  try {
-    new Model(object).validate();
-    return '';
-  } catch (error) {
-    return `${kind} ${object.metadata.name}: ${(error as Error).message}`;
-  }
-}
 
 async function expectValid(objects: readonly KubeObject[]): Promise<void> {
   expect(objects).to.not.be.empty;

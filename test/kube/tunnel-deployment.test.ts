@@ -5,6 +5,8 @@ import { defaultOriginSettings } from '../../src/domain/ingress.ts';
 import type { RouteTable } from '../../src/domain/routes.ts';
 import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { type PodSettings, tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
+import type { KubeObject } from '../support/kube-user.ts';
+import { schemaErrors } from '../support/schema-errors.ts';
 
 const host = 'app.example.com';
 const token = Buffer.from('{"a":"account","t":"tunnel","s":"c2VjcmV0"}').toString('base64');
@@ -62,6 +64,16 @@ const rich: RouteTable = {
   ],
 };
 
+interface Container {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly ports: readonly object[];
+  readonly livenessProbe: { readonly httpGet: object };
+  readonly readinessProbe: { readonly httpGet: object };
+  readonly resources: { readonly requests: object; readonly limits: object };
+  readonly securityContext: object;
+}
+
 interface Manifest {
   readonly spec: {
     readonly replicas: number;
@@ -70,7 +82,8 @@ interface Manifest {
     readonly template: {
       readonly metadata: { readonly labels: object; readonly annotations: object };
       readonly spec: {
-        readonly containers: readonly { readonly name: string; readonly args: readonly string[] }[];
+        readonly containers: readonly Container[];
+        readonly securityContext: object;
         readonly volumes: readonly object[];
         readonly terminationGracePeriodSeconds: number;
         readonly tolerations?: unknown;
@@ -133,6 +146,53 @@ describe('the Deployment of a tunnel', () => {
     const { strategy, template } = manifest({}, { graceMs: 90_500 }).spec;
     expect(strategy.rollingUpdate).to.deep.equal({ maxUnavailable: 0, maxSurge: 1 });
     expect(template.spec.terminationGracePeriodSeconds).to.be.greaterThan(91);
+  });
+
+  const secret = { from: 'cert', in: 'secret', name: 'cf' } as const;
+  for (const [title, over] of [
+    ['a token', {}],
+    ['a certificate and roots of its own', { credentials: secret, ca, edge: ['127.0.0.1:7844'] }],
+  ] as const) {
+    it(`is what Kubernetes' schemas describe, as is its budget: with ${title}`, async () => {
+      const { deployment, budget } = wanted({ routes: rich, place: { mode: 'pod', replicas: 2 } }, over);
+      for (const object of [deployment, budget] as KubeObject[]) {
+        expect(await schemaErrors(object)).to.equal('');
+      }
+    });
+  }
+
+  it('would not be with a period of another type', async () => {
+    const text = JSON.stringify(wanted().deployment).replace('"periodSeconds":2', '"periodSeconds":"2s"');
+    expect(await schemaErrors(JSON.parse(text))).to.contain('periodSeconds');
+  });
+
+  it('is let into a namespace of the Pod Security Standard "restricted"', () => {
+    // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    const { spec } = manifest({}, { ca, credentials: secret }).spec.template;
+    expect(spec.securityContext).to.deep.include({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    for (const { securityContext } of spec.containers) {
+      expect(securityContext).to.deep.include({
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+      });
+    }
+    const kinds = spec.volumes.flatMap((volume) => Object.keys(volume)).filter((key) => key !== 'name');
+    expect(kinds).to.have.members(['secret', 'downwardAPI']);
+    for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) expect(spec).not.to.have.property(field);
+  });
+
+  it('is probed on the port that the connector listens on, is limited in memory and never throttled', () => {
+    const [tunnel] = manifest().spec.template.spec.containers;
+    const { args, ports, livenessProbe, readinessProbe, resources } = tunnel!;
+    const port = Number(args[args.indexOf('--metrics') + 1]!.split(':').at(-1));
+    expect(ports).to.deep.equal([{ name: 'health', containerPort: port }]);
+    expect(livenessProbe.httpGet).to.deep.equal({ path: '/healthz', port: 'health' });
+    expect(readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'health' });
+    expect(resources.requests).to.have.all.keys('cpu', 'memory');
+    expect(resources.limits).to.have.all.keys('memory');
   });
 
   it('has a disruption budget from two replicas on', () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Attempt, Decision } from '../../src/sandbox/kube-api/authorization.ts';
+import { sandboxImage } from '../../src/sandbox/node/node.ts';
 import type { KubeObject } from '../support/kube-user.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { deployFolder, installedIn, objectsIn } from '../support/manifests-of.ts';
@@ -17,6 +18,10 @@ interface Rule {
 
 const named = ({ verb, group, resource }: Pick<Attempt, 'verb' | 'group' | 'resource'>): string =>
   `${verb} ${resource}${group && `.${group}`}`;
+
+function isOfAccount({ kind }: KubeObject): boolean {
+  return /^(ServiceAccount|Role|RoleBinding)$/.test(kind);
+}
 
 function granted(objects: readonly KubeObject[]): string[] {
   return objects
@@ -36,6 +41,7 @@ function granted(objects: readonly KubeObject[]): string[] {
 describe('the Role of the manifests', function () {
   this.timeout(60_000);
   const base = join(deployFolder, 'base');
+  const podMode = join(deployFolder, 'overlays', 'pod-mode');
   let town: Town;
   const decisions: Decision[] = [];
 
@@ -46,8 +52,7 @@ describe('the Role of the manifests', function () {
   after(() => town.stop());
 
   it('is what the controller needs, no less', async () => {
-    const ofAccount = objectsIn(base).filter(({ kind }) => /^(ServiceAccount|Role|RoleBinding)$/.test(kind));
-    await town.user.apply(...installedIn('town', ofAccount));
+    await town.user.apply(...installedIn('town', objectsIn(base).filter(isOfAccount)));
     await town.actAs(account);
     await town.startController();
 
@@ -80,7 +85,7 @@ describe('the Role of the manifests', function () {
 
     expect(decisions).to.not.be.empty;
     // It asks once whether there are tunnels in pods; without their overlay the refusal is the answer.
-    const ofPods = granted(objectsIn(join(deployFolder, 'overlays', 'pod-mode')));
+    const ofPods = granted(objectsIn(podMode));
     const refused = decisions.filter(({ allowed }) => !allowed).map(named);
     expect(refused.filter((each) => !ofPods.includes(each))).to.deep.equal([]);
   });
@@ -88,6 +93,49 @@ describe('the Role of the manifests', function () {
   it('is what the controller needs, no more', () => {
     const used = new Set(decisions.map(named));
     expect(granted(objectsIn(base)).filter((each) => !used.has(each))).to.deep.equal([]);
+  });
+
+  it('is with that of tunnels in pods what these need, no less and no more', async () => {
+    const before = decisions.length;
+    await town.user.apply(...installedIn('town', objectsIn(podMode).filter(isOfAccount)));
+    // The Pod that the controller would run in: it names the image of the tunnel pods, and is on another node.
+    const containers = [
+      { name: 'sidecar', image: 'registry.example/sidecar:1' },
+      { name: 'controller', image: sandboxImage },
+    ];
+    const own = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'controller-1' } };
+    await town.user.apply({ ...own, spec: { nodeName: 'elsewhere', containers } });
+    const surroundings = { KUBERNETES_SERVICE_HOST: '127.0.0.1', HOSTNAME: 'controller-1' };
+    const kept = Object.keys(surroundings).map((name) => [name, process.env[name]] as const);
+    Object.assign(process.env, surroundings);
+    try {
+      await town.actAs(account);
+      await town.startController();
+      await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
+      const inPods = (replicas: string) => ({
+        annotations: { 'cloudflare-warp/mode': 'pod', 'cloudflare-warp/replicas': replicas },
+      });
+      await town.user.apply(ingress('web', host, inPods('2')));
+      await town.answers(host, '/', 'web');
+      await town.until('both pods are registered', () => town.connections(host) === 4);
+      await town.user.apply(ingress('web', host, inPods('1')));
+      await town.until('there is no budget for one', async () => {
+        return (await town.user.list('PodDisruptionBudget')).length === 0;
+      });
+      await town.user.remove('Ingress', 'web');
+      await town.nothingLeft();
+      await town.stopController();
+    } finally {
+      for (const [name, value] of kept) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+      await town.user.remove('Pod', 'controller-1');
+    }
+    const decided = decisions.slice(before);
+    expect(decided.filter(({ allowed }) => !allowed).map(named)).to.deep.equal([]);
+    const used = new Set(decided.map(named));
+    expect(granted(objectsIn(podMode)).filter((each) => !used.has(each))).to.deep.equal([]);
   });
 
   it('is refused to anybody else, and says what was', async () => {
