@@ -119,13 +119,15 @@ export function shouldRun(state: HostState, settings: IngressSettings | null, pu
   if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && putOff))
     return state.tunnels.isOpen;
   if (state.intent.kind === 'unwanted') return false;
+  // What its place cannot take is not begun with.
+  if (state.compiled.refused) return state.tunnels.isOpen;
   return state.compiled.usable || settings?.noBackend === '503';
 }
 
 /** Nothing of the host should run: not even what an earlier process left, which is let be until that is known. */
 export function isKnownClosed(state: HostState, putOff: boolean): boolean {
   if (state.hold !== 'held') return false;
-  if (state.intent.kind === 'wanted') return state.compiled !== null;
+  if (state.intent.kind === 'wanted') return state.compiled !== null && !state.compiled.refused;
   return state.intent.kind === 'unwanted' && !putOff;
 }
 
@@ -167,7 +169,7 @@ export function tunnelStateOf(
   }
   // Its CA is being read.
   if (state.intent.kind === 'wanted' && state.compiled === null) return 'provisioning';
-  if (!shouldRun(state, settings, putOff)) return 'waiting';
+  if (!shouldRun(state, settings, putOff)) return state.compiled?.refused === true ? 'failed' : 'waiting';
   if (isUp(state)) return 'up';
   return state.tunnels.fault === null ? 'starting' : 'failed';
 }

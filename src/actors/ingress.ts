@@ -206,9 +206,10 @@ class IngressActor {
   #compile(state: HostState, settings: IngressSettings): void {
     if (state.rules === null || state.intent.kind !== 'wanted') return;
     const compiled = compileHost(state.rules, settings, this.#backends, this.#cas.known);
+    const before = state.compiled?.routes;
     // The same routes stay the same object, which is how everybody below sees that nothing has changed.
-    const same = isDeepStrictEqual(state.compiled?.routes, compiled.routes);
-    state.compiled = same ? { ...compiled, routes: state.compiled!.routes } : compiled;
+    const stays = compiled.refused || isDeepStrictEqual(before, compiled.routes);
+    state.compiled = stays && before !== undefined ? { ...compiled, routes: before } : compiled;
   }
 
   /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
@@ -252,9 +253,9 @@ class IngressActor {
     // What is (to be) another holder's goes on exactly as it is.
     const identity = state.ledger?.tunnel;
     if (state.hold !== 'held' || identity == null || state.compiled === null) return;
-    const { routes } = state.compiled;
+    const { routes, refused } = state.compiled;
     // A host that is merely kept goes on with what it was started with.
-    if (settings === null) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
+    if (settings === null || refused) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
     const { haConnections } = settings;
     state.tunnels.want({ identity, haConnections, place: placeOf(settings), routes });
   }
@@ -377,8 +378,10 @@ class IngressActor {
     return [...names];
   }
 
+  /** Also what an earlier process has left running and this one may not change. */
   #comesBack(state: HostState): boolean {
-    return !state.wasUp && shouldRun(state, this.#assignment.settings, false) && state.tunnels.fault === null;
+    const runs = state.compiled?.refused === true || shouldRun(state, this.#assignment.settings, false);
+    return !state.wasUp && runs && state.tunnels.fault === null;
   }
 }
 

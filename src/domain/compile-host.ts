@@ -2,12 +2,15 @@ import type { BackendView, ServicePort, ServiceSpec } from './backend.ts';
 import type { EventNote } from './event.ts';
 import type { BackendRef, HostRules, IngressSettings, PathRule } from './ingress.ts';
 import { type OriginAddress, type Route, type RouteTable, type RouteTarget, sortedRoutes } from './routes.ts';
+import { excessOf } from './routes-text.ts';
 
 /** What one host's rules come to, given the backends as they are now. */
 export interface CompiledHost {
   readonly routes: RouteTable;
   /** At least one path has somewhere to go, so the tunnel should be up. */
   readonly usable: boolean;
+  /** They are more than the tunnel's place can take: what runs goes on with the routes that it has. */
+  readonly refused: boolean;
   /**
    * Why paths have nowhere to go, one note per distinct cause. Only of the Ingress whose settings were given:
    * whoever wrote a path looks at that Ingress (`contributionNotes`).
@@ -62,7 +65,10 @@ export function compileHost(
     return { path: rule.path, match: rule.match, target: targetOf(resolved, own, ca) };
   });
   const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
-  return { routes: table, usable, notes: [...notes.values()] };
+  const runs = usable || settings.noBackend === '503';
+  const excess = runs && settings.mode === 'pod' ? excessOf(table) : null;
+  if (excess !== null) notes.set(excess, excessNote(rules.host, excess));
+  return { routes: table, usable, refused: excess !== null, notes: [...notes.values()] };
 }
 
 /** The notes on paths that are routed in the tunnel of another Ingress, for the one that they come from. */
@@ -157,6 +163,11 @@ function readyEndpoints(view: BackendView, servicePort: ServicePort): readonly O
     }
   }
   return [...found.keys()].sort().map((key) => found.get(key)!);
+}
+
+function excessNote(host: string, excess: string): EventNote {
+  const message = `${host}: the routes ${excess}: expected fewer paths, smaller CA bundles, or the annotation cloudflare-warp/mode: worker. What runs goes on as it was`;
+  return { type: 'Warning', reason: 'InvalidIngress', message };
 }
 
 function missing(reason: EventNote['reason'], message: string): ResolvedBackend {

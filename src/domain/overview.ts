@@ -104,7 +104,8 @@ export function overviewOf(input: OverviewInput): Overview {
       for (const { reason, message } of theirs) notes.push(note(key, reason, message));
     }
     const waits = compiled?.usable === false && owner?.settings.noBackend === 'close';
-    const state = outlook(intent, forecast.fault, waits, forecast.changes);
+    const isRefused = compiled?.refused === true;
+    const state = isRefused ? 'blocked' : outlook(intent, forecast.fault, waits, forecast.changes);
     hosts.push({ host, ingress, state });
     for (const { key, hosts: named } of seniority.slice(1)) {
       const paths = named.find((rules) => rules.host === host)?.paths.length ?? 0;

@@ -11,6 +11,17 @@ import type { OriginAddress, Route, RouteTable, RouteTarget } from './routes.ts'
  *    "access": {"team": "acme", "audience": ["…"]}}
  */
 
+/** Linux takes no argument of 128 KiB or more (MAX_ARG_STRLEN). */
+const maxBytes = 128 * 1024 - 1;
+
+/** Why no process can be given these routes, as the end of a sentence of which they are the subject; or null. */
+export function excessOf(table: RouteTable): string | null {
+  const bytes = Buffer.byteLength(routesToText(table));
+  if (bytes <= maxBytes) return null;
+  // Rounded, so that it is the same sentence when an address comes or goes.
+  return `take ${Math.ceil(bytes / 1024)} KiB with their CAs, and a pod takes less than 128 KiB`;
+}
+
 interface OriginText {
   readonly to: readonly string[];
   readonly set?: Partial<OriginSettings>;

@@ -61,6 +61,30 @@ function compile(port: BackendPort, backend: BackendView | undefined, over: Part
 }
 
 describe('the routes of a host', () => {
+  it('may be too much for a pod, which is said with the size, the limit and what to do', () => {
+    const backend = { service: 'web', port: { by: 'number', number: 80 } } as const;
+    const paths = Array.from({ length: 130 }, (_, index) => ({
+      path: `/${index}${'x'.repeat(1024)}`,
+      match: 'prefix' as const,
+      backend,
+    }));
+    const compiled = (mode: 'worker' | 'pod', ready: string[]) =>
+      compileHost(
+        { host: 'app.example.com', paths },
+        { ...settings, mode },
+        new Map([['web', view({ ready: [ready] })]]),
+        new Map(),
+      );
+    const { refused, notes } = compiled('pod', ['10.1.0.1']);
+    expect(refused).to.equal(true);
+    expect(notes).to.have.length(1);
+    expect(notes[0]).to.include({ type: 'Warning', reason: 'InvalidIngress' });
+    expect(notes[0]!.message).to.match(/^app\.example\.com: the routes take 13\d KiB .* less than 128 KiB: /);
+    expect(notes[0]!.message).to.contain('fewer paths').and.contain('cloudflare-warp/mode: worker');
+    expect(compiled('worker', ['10.1.0.1'])).to.include({ refused: false });
+    expect(compiled('pod', []), 'where nothing is to run nothing is too much').to.include({ refused: false });
+  });
+
   it('carry the Access policy, also while no backend is there', () => {
     const access = { team: 'acme', audience: ['a'] };
     const rules = { host: 'app.example.com', paths: [] };

@@ -64,6 +64,18 @@ describe('the overview of an install', () => {
     expect(states(answering)).to.deep.equal([`web ${host} served`]);
   });
 
+  it('shows what a pod cannot be given as blocked, and why', () => {
+    const paths = Array.from({ length: 130 }, (_, index) => ({
+      ...rule(),
+      path: `/${index}${'x'.repeat(1024)}`,
+    }));
+    const web = ingress('web', [], { hosts: [{ host, paths }] });
+    const settings = { ...web.settings, mode: 'pod', noBackend: '503' } as const;
+    const overview = look({ ingresses: [{ ...web, settings }] });
+    expect(states(overview)).to.deep.equal([`web ${host} blocked`]);
+    expect(reasons(overview)).to.include('web InvalidIngress');
+  });
+
   it('counts every new tunnel against the quota, and says for which hosts there is none left', () => {
     const overview = look({
       ingresses: [ingress('web', ['a.example.com', 'b.example.com', 'c.example.com'])],

@@ -214,12 +214,4 @@ describe('the Deployment of a tunnel', () => {
     expect(wanted().hash).to.equal(wanted().hash);
     expect(new Set([wanted().hash, ...others.map(({ hash }) => hash)]).size).to.equal(others.length + 1);
   });
-
-  it('refuses routes that no argument can carry, and says what to do', () => {
-    const large = JSON.stringify(rich).replace(JSON.stringify(ca), JSON.stringify(ca.repeat(3000)));
-    const made = tunnelPods({ ...plain, routes: JSON.parse(large) }, settings);
-    const message = made.ok ? expect.fail('accepted') : made.fault.message;
-    expect(message).to.match(/^the routes of app\.example\.com, with their CAs, have \d+ bytes/);
-    expect(message).to.contain('use mode "worker"');
-  });
 });

@@ -85,6 +85,22 @@ describe('tunnels in pods', function () {
     expect(deployments).to.contain('--origincert');
   });
 
+  it('go on with the routes that they have when those of the Ingress are too long for a pod, which an Event says', async () => {
+    await served({ mode: 'pod' });
+    const many = Array.from({ length: 130 }, (_, index) => ({ path: `/${index}${'x'.repeat(1024)}` }));
+    const web = (paths: readonly { readonly path?: string }[]) =>
+      ingress('web', host, { paths, annotations: { 'cloudflare-warp/mode': 'pod' } });
+    await town.user.apply(web([{}, ...many]));
+    await town.until('an Event says it', async () => {
+      const messages = await town.messages('web', 'InvalidIngress');
+      return messages.some((text) => text.includes(host) && text.includes('128 KiB'));
+    });
+    await town.answers(host, '/', 'web');
+    await town.user.apply(web([{ path: '/now' }]));
+    await town.answers(host, '/now', 'web');
+    await town.until('the paths of before are gone', async () => (await town.get(host)).status === 404);
+  });
+
   it('say why none of them gets to run', async () => {
     await town.stopController();
     await town.startController('--pod-image=registry.example/unknown:1');

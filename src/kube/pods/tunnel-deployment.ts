@@ -51,8 +51,6 @@ const healthPort = 2000;
 const user = 65_532;
 const credentialsPath = '/etc/cloudflare-warp';
 const edgeCaPath = '/etc/cloudflare-warp-edge';
-/** Linux takes no argument of 128 KiB or more (MAX_ARG_STRLEN). */
-const maxArgumentBytes = 128 * 1024 - 1;
 /** Beyond the grace period, for a pod to end by itself. */
 const terminationSlackSeconds = 15;
 
@@ -64,14 +62,6 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
   if (request.place.mode !== 'pod') return failed('bug', `${request.host} runs in no pod`);
   const { host, tunnel, place } = request;
   const args = argumentsOf(request, settings);
-  const tooLong = args.find((text) => Buffer.byteLength(text) > maxArgumentBytes);
-  if (tooLong !== undefined) {
-    const bytes = Buffer.byteLength(tooLong);
-    return failed(
-      'ingress-invalid',
-      `the routes of ${host}, with their CAs, have ${bytes} bytes: a pod takes at most ${maxArgumentBytes}; use mode "worker", a smaller CA bundle, or fewer paths`,
-    );
-  }
   const labels = { [nameLabel]: appName, [hostHashLabel]: hostHash(host) };
   const selector = { matchLabels: labels };
   const template = mergeTemplate(
