@@ -2,6 +2,7 @@ import { runTunnelPod } from '../workers/tunnel-pod.ts';
 import type { TunnelConfig, TunnelSource } from './config/tunnel.ts';
 import { type Fault, FaultError, faultOf } from './fault.ts';
 import type { Logger } from './log.ts';
+import { createTunnelMetrics } from './ops/tunnel-metrics.ts';
 import type { Running } from './running.ts';
 import { type Backoff, backoffDelayMs } from './time/backoff.ts';
 import { sleep, systemClock } from './time/clock.ts';
@@ -17,11 +18,12 @@ const findBackoff: Backoff = { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 0 }
  */
 export async function runTunnel(config: TunnelConfig, log: Logger): Promise<Running> {
   const { source } = config;
-  if (source.from !== 'origincert') return runTunnelPod({ ...config, source }, log);
+  const metrics = createTunnelMetrics(config.hostname);
+  if (source.from !== 'origincert') return runTunnelPod({ ...config, source }, metrics, log);
   const stopping = new AbortController();
   const ended = Promise.withResolvers<Fault | null>();
   const started = findToken(config, source, log, stopping.signal).then((token) =>
-    runTunnelPod({ ...config, source: { from: 'token', token } }, log),
+    runTunnelPod({ ...config, source: { from: 'token', token } }, metrics, log),
   );
   started
     .then((running) => running.ended)

@@ -4,20 +4,22 @@ import type { AddressInfo } from 'node:net';
 import { failed, ok, type Result } from '../src/fault.ts';
 import type { Logger } from '../src/log.ts';
 
-/** What a pod's probes are told. */
+/** What a pod's probes and scrapes are told. */
 export interface PodState {
   readonly connectorId: string;
   /** `connIndex` of every connection that is registered now. */
   readonly connected: ReadonlySet<number>;
+  /** In Prometheus' text format, and its type. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
-/** Probes are few; more is somebody who holds connections open. */
+/** Probes and scrapes are few; more is somebody who holds connections open. */
 const maxConnections = 64;
 const requestTimeoutMs = 10_000;
 
 /**
  * Serves `/healthz` (the process lives: never depends on the edge) and `/ready`, cloudflared's name and form of
- * it, also as `/readyz`: 200 with one registered connection or more. The caller owns it and closes it.
+ * it, also as `/readyz`: 200 with one registered connection or more; and `/metrics`. The caller owns it and closes it.
  */
 export async function startPodHealth(
   listen: { readonly host: string; readonly port: number },
@@ -32,6 +34,14 @@ export async function startPodHealth(
     if (path === '/healthz') response.end('ok\n');
     else if (path === '/ready' || path === '/readyz') {
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+    } else if (path === '/metrics') {
+      state.metrics().then(
+        ({ type, text }) => response.writeHead(200, { 'content-type': type }).end(text),
+        (error: unknown) => {
+          log.error({ err: error }, 'metrics failed');
+          response.writeHead(500).end('internal error\n');
+        },
+      );
     } else response.writeHead(404).end('not found\n');
   });
   server.maxConnections = maxConnections;

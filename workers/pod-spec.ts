@@ -18,7 +18,7 @@ export interface TunnelPodSettings {
   readonly graceMs: number;
   /** As `ThreadTask` has it. */
   readonly accessCertsUrl: string | null;
-  /** Where `/healthz` and `/ready` are served; null is nowhere. */
+  /** Where `/healthz`, `/ready` and `/metrics` are served; null is nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | null;
 }
 

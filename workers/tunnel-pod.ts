@@ -1,19 +1,37 @@
 import { type Fault, FaultError } from '../src/fault.ts';
 import type { Logger } from '../src/log.ts';
-import { startConnector } from '../src/tunnel/connector.ts';
+import { type Connector, startConnector } from '../src/tunnel/connector.ts';
 import { systemConnectorDeps } from '../src/tunnel/connector-deps.ts';
-import type { TunnelFact } from '../src/tunnel/link.ts';
+import type { TunnelCounts, TunnelFact } from '../src/tunnel/link.ts';
 import { startPodHealth } from './pod-health.ts';
 import { podSpec, type TunnelPodSettings } from './pod-spec.ts';
+
+/** Where what the connector counts is added up (`ops/tunnel-metrics`). */
+export interface PodMetrics {
+  readonly contentType: string;
+  counted(counts: TunnelCounts): void;
+  connections(registered: number): void;
+  text(): Promise<string>;
+}
 
 /**
  * One connector with all of its connections in a process of its own, until it is stopped: unregistered everywhere
  * and drained for at most the grace period. Rejects with a `FaultError` when it cannot start with these settings.
  */
-export async function runTunnelPod(settings: TunnelPodSettings, log: Logger) {
+export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetrics, log: Logger) {
   const spec = await podSpec(settings);
   const connected = new Set<number>();
-  const state = { connectorId: spec.connectorId, connected };
+  let connector: Connector | null = null;
+  const state = {
+    connectorId: spec.connectorId,
+    connected,
+    async metrics() {
+      const counts = connector?.takeCounts(true) ?? null;
+      if (counts !== null) metrics.counted(counts);
+      metrics.connections(connected.size);
+      return { type: metrics.contentType, text: await metrics.text() };
+    },
+  };
   const health = settings.metrics && (await startPodHealth(settings.metrics, state, log));
   if (health?.ok === false) throw new FaultError(health.fault);
   const ended = Promise.withResolvers<Fault | null>();
@@ -46,14 +64,14 @@ export async function runTunnelPod(settings: TunnelPodSettings, log: Logger) {
     }
   };
   const deps = systemConnectorDeps(log, settings.accessCertsUrl);
-  const connector = startConnector(spec, deps, hear);
+  connector = startConnector(spec, deps, hear);
   return {
     ended: ended.promise,
     async stop(): Promise<void> {
       stopping = true;
       // Unready at once, so that nobody sends more requests here while the running ones finish.
       connected.clear();
-      connector.stop(settings.graceMs);
+      connector?.stop(settings.graceMs);
       await ended.promise;
     },
   };

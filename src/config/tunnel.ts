@@ -80,7 +80,7 @@ const options = {
     'TUNNEL_METRICS',
     listenAddress,
     { value: null, text: 'nowhere' },
-    'where /healthz and /ready are served',
+    'where /healthz, /ready and /metrics are served',
   ),
   ...logOptions,
 };

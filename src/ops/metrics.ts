@@ -1,4 +1,3 @@
-import type { Metric } from 'prom-client';
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
@@ -8,7 +7,8 @@ import type { AdapterHooks } from '../cloudflare/adapter.ts';
 import type { KernelProbe } from '../kernel/probe.ts';
 import type { WatchTelemetry } from '../kube/watch.ts';
 import type { TunnelCounts } from '../tunnel/link.ts';
-import { HostRecords, type Sample, type TunnelRow } from './host-records.ts';
+import { collectHosts, collectInto, prefix } from './host-metrics.ts';
+import { HostRecords, type TunnelRow } from './host-records.ts';
 
 /** All that the process counts, each part as the one who counts it knows it. Nothing here ever throws. */
 export interface Metrics {
@@ -28,7 +28,6 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-const prefix = 'warp_ingress_';
 const readySeconds = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
 
 /** A registry of its own: two controllers in one process (tests) do not count into each other. */
@@ -42,40 +41,13 @@ export function createMetrics(): Metrics {
     new Counter<L>({ name: prefix + name, help, labelNames, registers });
   const gauge = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge<L>({ name: prefix + name, help, labelNames, registers });
-  /** Read when it is asked for, from what is kept anyway. */
-  const collected = (
-    name: string,
-    help: string,
-    type: 'counter' | 'gauge' | 'histogram',
-    samples: (name: string) => readonly Sample[],
-  ): void => {
-    const full = prefix + name;
-    const metric = {
-      name: full,
-      help,
-      type,
-      get: async () => ({ name: full, help, type, values: samples(full) }),
-    };
-    // A registry asks its metrics for no more than this, but its type names prom-client's own classes.
-    registry.registerMetric(metric as unknown as Metric);
-  };
 
-  collected('tunnels', 'Tunnels by state.', 'gauge', () => hosts.stateSamples());
-  collected('tunnel_connections', 'Registered connections to the edge.', 'gauge', () =>
-    hosts.connectionSamples(),
-  );
-  collected('tunnel_restarts_total', 'Restarts of tunnels.', 'counter', () => hosts.restartSamples());
-  collected('requests_total', 'Requests by class of the answer; none: no answer was sent.', 'counter', () =>
-    hosts.requestSamples(),
-  );
-  collected('request_duration_seconds', 'From request to the end of the answer.', 'histogram', (name) =>
-    hosts.durationSamples(name),
-  );
-  collected('origin_errors_total', 'Requests that failed at the origin.', 'counter', () =>
-    hosts.originErrorSamples(),
-  );
-  collected('threads', 'Worker threads.', 'gauge', () => [{ labels: {}, value: threads.size }]);
-  collected('thread_tunnels', 'Tunnels on a worker thread.', 'gauge', () =>
+  const collect = collectInto(registry);
+  collect('tunnels', 'Tunnels by state.', 'gauge', () => hosts.stateSamples());
+  collect('tunnel_restarts_total', 'Restarts of tunnels.', 'counter', () => hosts.restartSamples());
+  collectHosts(collect, hosts);
+  collect('threads', 'Worker threads.', 'gauge', () => [{ labels: {}, value: threads.size }]);
+  collect('thread_tunnels', 'Tunnels on a worker thread.', 'gauge', () =>
     Array.from(threads, ([thread, value]) => ({ labels: { thread }, value })),
   );
 

@@ -6,6 +6,7 @@ import type { RouteTable } from '../../src/domain/routes.ts';
 import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { type PodSettings, tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
 import type { KubeObject } from '../support/kube-user.ts';
+import { podSettings } from '../support/pod-settings.ts';
 import { schemaErrors } from '../support/schema-errors.ts';
 
 const host = 'app.example.com';
@@ -18,18 +19,6 @@ const plain: TunnelRunRequest = {
   haConnections: 2,
   place: { mode: 'pod', replicas: 1 },
   routes: routesToUrl(host, 'http://10.0.0.1:80'),
-};
-
-const settings: PodSettings = {
-  image: 'registry.example/warp:1',
-  credentials: { from: 'token' },
-  apiUrl: null,
-  edge: [],
-  ca: null,
-  accessCertsUrl: null,
-  graceMs: 30_000,
-  logLevel: 'info',
-  template: null,
 };
 
 /** Everything that an Ingress can ask of routes. */
@@ -93,7 +82,7 @@ interface Manifest {
 }
 
 function wanted(request: Partial<TunnelRunRequest> = {}, over: Partial<PodSettings> = {}): WantedPods {
-  const made = tunnelPods({ ...plain, ...request }, { ...settings, ...over });
+  const made = tunnelPods({ ...plain, ...request }, { ...podSettings, ...over });
   return made.ok ? made.value : expect.fail(made.fault.message);
 }
 
@@ -188,9 +177,9 @@ describe('the Deployment of a tunnel', () => {
     const [tunnel] = manifest().spec.template.spec.containers;
     const { args, ports, livenessProbe, readinessProbe, resources } = tunnel!;
     const port = Number(args[args.indexOf('--metrics') + 1]!.split(':').at(-1));
-    expect(ports).to.deep.equal([{ name: 'health', containerPort: port }]);
-    expect(livenessProbe.httpGet).to.deep.equal({ path: '/healthz', port: 'health' });
-    expect(readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'health' });
+    expect(ports).to.deep.equal([{ name: 'metrics', containerPort: port }]);
+    expect(livenessProbe.httpGet).to.deep.equal({ path: '/healthz', port: 'metrics' });
+    expect(readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'metrics' });
     expect(resources.requests).to.have.all.keys('cpu', 'memory');
     expect(resources.limits).to.have.all.keys('memory');
   });

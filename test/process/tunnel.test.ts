@@ -71,6 +71,23 @@ describe('warp-ingress tunnel', () => {
     expect((await tunnel.probe('/other')).status).to.equal(404);
   });
 
+  it('counts for Prometheus what it carries, by host', async () => {
+    const tunnel = start();
+    await tunnel.logged('tunnel connection registered', 2);
+    const host = 'app.example.com';
+    const before = await tunnel.probe('/metrics');
+    expect(before.body).to.contain(`warp_ingress_requests_total{host="${host}",code_class="2xx"} 0\n`);
+    for (let request = 0; request < 2; request++) {
+      expect(await edge.connections[request]!.request({ ':path': '/' }).text()).to.equal('hello');
+      await tunnel.scraped(`{host="${host}",code_class="2xx"} ${request + 1}\n`);
+    }
+    const { body, status } = await tunnel.probe('/metrics');
+    expect(status).to.equal(200);
+    expect(body).to.contain(`warp_ingress_tunnel_connections{host="${host}"} 2\n`);
+    expect(body).to.contain(`warp_ingress_request_duration_seconds_count{host="${host}"} 2\n`);
+    expect(body).not.to.contain('warp_ingress_leader').and.not.to.contain('warp_ingress_threads');
+  });
+
   it('lives but is not ready while no connection is registered', async () => {
     edge.script = { answer: () => ({ kind: 'silence' }) };
     const tunnel = start();
@@ -164,6 +181,14 @@ class Tunnel {
     );
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
     return { status: response.status, body: await response.text() };
+  }
+
+  /** Waits until `/metrics` has this text: an answer is counted once all of it has gone. */
+  async scraped(text: string): Promise<void> {
+    const untilMs = performance.now() + 15_000;
+    while (!(await this.probe('/metrics')).body.includes(text)) {
+      if (performance.now() > untilMs) throw new Error(`not among the metrics: ${text}`);
+    }
   }
 
   async exitCode(): Promise<number | null> {

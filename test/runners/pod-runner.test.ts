@@ -11,9 +11,10 @@ import { PodRunner } from '../../src/runners/pod-runner.ts';
 import { keptLog } from '../support/kept-log.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { MemoryPods } from '../support/memory-pods.ts';
+import { podSettings } from '../support/pod-settings.ts';
 
 const host = 'app.example.com';
-const graceMs = 30_000;
+const { graceMs } = podSettings;
 
 describe('the pod runner', () => {
   let pods: MemoryPods;
@@ -34,18 +35,8 @@ describe('the pod runner', () => {
   });
 
   function create(leadership: Leadership = alwaysLeading): PodRunner {
-    const settings = {
-      credentials: { from: 'token' },
-      apiUrl: null,
-      edge: [],
-      ca: null,
-      accessCertsUrl: null,
-      graceMs,
-      logLevel: 'info',
-      template: null,
-    } as const;
     const { log } = keptLog();
-    const all = { pods, settings, leadership, clock, log, random: () => 0.5 };
+    const all = { pods, settings: podSettings, leadership, clock, log, random: () => 0.5 };
     return new PodRunner({ ...all, image: async () => image });
   }
 

@@ -47,7 +47,7 @@ const edgeCaAnnotation = 'cloudflare-warp/edge-ca';
 const nameLabel = 'app.kubernetes.io/name';
 const appName = 'cloudflare-warp-tunnel';
 
-const healthPort = 2000;
+const metricsPort = 2000;
 const user = 65_532;
 const credentialsPath = '/etc/cloudflare-warp';
 const edgeCaPath = '/etc/cloudflare-warp-edge';
@@ -129,14 +129,14 @@ function argumentsOf(request: TunnelRunRequest, settings: PodSettings): string[]
     ...edge.flatMap((address) => ['--edge', address]),
     ...(ca === null ? [] : ['--cacert', `${edgeCaPath}/ca.pem`]),
     ...(accessCertsUrl === null ? [] : ['--access-certs-url', accessCertsUrl]),
-    ...['--metrics', `0.0.0.0:${healthPort}`, '--log-level', logLevel, '--log-format', 'json'],
+    ...['--metrics', `0.0.0.0:${metricsPort}`, '--log-level', logLevel, '--log-format', 'json'],
   ];
 }
 
 function podSpec(args: readonly string[], settings: PodSettings, host: string, selector: object): object {
   const { image, credentials, ca, graceMs } = settings;
   const seconds = Math.ceil(graceMs / 1000) + terminationSlackSeconds;
-  const probe = (path: string) => ({ httpGet: { path, port: 'health' } });
+  const probe = (path: string) => ({ httpGet: { path, port: 'metrics' } });
   return {
     // A connector asks nothing of Kubernetes.
     automountServiceAccountToken: false,
@@ -162,7 +162,7 @@ function podSpec(args: readonly string[], settings: PodSettings, host: string, s
         name: tunnelContainer,
         image,
         args,
-        ports: [{ name: 'health', containerPort: healthPort }],
+        ports: [{ name: 'metrics', containerPort: metricsPort }],
         // Lives: no matter what the edge does. Ready: registered there.
         livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5 },
         readinessProbe: { ...probe('/ready'), periodSeconds: 2, timeoutSeconds: 2 },
