@@ -143,6 +143,8 @@ async function work(place: Workplace): Promise<void> {
     source: config.credentials,
     clock,
     onChange: () => {
+      // What was wrong with those before says nothing of these, which are looked at next.
+      tell({ type: 'credentials.checked', fault: null });
       tell({ type: 'credentials.changed' });
       account.credentialsChanged();
     },

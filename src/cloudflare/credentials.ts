@@ -23,7 +23,7 @@ export type CredentialSource =
 export interface CredentialStoreOptions {
   readonly source: CredentialSource;
   readonly clock: Clock;
-  /** The credentials are there for the first time, or are other ones than before. */
+  /** The credentials are there for the first time, are other ones than before, or can be read again after a fault. */
   readonly onChange?: (credentials: Credentials) => void;
   /** The source cannot be used; told once per cause. What was good before stays in use. */
   readonly onFault?: (fault: Fault) => void;
@@ -84,10 +84,11 @@ export class CredentialStore {
       if (!told) this.#options.onFault?.(read.fault);
       return;
     }
+    const isMended = this.#problem !== null;
     this.#problem = null;
-    if (this.#current !== null && same(this.#current, read.value)) return;
-    this.#current = read.value;
-    this.#options.onChange?.(read.value);
+    const known = this.#current !== null && same(this.#current, read.value) ? this.#current : null;
+    this.#current = known ?? read.value;
+    if (known === null || isMended) this.#options.onChange?.(this.#current);
   }
 }
 

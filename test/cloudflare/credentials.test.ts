@@ -49,7 +49,7 @@ describe('the mounted credentials', () => {
     expect(clock.pendingTimers).to.equal(0);
   });
 
-  it('stay in use while a new file is bad, which is told once and not at every poll', async () => {
+  it('stay in use while a new file is bad, which is told once and not at every poll, and so is that they are good again', async () => {
     const { file, heard, clock, store, token } = stage(cert('one'));
     await store.start();
     file.content = 'garbage';
@@ -61,7 +61,9 @@ describe('the mounted credentials', () => {
     file.content = cert('one');
     await clock.advance(pollMs);
     expect(store.problem()).to.equal(null);
-    expect(heard.map((line) => line.split(' ')[0])).to.deep.equal(['changed', 'credentials-invalid']);
+    await clock.advance(pollMs);
+    const kinds = heard.map((line) => line.split(' ')[0]);
+    expect(kinds).to.deep.equal(['changed', 'credentials-invalid', 'changed']);
     store.close();
   });
 

@@ -116,13 +116,19 @@ describe('bad input', function () {
     expect(town.log.join('')).to.not.include(town.cloudflare.token);
   });
 
-  it('a cert.pem that goes bad later is told on every Ingress, and what runs goes on', async () => {
+  it('a cert.pem that goes bad later is told on every Ingress, until the same one is back, and what runs goes on', async () => {
+    const good = town.cloudflare.certPem();
     await town.startController();
     await town.user.apply(ingress('web', 'app.example.com'));
     await town.answers('app.example.com', '/', 'web');
     await town.writeCert('');
     expect(await message('web', 'CredentialsInvalid')).to.include('What runs goes on');
     await town.answers('app.example.com', '/', 'web');
+    await town.writeCert(good);
+    await town.until('it is looked at', async () => town.log.join('').split('credentials checked').length > 1);
+    await town.user.apply(ingress('later', 'later.example.com'));
+    await town.answers('later.example.com', '/', 'web');
+    expect(await town.reasons('later')).to.not.include('CredentialsInvalid');
   });
 
   it('an Ingress with one bad rule serves the others', async () => {
