@@ -161,6 +161,7 @@ async function work(place: Workplace): Promise<void> {
     log,
   });
   closers.push(() => cloudflare.close());
+  metrics.budgetOf(cloudflare);
   const account = tendAccount({
     cloudflare,
     leadership,

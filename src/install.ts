@@ -35,7 +35,7 @@ export async function withInstall<T>(
     apiUrl: config.apiUrl,
     clock,
     random: Math.random,
-    hooks: { called: () => {}, budgetRemaining: () => {} },
+    hooks: { called: () => {} },
     budget: budgetBesideController(clock.monotonic()),
   });
   const zones = new ZoneDirectory(api, clock);

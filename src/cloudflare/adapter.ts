@@ -42,6 +42,8 @@ export interface CredentialsView {
 export interface CloudflareAdapter extends Cloudflare {
   /** What the credentials can see: a zone at least, and the account's tunnels. Two calls. */
   check(signal: AbortSignal): Promise<Result<CredentialsView>>;
+  /** Calls that may be made now. */
+  readonly budgetRemaining: number;
   /** Counts the account's tunnels, now and once an hour, until `stopCounting`. */
   startCounting(): void;
   stopCounting(): void;
@@ -50,7 +52,7 @@ export interface CloudflareAdapter extends Cloudflare {
 }
 
 export function createCloudflare(options: CloudflareAdapterOptions): CloudflareAdapter {
-  const hooks = options.hooks ?? { called: () => {}, budgetRemaining: () => {}, tunnelsCounted: () => {} };
+  const hooks = options.hooks ?? { called: () => {}, tunnelsCounted: () => {} };
   const { credentials, apiUrl, clock, random = Math.random, processes = 1 } = options;
   const budget = shareOfBudget(clock.monotonic(), processes);
   const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget });
@@ -93,6 +95,9 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
         const names = seen.value.map(({ name }) => name);
         return ok({ accountId: own.accountId, zones: names, tunnels: count.value });
       }),
+    get budgetRemaining() {
+      return api.budgetRemaining;
+    },
     startCounting: () => quota.start(),
     stopCounting: () => quota.stop(),
     close: () => {

@@ -24,11 +24,10 @@ export interface ApiCall<T> {
   readonly send: (sdk: Sdk, options: { signal: AbortSignal }) => PromiseLike<T>;
 }
 
-/** What is counted. Every method is cheap and never throws. */
+/** What is counted. Cheap, never throws. */
 export interface CallHooks {
   /** `code` is the HTTP status, or `network`, `timeout`, `aborted`. */
   called(op: string, code: string): void;
-  budgetRemaining(calls: number): void;
 }
 
 export interface ApiClientOptions {
@@ -108,6 +107,11 @@ export class ApiClient {
     return failureOf(fault('cloudflare-refused', text));
   }
 
+  /** Calls that may be made now. */
+  get budgetRemaining(): number {
+    return this.#budget.remaining(this.#options.clock.monotonic());
+  }
+
   /** Nothing is started any more; what waits is answered `stopped`. Idempotent. */
   close(): void {
     this.#closed = true;
@@ -170,17 +174,13 @@ export class ApiClient {
 
   /** Takes one call out of the budget and stops the queue while there is none left. */
   #spend(): void {
-    const { clock, hooks } = this.#options;
+    const { clock } = this.#options;
     this.#budget.spend(clock.monotonic());
-    hooks.budgetRemaining(this.#budget.remaining(clock.monotonic()));
     const waitMs = this.#budget.waitMs(clock.monotonic());
     if (waitMs === 0 || this.#closed) return;
     this.#queue.pause();
     this.#refill?.cancel();
-    this.#refill = clock.after(waitMs, () => {
-      hooks.budgetRemaining(this.#budget.remaining(clock.monotonic()));
-      this.#queue.start();
-    });
+    this.#refill = clock.after(waitMs, () => void this.#queue.start());
   }
 
   #clientFor(credentials: Credentials): Sdk {

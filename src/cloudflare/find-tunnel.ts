@@ -22,7 +22,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export async function findTunnelToken(wish: TunnelWish, signal: AbortSignal): Promise<Result<string>> {
   const { certPath, apiUrl, clock } = wish;
   const store = new CredentialStore({ source: { from: 'origincert', path: certPath }, clock });
-  const hooks = { called: () => {}, budgetRemaining: () => {} };
+  const hooks = { called: () => {} };
   const api = new ApiClient({
     credentials: () => store.current(),
     apiUrl,

@@ -3,7 +3,7 @@ import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
 import type { Telemetry } from '../actors/ports.ts';
-import type { AdapterHooks } from '../cloudflare/adapter.ts';
+import type { AdapterHooks, CloudflareAdapter } from '../cloudflare/adapter.ts';
 import type { KernelProbe } from '../kernel/probe.ts';
 import type { WatchTelemetry } from '../kube/watch.ts';
 import type { TunnelCounts } from '../tunnel/link.ts';
@@ -16,6 +16,8 @@ export interface Metrics {
   readonly kernel: KernelProbe;
   readonly watch: WatchTelemetry;
   readonly cloudflare: AdapterHooks;
+  /** Who is asked how many calls to Cloudflare may be made; before there is somebody the metric has no value. */
+  budgetOf(adapter: Pick<CloudflareAdapter, 'budgetRemaining'>): void;
   /** Requests of one tunnel since the last time; unknown hosts are dropped. */
   tunnelCounted(host: string, counts: TunnelCounts): void;
   /** Tunnels on one worker thread; null when the thread has ended. */
@@ -36,6 +38,7 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   const hosts = new HostRecords();
   const threads = new Map<string, number>();
+  let budget: Pick<CloudflareAdapter, 'budgetRemaining'> | null = null;
 
   const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter<L>({ name: prefix + name, help, labelNames, registers });
@@ -46,6 +49,9 @@ export function createMetrics(): Metrics {
   collect('tunnels', 'Tunnels by state.', 'gauge', () => hosts.stateSamples());
   collect('tunnel_restarts_total', 'Restarts of tunnels.', 'counter', () => hosts.restartSamples());
   collectHosts(collect, hosts);
+  collect('cloudflare_budget_remaining', "Calls to Cloudflare's API that may be made now.", 'gauge', () =>
+    budget === null ? [] : [{ labels: {}, value: budget.budgetRemaining }],
+  );
   collect('threads', 'Worker threads.', 'gauge', () => [{ labels: {}, value: threads.size }]);
   collect('thread_tunnels', 'Tunnels on a worker thread.', 'gauge', () =>
     Array.from(threads, ([thread, value]) => ({ labels: { thread }, value })),
@@ -67,7 +73,6 @@ export function createMetrics(): Metrics {
     registers,
   });
   const cloudflareCalls = counter('cloudflare_calls_total', "Calls to Cloudflare's API.", ['op', 'code']);
-  const budget = gauge('cloudflare_budget_remaining', 'Calls that may be made now.');
   const cloudflareTunnels = gauge(
     'cloudflare_tunnels',
     "Tunnels of the account as last counted, whosever they are; Cloudflare's limit is 1,000.",
@@ -93,8 +98,10 @@ export function createMetrics(): Metrics {
     },
     cloudflare: {
       called: (op, code) => cloudflareCalls.inc({ op, code }),
-      budgetRemaining: (calls) => budget.set(calls),
       tunnelsCounted: (tunnels) => cloudflareTunnels.set(tunnels),
+    },
+    budgetOf(adapter) {
+      budget = adapter;
     },
     tunnelCounted: (host, counts) => hosts.counted(host, counts),
     threadTunnels(thread, tunnels) {

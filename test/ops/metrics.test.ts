@@ -101,7 +101,7 @@ describe('ops/metrics', () => {
     metrics.watch.events('ingresses', 'modified');
     metrics.watch.restarts('ingresses', 'expired');
     metrics.cloudflare.called('tunnels.create', '200');
-    metrics.cloudflare.budgetRemaining(800);
+    metrics.budgetOf({ budgetRemaining: 800 });
     metrics.cloudflare.tunnelsCounted(17);
     metrics.threadTunnels('1', 12);
     metrics.threadTunnels('2', 10);

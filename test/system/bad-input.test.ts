@@ -125,7 +125,10 @@ describe('bad input', function () {
     expect(await message('web', 'CredentialsInvalid')).to.include('What runs goes on');
     await town.answers('app.example.com', '/', 'web');
     await town.writeCert(good);
-    await town.until('it is looked at', async () => town.log.join('').split('credentials checked').length > 1);
+    await town.until(
+      'it is looked at',
+      async () => town.log.join('').split('credentials checked').length > 1,
+    );
     await town.user.apply(ingress('later', 'later.example.com'));
     await town.answers('later.example.com', '/', 'web');
     expect(await town.reasons('later')).to.not.include('CredentialsInvalid');

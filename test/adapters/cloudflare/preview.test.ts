@@ -43,7 +43,7 @@ describe('the preview of records', () => {
       apiUrl: stage.api.url,
       clock: systemClock,
       random: () => 0,
-      hooks: { called: () => {}, budgetRemaining: () => {} },
+      hooks: { called: () => {} },
     });
     const zones = new ZoneDirectory(api, systemClock);
     const survey = await takeSurvey(api, zones, stage.mounted.now, () => true, running());

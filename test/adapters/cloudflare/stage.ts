@@ -51,7 +51,6 @@ export async function openStage(
       random: () => 0,
       hooks: {
         called: (op, code) => counted.push(`${op} ${code}`),
-        budgetRemaining: () => {},
         tunnelsCounted: (count) => {
           tunnels = count;
         },
