@@ -4,13 +4,14 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { FaultError, failed, fault, ok, type Result } from '../fault.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
-import { findAccess, type KubeAccess, processSurroundings, type Surroundings } from './access.ts';
+import { type KubeAccess, processSurroundings, type Surroundings } from './access.ts';
 import { type Deadline, deadline } from './deadline.ts';
 import { readText, send, unlessAborted } from './exchange.ts';
+import { findAccess } from './find-access.ts';
 import { refusal } from './refusal.ts';
 
 /*
- * The one way to the API server. The SDK is used for what kubeconfig files mean (`access.ts`); requests are made
+ * The one way to the API server. The SDK is used for what kubeconfig files mean (`kubeconfig.ts`); requests are made
  * with node:http(s), because the SDK (2.0.1) makes a new undici Agent for every request, so that nothing reuses
  * a connection and idle ones pile up, and its Watch drops lines that it cannot parse without a word.
  *

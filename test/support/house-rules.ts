@@ -93,6 +93,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   piscina: ['src/runners/thread-runner.ts', 'src/runners/thread-pool.ts'],
   'p-queue': ['src/kernel/mailbox.ts', 'src/cloudflare/client.ts'],
   jose: ['src/tunnel/access/jwt.ts'],
+  'js-yaml': ['src/kube/kubeconfig.ts', 'src/sandbox/kube-api/http/'],
   pino: ['src/log.ts'],
   'prom-client': ['src/ops.ts', 'src/ops/'],
 };

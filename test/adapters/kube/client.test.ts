@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Surroundings } from '../../../src/kube/access.ts';
 import { connectKube, type KubeClient } from '../../../src/kube/client.ts';
@@ -67,6 +67,21 @@ describe('kube client', () => {
       const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
       expect(connected.ok && connected.value.server).to.equal(kube.url);
     });
+
+    it('merging several kubeconfigs, of two things of one name the first counts', async () => {
+      const other = join(dir, 'other');
+      const cluster = { name: 'one', cluster: { server: 'https://elsewhere.example' } };
+      await writeFile(other, JSON.stringify({ clusters: [cluster], users: [{ name: 'me', user: {} }] }));
+      const kubeconfig = `${await kube.kubeconfig()}:${other}`;
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      expect(connected.ok && connected.value.server).to.equal(kube.url);
+    });
+
+    it('in those of several kubeconfigs that exist', async () => {
+      const kubeconfig = `${join(dir, 'none')}:${await kube.kubeconfig()}:${join(dir, 'neither')}`;
+      const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+      expect(connected.ok && connected.value.server).to.equal(kube.url);
+    });
   });
 
   describe('says what is wrong with the configuration', () => {
@@ -114,6 +129,23 @@ describe('kube client', () => {
     expect(call.headers.authorization).to.equal('Bearer tok');
     call.json(200, { kind: 'Ingress' });
     expect(await answer).to.deep.equal({ ok: true, value: { kind: 'Ingress' } });
+  });
+
+  it('asks with the token that its file has now', async () => {
+    const kubeconfig = await kube.kubeconfig({}, { tokenFile: 'token' });
+    const file = join(dirname(kubeconfig), 'token');
+    await writeFile(file, 'first');
+    const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+    if (!connected.ok) return expect.fail(connected.fault.message);
+    for (const token of ['first', 'rotated']) {
+      await writeFile(file, `${token}\n`);
+      const answer = connected.value.call({ method: 'GET', resource: 'services' }, signal);
+      const call = await kube.next('GET /services');
+      expect(call.headers.authorization).to.equal(`Bearer ${token}`);
+      call.json(200, {});
+      await answer;
+    }
+    connected.value.close();
   });
 
   it('reads the UID of its namespace', async () => {
