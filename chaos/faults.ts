@@ -203,8 +203,8 @@ export const faults = {
     ...kubernetes,
     what: 'watches stay open, and no event arrives any more',
     lengthMs: atOnce,
-    // Two and a half minutes of silence are believed (`kube/watch-stream`).
-    boundMs: 150_000 + afterBackoffMs,
+    // A minute and a half of silence is believed (`kube/watch-stream`).
+    boundMs: 90_000 + afterBackoffMs,
     weight: 0,
   },
   'kubernetes-conflicts': { ...kubernetes, what: '409 to every write', weight: 2 },

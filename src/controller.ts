@@ -43,7 +43,7 @@ export interface Controller {
 /** Everything that was opened, closed in the reverse order: what is used outlives its users. */
 type Closers = (() => Promise<void> | void)[];
 
-const identityBackoff: Backoff = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 0 };
+const identityBackoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 0 };
 const clock = systemClock;
 
 /**
@@ -262,9 +262,9 @@ async function ownerIdentity({ config, client, log, progress, signal }: Workplac
     const identity = await readIdentity(config, client, signal);
     progress.waitingFor = () => firstListing;
     if (identity.ok) return identity.value;
-    const { code, message: detail } = identity.fault;
+    const { code, message: detail, retryAfterMs = 0 } = identity.fault;
     progress.waitingFor = () => `the namespace ${client.namespace}: ${detail}`;
-    const retryInMs = backoffDelayMs(identityBackoff, attempt, Math.random());
+    const retryInMs = Math.max(backoffDelayMs(identityBackoff, attempt, Math.random()), retryAfterMs);
     log.warn({ code, detail, retryInMs }, 'namespace not readable');
     await sleep(clock, retryInMs, signal);
   }

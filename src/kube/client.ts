@@ -30,8 +30,13 @@ import { refusal } from './refusal.ts';
  *   (core)             pods                  list, watch; get (our own, for its image, unless --pod-image is given)
  */
 
-/** To the first byte of an answer, and for an answer as a whole unless it is a watch. */
-const requestTimeoutMs = 30_000;
+/** To the first byte of an answer, and from there to its end unless it is a watch. A write may wait for webhooks. */
+const answerLimitMs = 30_000;
+/**
+ * To the first byte where we only read: kube-apiserver itself refuses what has been in its queue for 15 s (a quarter of
+ * `--request-timeout`; API Priority and Fairness), so who is silent for longer is not busy but gone.
+ */
+const readLimitMs = 16_000;
 /** A page of 500 objects has a few MiB; etcd holds none above 1.5 MiB. */
 const maxAnswerBytes = 64 * 2 ** 20;
 /** Silence on a connection before the kernel asks whether the peer lives (then every second, ten times). */
@@ -159,10 +164,12 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
     const { method, resource, name, subresource } = request;
     const seen = `${method} ${[resource, name, subresource].filter(Boolean).join('/')}`;
     const { host } = access.server;
-    const late = fault('kube-unreachable', `${seen}: ${host} did not answer within ${requestTimeoutMs} ms`);
-    const limit = deadline(clock, requestTimeoutMs, signal, new FaultError(late));
+    const limitMs = method === 'GET' ? readLimitMs : answerLimitMs;
+    const late = fault('kube-unreachable', `${seen}: ${host} did not answer in time`);
+    const limit = deadline(clock, limitMs, signal, new FaultError(late));
     try {
       const response = await ask(request, limit.signal);
+      limit.restart(answerLimitMs);
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return await take(response, limit);
       const body = await readText(response, maxAnswerBytes);

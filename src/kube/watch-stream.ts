@@ -7,12 +7,13 @@ import { lineSplitter } from './line-splitter.ts';
 /*
  * How a connection that is dead without a word is noticed, soonest first:
  *   - the kernel's keep-alive probes, 25 s, when nobody answers at all (`client.ts`);
- *   - `idleMs`: kube-apiserver sends a bookmark about every minute, so after two and a half of silence something
- *     in between has forgotten us. A server without bookmarks costs one request in that time;
+ *   - `idleMs`: kube-apiserver sends a bookmark about every minute (`defaultBookmarkFrequency`; seen: each 60 to 62 s),
+ *     so after one and a half of silence we ask anew from where we are. A server that sends none, or that has had no
+ *     event of this kind since it started, costs one request in that time;
  *   - `timeoutSeconds`, 5 to 10 minutes at random, after which the server ends the watch, and `ageSlackMs` later
  *     we do, also when somebody in between keeps sending.
  */
-const idleMs = 150_000;
+const idleMs = 90_000;
 const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 const ageSlackMs = 30_000;
@@ -28,6 +29,8 @@ export interface WatchStream {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: number;
+  /** The server has agreed: the head of its answer is here. */
+  readonly opened: () => void;
 }
 
 export type StreamEnd =
@@ -42,7 +45,7 @@ export type StreamEnd =
  * throws is thrown here. The connection is gone when this has settled.
  */
 export async function streamLines(
-  { client, resource, labelSelector, resourceVersion, clock, random }: WatchStream,
+  { client, resource, labelSelector, resourceVersion, clock, random, opened }: WatchStream,
   signal: AbortSignal,
   hear: (line: string) => boolean,
 ): Promise<StreamEnd> {
@@ -58,9 +61,10 @@ export async function streamLines(
       timeoutSeconds: String(seconds),
     };
     if (labelSelector !== undefined) query.labelSelector = labelSelector;
-    const opened = await client.open({ method: 'GET', resource, query }, idle.signal);
-    if (!opened.ok) return { how: 'failed', fault: opened.fault };
-    const stream = opened.value;
+    const answer = await client.open({ method: 'GET', resource, query }, idle.signal);
+    if (!answer.ok) return { how: 'failed', fault: answer.fault };
+    opened();
+    const stream = answer.value;
     try {
       const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
       const lines = lineSplitter(maxLineBytes);

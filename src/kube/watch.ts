@@ -16,9 +16,15 @@ import { streamLines } from './watch-stream.ts';
 
 /** Objects per request; a list is as many requests as it takes. */
 const pageSize = 500;
-const backoff: Backoff = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 60_000 };
-/** After so many failures in a row it may be our resourceVersion that the server cannot serve. */
-const failuresBeforeRelist = 3;
+/**
+ * While a watch waits, nothing new in the cluster is seen. The cap is a third of client-go's, for an API server that is
+ * away gets a few refused requests more of it; one that is too busy says for how long to stay away, and is heard.
+ */
+const backoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 10_000 };
+/** What a server asks for is spread by so much, so that those whom it refused together do not return together. */
+const retryAfterSpread = 0.1;
+/** Each so many failures in a row everything is listed: it may be our resourceVersion that the server cannot serve. */
+const failuresBeforeRelist = 4;
 
 export interface WatchOptions {
   readonly client: KubeClient;
@@ -72,27 +78,34 @@ export function startWatch(options: WatchOptions): Watch {
     options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector };
   /** False for one list after the token of a next page has expired: then all comes in one answer. */
   let paged = true;
+  /** Since when the watch stands; null before its head has come. */
+  let openSinceMs: number | null = null;
 
   async function run(): Promise<void> {
     let resumeAt: string | null = null;
     let failures = 0;
     while (!signal.aborted) {
-      const startedMs = clock.monotonic();
       const ending = await oneLife(resumeAt);
       if (signal.aborted) return;
-      if (clock.monotonic() - startedMs >= backoff.healthyAfterMs) failures = 0;
+      // Waiting for an answer is no health, however long.
+      const heldMs = openSinceMs === null ? 0 : clock.monotonic() - openSinceMs;
+      if (heldMs >= backoff.healthyAfterMs) failures = 0;
       const atOnce = failures === 0 && peaceful.has(ending.reason);
-      const delayMs = atOnce
-        ? 0
-        : Math.max(backoffDelayMs(backoff, failures, random()), ending.fault?.retryAfterMs ?? 0);
+      const delayMs = atOnce ? 0 : pauseMs(failures, ending.fault);
       failures += 1;
-      resumeAt = failures > failuresBeforeRelist ? null : ending.resumeAt;
+      resumeAt = failures % failuresBeforeRelist === 0 ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
       if (delayMs > 0) await sleep(clock, delayMs, signal).catch(() => {});
     }
   }
 
+  function pauseMs(failures: number, fault: Fault | null): number {
+    const askedMs = (fault?.retryAfterMs ?? 0) * (1 + retryAfterSpread * random());
+    return Math.max(backoffDelayMs(backoff, failures, random()), askedMs);
+  }
+
   async function oneLife(resumeAt: string | null): Promise<Ending> {
+    openSinceMs = null;
     try {
       if (resumeAt !== null) return await follow(resumeAt);
       const listed = await list();
@@ -141,7 +154,18 @@ export function startWatch(options: WatchOptions): Watch {
       return typeof heard === 'string';
     };
     const { labelSelector } = options;
-    const stream = { client, resource, labelSelector, resourceVersion: from, clock, random: random() };
+    const opened = (): void => {
+      openSinceMs = clock.monotonic();
+    };
+    const stream = {
+      client,
+      resource,
+      labelSelector,
+      resourceVersion: from,
+      clock,
+      random: random(),
+      opened,
+    };
     const end = await streamLines(stream, signal, hear);
     switch (end.how) {
       case 'ended':

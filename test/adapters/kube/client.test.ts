@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { Surroundings } from '../../../src/kube/access.ts';
 import { connectKube, type KubeClient } from '../../../src/kube/client.ts';
 import { createAuthority } from '../../../src/sandbox/certificates.ts';
+import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { ScriptedKube } from '../../support/scripted-kube.ts';
 
@@ -252,18 +253,28 @@ describe('kube client', () => {
     });
   });
 
-  it('gives a request up after 30 s without an answer', async () => {
-    const client = await kube.client(clock);
-    const answer = client.call({ method: 'GET', resource: 'services' }, signal);
-    await kube.next('GET /services');
-    await clock.advance(30_000);
-    expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
-  });
+  for (const [method, seconds] of [
+    ['GET', 16],
+    ['POST', 30],
+  ] as const) {
+    it(`gives a ${method} up after ${seconds} s without an answer`, async () => {
+      const client = await kube.client(clock);
+      const answer = client.call({ method, resource: 'services' }, signal);
+      await kube.next(`${method} /services`);
+      await clock.advance(seconds * 1000 - 1);
+      expect(clock.pendingTimers).to.equal(1);
+      await clock.advance(1);
+      expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+    });
+  }
 
-  it('gives a request up after 30 s when the answer stalls', async () => {
+  it('gives a request up 30 s after the head of its answer when the rest stalls', async () => {
     const client = await kube.client(clock);
     const answer = client.call({ method: 'GET', resource: 'services' }, signal);
-    (await kube.next('GET /services')).begin().raw('{');
+    const call = await kube.next('GET /services');
+    await clock.advance(15_000);
+    call.begin().raw('{');
+    await eventually('the head', () => clock.nextTimerMs === 30_000);
     await clock.advance(30_000);
     expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
   });

@@ -55,10 +55,10 @@ describe('kube watch', () => {
       expect(told).to.deep.equal(expected);
       told.length = 0;
     });
-  /** Lets the loop get through its backoff (at most 15 s here), and no request run out of its 30 s. */
+  /** Lets the loop get through its backoff (at most 5 s here), and no request run out of its 16 s. */
   const restarted = async (count = 1): Promise<void> => {
     await eventually(`${count} restarts`, () => counted.length >= count);
-    await clock.advance(20_000);
+    await clock.advance(6_000);
   };
 
   async function synced(): Promise<KubeCall> {
@@ -172,10 +172,10 @@ describe('kube watch', () => {
   it('leaves a connection that has fallen silent', async () => {
     await start();
     const call = await synced();
-    await clock.advance(100_000);
+    await clock.advance(60_000);
     call.bookmark('11');
-    await eventually('the bookmark', () => clock.nextTimerMs === 150_000);
-    await clock.advance(149_999);
+    await eventually('the bookmark', () => clock.nextTimerMs === 90_000);
+    await clock.advance(89_999);
     expect(call.closed).to.equal(false);
     await clock.advance(1);
     expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('11');
@@ -186,11 +186,14 @@ describe('kube watch', () => {
   it('leaves a connection that outlives its time, however lively', async () => {
     await start();
     const call = await synced();
-    for (let version = 11; version < 14; version += 1) {
+    for (let version = 11; version < 15; version += 1) {
       call.bookmark(String(version));
-      await eventually('the bookmark', () => clock.nextTimerMs !== undefined && clock.nextTimerMs > 0);
-      await clock.advance(110_000);
+      await eventually('the bookmark', () => clock.nextTimerMs === 90_000);
+      await clock.advance(70_000);
     }
+    call.bookmark('15');
+    await eventually('nothing but its age to end it', () => clock.nextTimerMs === 50_000);
+    await clock.advance(50_000);
     await nextWatch();
     await eventually('the old connection to be closed', () => call.closed);
   });
@@ -199,9 +202,20 @@ describe('kube watch', () => {
     await start();
     (await nextList()).list('10', []);
     await nextWatch();
-    await clock.advance(30_000);
+    await clock.advance(16_000);
     await restarted();
     await nextWatch();
+  });
+
+  it('does not take it for health that an answer is long in coming', async () => {
+    await start();
+    (await nextList()).list('10', []);
+    for (const delayMs of [500, 1_000, 2_000]) {
+      await nextWatch();
+      await clock.advance(16_000);
+      await eventually('a restart', () => clock.nextTimerMs === delayMs);
+      await clock.advance(delayMs);
+    }
   });
 
   for (const status of [401, 403, 404, 429, 500]) {
@@ -219,7 +233,7 @@ describe('kube watch', () => {
     });
   }
 
-  it('backs off, farther and farther, up to 30 s, and never gives up', async () => {
+  it('backs off, farther and farther, up to 10 s, and never gives up', async () => {
     await start({ random: () => 0.999 });
     const delays: number[] = [];
     for (let at = 0; at < 8; at += 1) {
@@ -228,7 +242,7 @@ describe('kube watch', () => {
       delays.push(Math.round(clock.nextTimerMs ?? 0) / 1000);
       await clock.advance(clock.nextTimerMs ?? 0);
     }
-    expect(delays.map(Math.round)).to.deep.equal([1, 2, 4, 8, 16, 30, 30, 30]);
+    expect(delays.map(Math.round)).to.deep.equal([1, 2, 4, 8, 10, 10, 10, 10]);
   });
 
   it('backs off from a server that ends every watch at once', async () => {
@@ -241,33 +255,38 @@ describe('kube watch', () => {
     (await nextWatch()).begin();
   });
 
-  it('forgets failures after a minute of health', async () => {
+  it('forgets failures after ten seconds of health', async () => {
     await start();
     (await synced()).end();
     const second = (await nextWatch()).begin();
     await eventually('the watch to be heard', () => clock.pendingTimers > 0);
-    await clock.advance(60_000);
+    await clock.advance(10_000);
     second.end();
     await nextWatch();
     expect(counted).to.deep.equal(['services ended', 'services ended']);
   });
 
-  it('waits as long as the server asks', async () => {
-    await start();
-    (await nextList()).refuse(429, 'slow down', { 'retry-after': '77' });
-    await eventually('a restart', () => counted.length === 1);
-    expect(clock.nextTimerMs).to.equal(77_000);
-  });
+  for (const [random, delayMs] of [
+    [0, 77_000],
+    [0.5, 80_850],
+  ] as const) {
+    it(`waits as long as the server asks, and up to a tenth longer: ${delayMs} ms`, async () => {
+      await start({ random: () => random });
+      (await nextList()).refuse(429, 'slow down', { 'retry-after': '77' });
+      await eventually('a restart', () => counted.length === 1);
+      expect(clock.nextTimerMs).to.be.closeTo(delayMs, 1);
+    });
+  }
 
-  it('lists after three failures in a row, in case its version is the trouble', async () => {
+  it('lists after each four failures in a row, in case its version is the trouble', async () => {
     await start();
     (await nextList()).list('10', []);
-    for (let at = 1; at <= 4; at += 1) {
+    for (let at = 1; at <= 8; at += 1) {
       (await nextWatch()).refuse(504, 'too large resource version');
       await restarted(at);
+      if (at % 4 === 0) (await nextList()).list(String(at), []);
     }
-    (await nextList()).list('5', []);
-    expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('5');
+    expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('8');
   });
 
   it('survives a receiver that throws, and tells it everything again', async () => {
