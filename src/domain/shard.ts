@@ -32,7 +32,8 @@ export function isOfShard(name: string, { index, count }: Shard): boolean {
 
 /**
  * What of an Ingress concerns a shard, or null for nothing. What there is to say of the object is said by one shard: that
- * of the Ingress' name. `wasOurs`: something of it did before; then it also concerns us that it cannot be read.
+ * of the Ingress' name. `wasOurs`: something of it did before; then it also concerns us that it cannot be read, and what
+ * of ours is left in its status.
  */
 export function shareOf(spec: IngressSpec, shard: Shard, wasOurs: boolean): IngressSpec | null {
   const hosts = spec.hosts.filter(({ host }) => isOfShard(host, shard));
@@ -40,5 +41,6 @@ export function shareOf(spec: IngressSpec, shard: Shard, wasOurs: boolean): Ingr
   const problems = isOfShard(spec.key, shard) ? spec.problems : [];
   const asksForTls = spec.asksForTls && isOfShard(spec.key, shard);
   const isNamed = hosts.length + unservable.length + problems.length > 0 || asksForTls;
-  return isNamed || (spec.refused && wasOurs) ? { ...spec, hosts, unservable, problems, asksForTls } : null;
+  const isLeft = wasOurs && (spec.refused || spec.publishedHostnames.length > 0);
+  return isNamed || isLeft ? { ...spec, hosts, unservable, problems, asksForTls } : null;
 }

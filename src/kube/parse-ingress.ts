@@ -28,6 +28,8 @@ export type ParsedIngress =
       readonly name: string;
       readonly uid: string;
       readonly conflict: Problem | null;
+      /** What its status says, whoever wrote that. */
+      readonly publishedHostnames: readonly string[];
     }
   | { readonly kind: 'unreadable' };
 
@@ -62,7 +64,10 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
   const conflict = classConflict(classes, ingressClass);
   const ours = (classes.annotated ?? classes.named) === ingressClass;
   // Its user has deleted it; that somebody's finalizer keeps the object must not keep the host open.
-  if (!ours || meta.deleting) return { kind: 'foreign', name: meta.name, uid: meta.uid, conflict };
+  if (!ours || meta.deleting) {
+    const { name, uid } = meta;
+    return { kind: 'foreign', name, uid, conflict, publishedHostnames: publishedOf(status) };
+  }
 
   const rules = parseRules(given.rules, given.defaultBackend);
   const annotations = parseAnnotations(meta.annotations, defaults);

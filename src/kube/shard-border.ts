@@ -25,11 +25,11 @@ export function createShardBorder(shard: Shard, tell: (message: WorldMessage) =>
   let early: Map<IngressKey, IngressSpec> | null = new Map();
 
   function present(spec: IngressSpec): void {
-    const share = shareOf(spec, shard, told.has(spec.key));
+    const publishedHostnames = spec.publishedHostnames.filter((name) => !foreign.has(name));
+    const share = shareOf({ ...spec, publishedHostnames }, shard, told.has(spec.key));
     if (share === null) return removed(spec.key);
     told.add(spec.key);
-    const publishedHostnames = spec.publishedHostnames.filter((name) => !foreign.has(name));
-    tell({ type: 'ingress.present', spec: { ...share, publishedHostnames } });
+    tell({ type: 'ingress.present', spec: share });
   }
 
   function removed(key: IngressKey): void {

@@ -1,7 +1,7 @@
 import type { WorldMessage } from '../actors/messages.ts';
 import type { IngressRef } from '../actors/ports.ts';
 import type { EventNote } from '../domain/event.ts';
-import type { IngressSettings } from '../domain/ingress.ts';
+import type { IngressSettings, IngressSpec } from '../domain/ingress.ts';
 import { unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
@@ -34,8 +34,8 @@ export interface World {
 
 /**
  * Watches the Ingresses, Services, EndpointSlices and ledger Secrets of one namespace and tells each change as
- * one message; `world.synced` once, after all four have been listed and told. Keeps names, for Ingresses that
- * were told as ours, and the hosts of ledgers; the copy of the world is the receiver's.
+ * one message; `world.synced` once, after all four have been listed and told. Keeps names, the Ingresses that were
+ * told as ours, and the hosts of ledgers; the copy of the world is the receiver's.
  */
 export function startWorld(options: WorldOptions): World {
   const { client, clock, log, telemetry, tell } = options;
@@ -82,7 +82,7 @@ type Side = Pick<WatchOptions, 'present' | 'removed'>;
 type Unreadable = (kind: string, name: string, detail?: string) => void;
 
 function ingressSide({ ingressClass, defaults, tell, notice }: WorldOptions, unreadable: Unreadable): Side {
-  const told = new Set<string>();
+  const told = new Map<string, IngressSpec>();
   const removed = (name: string): void => {
     if (told.delete(name)) tell({ type: 'ingress.removed', key: name });
   };
@@ -92,14 +92,16 @@ function ingressSide({ ingressClass, defaults, tell, notice }: WorldOptions, unr
       const parsed = parseIngress(object, { ingressClass, defaults });
       switch (parsed.kind) {
         case 'ours':
-          told.add(name);
+          told.set(name, parsed.spec);
           return tell({ type: 'ingress.present', spec: parsed.spec });
-        case 'foreign':
+        case 'foreign': {
           if (parsed.conflict !== null) {
             const { message } = parsed.conflict;
             notice({ name, uid: parsed.uid }, { type: 'Warning', reason: 'InvalidIngress', message });
           }
-          return removed(name);
+          const parting = partingOf(told.get(name), parsed);
+          return parting === null ? removed(name) : tell({ type: 'ingress.present', spec: parting });
+        }
         case 'unreadable':
           // "Cannot be read" is not "is gone": what was told before stays.
           return unreadable('ingresses', name);
@@ -108,6 +110,20 @@ function ingressSide({ ingressClass, defaults, tell, notice }: WorldOptions, unr
       }
     },
   };
+}
+
+/**
+ * One that is not ours any more but whose status has nothing but what we wrote there: without a host it stays until
+ * that has been taken back. Null when there is nothing to take back, or somebody else has written there since.
+ */
+function partingOf(
+  former: IngressSpec | undefined,
+  { uid, publishedHostnames }: { readonly uid: string; readonly publishedHostnames: readonly string[] },
+): IngressSpec | null {
+  if (former?.uid !== uid || publishedHostnames.length === 0) return null;
+  if (!publishedHostnames.every((hostname) => former.publishedHostnames.includes(hostname))) return null;
+  const nothing = { hosts: [], unservable: [], asksForTls: false, problems: [], refused: false };
+  return { ...former, ...nothing, publishedHostnames };
 }
 
 /** A slice without a Service (others may write such) concerns nobody here. */

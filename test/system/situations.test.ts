@@ -36,10 +36,12 @@ describe('the twenty-two situations', function () {
     await town.answers(host, '/', 'web');
   });
 
-  it('2: when the annotation is removed, tunnel and records go', async () => {
+  it('2: when the annotation is removed, tunnel and records go, and the address from its status', async () => {
     await served();
+    await town.until('it has an address', async () => (await town.status('web')).length === 1);
     await town.user.apply(ingress('web', host, { className: null }));
     await town.nothingLeft();
+    await town.until('it has none', async () => (await town.status('web')).length === 0);
   });
 
   it('2: when the class is changed, tunnel and records go', async () => {

@@ -63,7 +63,7 @@ const ledger = (host: string, resourceVersion = '1') => {
 function word(message: WorldMessage): string {
   switch (message.type) {
     case 'ingress.present':
-      return `ingress ${message.spec.key}`;
+      return `ingress ${message.spec.key}${message.spec.hosts.length === 0 ? ' without hosts' : ''}`;
     case 'ingress.removed':
       return `no ingress ${message.key}`;
     case 'service.present':
@@ -173,6 +173,20 @@ describe('kube world', () => {
       .event('DELETED', theirs('a', '13'));
     ingresses.event('DELETED', theirs('b', '14')).event('MODIFIED', ours('c', '15'));
     await hear('ingress a', 'no ingress a', 'ingress c');
+  });
+
+  it('an Ingress whose class changes stays without a host while its status has nothing but what we wrote', async () => {
+    const status = (...hostnames: string[]) => ({
+      status: { loadBalancer: { ingress: hostnames.map((hostname) => ({ hostname })) } },
+    });
+    const ingresses = await listed('ingresses');
+    ingresses
+      .event('ADDED', { ...ours('a', '11'), ...status('t-1', 't-2') })
+      .event('MODIFIED', { ...theirs('a', '12'), ...status('t-2') })
+      .event('MODIFIED', { ...theirs('a', '13'), ...status() })
+      .event('ADDED', { ...ours('b', '14'), ...status('t-3') })
+      .event('MODIFIED', { ...theirs('b', '15'), ...status('t-3', 'elb') });
+    await hear('ingress a', 'ingress a without hosts', 'no ingress a', 'ingress b', 'no ingress b');
   });
 
   it('a slice that loses its Service is removed', async () => {
