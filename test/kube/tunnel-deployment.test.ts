@@ -76,6 +76,8 @@ interface Manifest {
         readonly volumes: readonly object[];
         readonly terminationGracePeriodSeconds: number;
         readonly tolerations?: unknown;
+        readonly topologySpreadConstraints?: readonly { readonly topologyKey: string }[];
+        readonly affinity: { readonly podAntiAffinity: object };
       };
     };
   };
@@ -182,6 +184,20 @@ describe('the Deployment of a tunnel', () => {
     expect(readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'metrics' });
     expect(resources.requests).to.have.all.keys('cpu', 'memory');
     expect(resources.limits).to.have.all.keys('memory');
+  });
+
+  it('prefers to be spread over nodes and zones, and over nodes also where they have no zone', () => {
+    const { selector, template } = manifest().spec;
+    // The scheduler passes over every node that lacks the key of any constraint.
+    const keys = (template.spec.topologySpreadConstraints ?? []).map(({ topologyKey }) => topologyKey);
+    expect(keys).to.not.include('topology.kubernetes.io/zone');
+    const term = (topologyKey: string): object => ({ topologyKey, labelSelector: selector });
+    expect(template.spec.affinity.podAntiAffinity).to.deep.equal({
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 100, podAffinityTerm: term('kubernetes.io/hostname') },
+        { weight: 50, podAffinityTerm: term('topology.kubernetes.io/zone') },
+      ],
+    });
   });
 
   it('has a disruption budget from two replicas on', () => {

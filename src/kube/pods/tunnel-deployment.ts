@@ -149,14 +149,7 @@ function podSpec(args: readonly string[], settings: PodSettings, host: string, s
       fsGroup: user,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map(
-      (topologyKey) => ({
-        maxSkew: 1,
-        topologyKey,
-        whenUnsatisfiable: 'ScheduleAnyway',
-        labelSelector: selector,
-      }),
-    ),
+    affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: spread(selector) } },
     containers: [
       {
         name: tunnelContainer,
@@ -183,6 +176,17 @@ function podSpec(args: readonly string[], settings: PodSettings, host: string, s
       ...(ca === null ? [] : [{ name: 'edge-ca', ...edgeCaVolume }]),
     ],
   };
+}
+
+/**
+ * Preferred, not required. Not as topologySpreadConstraints: of those, the scheduler passes over every node that lacks
+ * the key of one, so that nodes without a zone would not even be spread over (scoring.go, `requireAllTopologies`).
+ */
+function spread(labelSelector: object): object[] {
+  return [
+    { weight: 100, podAffinityTerm: { topologyKey: 'kubernetes.io/hostname', labelSelector } },
+    { weight: 50, podAffinityTerm: { topologyKey: 'topology.kubernetes.io/zone', labelSelector } },
+  ];
 }
 
 /** Of the ledger nothing but the token is mounted. Readable for the group that the pod's user is in. */
