@@ -130,7 +130,8 @@ async function work(place: Workplace): Promise<void> {
   // Of this process alone: what had the pod's name before may not have ended.
   const me = `${hostname()}_${randomUUID()}`;
   const lease = createLeaseStore(client, leaseName(config.ingressClass, defaultIngressClass, config.shard));
-  const leadership = createElection({ lease, me, clock, random: Math.random, log });
+  const prepare = (signal: AbortSignal): Promise<Result<void>> => world.refresh(signal);
+  const leadership = createElection({ lease, me, clock, random: Math.random, log, prepare });
   leadership.onChange((isLeading) => metrics.leads(isLeading));
 
   let isSynced = false;

@@ -22,6 +22,12 @@ export interface ElectionOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: Pick<Logger, 'info' | 'warn'>;
+  /**
+   * Brings our view of the world up to date. Asked before the Lease is claimed, so that whoever leads knows what the
+   * leader before has done: the claim fails if there was another one since the Lease was read. Settles once `signal`
+   * is aborted.
+   */
+  prepare(signal: AbortSignal): Promise<Result<void>>;
 }
 
 export interface Election extends Leadership {
@@ -39,7 +45,7 @@ export interface Election extends Leadership {
  * our timers meanwhile. The rules are client-go's (`tools/leaderelection`). Owns its timers.
  */
 export function createElection(options: ElectionOptions): Election {
-  const { lease, me, clock, random, log } = options;
+  const { lease, me, clock, random, log, prepare } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const listeners = new Set<(isLeading: boolean) => void>();
@@ -89,6 +95,11 @@ export function createElection(options: ElectionOptions): Election {
   }
 
   async function claim(seen: SeenLease | null): Promise<Result<number>> {
+    if (!leadsNow()) {
+      const prepared = await prepare(signal);
+      if (!prepared.ok)
+        return failed(prepared.fault.code, `our view is not up to date: ${prepared.fault.message}`);
+    }
     const sentAtMs = clock.monotonic();
     const wanted = { holder: me, durationMs: leaseDurationMs, nowMs: clock.now() };
     const written = await bounded((cut) => lease.write(seen, wanted, cut));
@@ -167,11 +178,15 @@ export function createElection(options: ElectionOptions): Election {
     await bounded((cut) => lease.write(seen.value, nobody, cut), never);
   }
 
+  function leadsNow(): boolean {
+    return isLeading && leads(renewedAtMs, clock.monotonic());
+  }
+
   let running: Promise<void> | null = null;
   let stopped: Promise<void> | undefined;
   return {
     get isLeading() {
-      return isLeading && leads(renewedAtMs, clock.monotonic());
+      return leadsNow();
     },
     start() {
       if (!signal.aborted) running ??= run();

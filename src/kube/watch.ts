@@ -1,9 +1,10 @@
 import { isLaterVersion } from '../domain/ledger.ts';
-import { type Fault, fault, faultOf, unreachable } from '../fault.ts';
+import { type Fault, fault, faultOf, type Result, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, sleep } from '../time/clock.ts';
 import type { KubeClient, Resource } from './client.ts';
+import { Freshness } from './freshness.ts';
 import { parseEvent, parsePage } from './watch-event.ts';
 import { streamLines } from './watch-stream.ts';
 
@@ -54,6 +55,11 @@ export interface WatchTelemetry {
 export type RestartReason = 'ended' | 'idle' | 'expired' | 'garbled' | 'refused' | 'unreachable' | 'bug';
 
 export interface Watch {
+  /**
+   * Success: what was told is as new as this call. At once while the connection has held since the last list; else
+   * everything is listed and told again without waiting for its turn. Fails as that does, or once `signal` is aborted.
+   */
+  refresh(signal: AbortSignal): Promise<Result<void>>;
   /** Nothing is told from now on; resolves when the connection is gone too. Idempotent. */
   stop(): Promise<void>;
 }
@@ -80,13 +86,20 @@ export function startWatch(options: WatchOptions): Watch {
   let paged = true;
   /** Since when the watch stands; null before its head has come. */
   let openSinceMs: number | null = null;
+  const freshness = new Freshness();
 
   async function run(): Promise<void> {
     let resumeAt: string | null = null;
     let failures = 0;
     while (!signal.aborted) {
-      const ending = await oneLife(resumeAt);
+      const life = freshness.begin(signal);
+      const ending = await oneLife(resumeAt, life);
+      freshness.ended(ending.reason === 'ended');
       if (signal.aborted) return;
+      if (life.aborted) {
+        resumeAt = null;
+        continue;
+      }
       // Waiting for an answer is no health, however long.
       const heldMs = openSinceMs === null ? 0 : clock.monotonic() - openSinceMs;
       if (heldMs >= backoff.healthyAfterMs) failures = 0;
@@ -95,7 +108,9 @@ export function startWatch(options: WatchOptions): Watch {
       failures += 1;
       resumeAt = failures % failuresBeforeRelist === 0 ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
-      if (delayMs > 0) await sleep(clock, delayMs, signal).catch(() => {});
+      freshness.failed(ending.fault ?? fault('kube-unreachable', `the watch of ${resource} ended`));
+      if (delayMs > 0) await sleep(clock, delayMs, life).catch(() => {});
+      if (life.aborted) resumeAt = null;
     }
   }
 
@@ -104,27 +119,27 @@ export function startWatch(options: WatchOptions): Watch {
     return Math.max(backoffDelayMs(backoff, failures, random()), askedMs);
   }
 
-  async function oneLife(resumeAt: string | null): Promise<Ending> {
+  async function oneLife(resumeAt: string | null, life: AbortSignal): Promise<Ending> {
     openSinceMs = null;
     try {
-      if (resumeAt !== null) return await follow(resumeAt);
-      const listed = await list();
-      return typeof listed === 'string' ? await follow(listed) : listed;
+      if (resumeAt !== null) return await follow(resumeAt, life);
+      const listed = await list(life);
+      return typeof listed === 'string' ? await follow(listed, life) : listed;
     } catch (thrown) {
       return { reason: 'bug', resumeAt: null, fault: faultOf(thrown) };
     }
   }
 
   /** Tells everything there is; the resourceVersion to watch from, or why there is none. */
-  async function list(): Promise<string | Ending> {
+  async function list(life: AbortSignal): Promise<string | Ending> {
     const seen = new Set<string>();
     let next = '';
     const limit: Record<string, string> = paged ? { limit: String(pageSize) } : {};
     paged = true;
     while (true) {
       const query = { ...limit, ...labelled, ...(next === '' ? {} : { continue: next }) };
-      const answer = await client.call({ method: 'GET', resource, query }, signal);
-      if (signal.aborted) return stopped;
+      const answer = await client.call({ method: 'GET', resource, query }, life);
+      if (life.aborted) return stopped;
       if (!answer.ok) {
         paged = answer.fault.code !== 'kube-expired';
         return failed(answer.fault, null);
@@ -139,15 +154,16 @@ export function startWatch(options: WatchOptions): Watch {
       if (next !== '') continue;
       for (const name of known) if (!seen.has(name)) tellRemoved(name, page.resourceVersion);
       options.listed();
+      freshness.listed();
       return page.resourceVersion;
     }
   }
 
-  async function follow(from: string): Promise<Ending> {
+  async function follow(from: string, life: AbortSignal): Promise<Ending> {
     let at = from;
     let verdict: Ending = stopped;
     const hear = (line: string): boolean => {
-      if (signal.aborted) return false;
+      if (life.aborted) return false;
       const heard = hearLine(line, at);
       if (typeof heard === 'string') at = heard;
       else verdict = heard;
@@ -156,6 +172,7 @@ export function startWatch(options: WatchOptions): Watch {
     const { labelSelector } = options;
     const opened = (): void => {
       openSinceMs = clock.monotonic();
+      freshness.opened();
     };
     const stream = {
       client,
@@ -166,7 +183,7 @@ export function startWatch(options: WatchOptions): Watch {
       random: random(),
       opened,
     };
-    const end = await streamLines(stream, signal, hear);
+    const end = await streamLines(stream, life, hear);
     switch (end.how) {
       case 'ended':
       case 'idle':
@@ -227,8 +244,9 @@ export function startWatch(options: WatchOptions): Watch {
     );
   }
 
-  const running = run();
+  const running = run().finally(() => freshness.close());
   return {
+    refresh: (waiting) => freshness.wait(AbortSignal.any([waiting, signal])),
     stop() {
       stopping.abort();
       return running;

@@ -2,7 +2,7 @@ import type { WorldMessage } from '../actors/messages.ts';
 import type { IngressRef } from '../actors/ports.ts';
 import type { EventNote } from '../domain/event.ts';
 import type { IngressSettings, IngressSpec } from '../domain/ingress.ts';
-import { unreachable } from '../fault.ts';
+import { ok, type Result, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { KubeClient } from './client.ts';
@@ -28,6 +28,8 @@ export interface WorldOptions {
 }
 
 export interface World {
+  /** Success: everything told is as new as this call (`Watch.refresh`). */
+  refresh(signal: AbortSignal): Promise<Result<void>>;
   /** Nothing is told from now on; resolves when the connections are gone. Idempotent. */
   stop(): Promise<void>;
 }
@@ -72,6 +74,10 @@ export function startWorld(options: WorldOptions): World {
     watch({ resource: 'secrets', labelSelector: hostHashLabel, ...ledgerSide(tell, unreadable) }),
   ];
   return {
+    async refresh(signal) {
+      const results = await Promise.all(watches.map((each) => each.refresh(signal)));
+      return results.find((result) => !result.ok) ?? ok(undefined);
+    },
     async stop() {
       await Promise.all(watches.map((each) => each.stop()));
     },

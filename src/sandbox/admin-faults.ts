@@ -13,6 +13,7 @@ const requestFilter = z.strictObject({
   resource: z.string().optional(),
   verb: z.string().optional(),
   namespace: z.string().optional(),
+  account: z.string().optional(),
 });
 const watchFilter = z.union([z.literal(true), requestFilter]);
 const requestFault = requestFilter

@@ -62,12 +62,15 @@ describe('a replica that contends for the Lease', () => {
   let clock: ManualClock;
   let lease: MemoryLease;
   let log: string[];
+  /** What it takes a replica to bring its view up to date. */
+  let view: (me: string) => Promise<Result<void>>;
   const replicas: Election[] = [];
 
   beforeEach(() => {
     clock = new ManualClock();
     lease = new MemoryLease();
     log = [];
+    view = async () => ok(undefined);
   });
   afterEach(async () => {
     lease.cutOff.clear();
@@ -83,6 +86,7 @@ describe('a replica that contends for the Lease', () => {
       clock: time,
       random: () => 0,
       log: { info: note, warn: note } as never,
+      prepare: () => view(me),
     });
     election.onChange((isLeading) => log.push(`${me} ${isLeading ? 'leads' : 'follows'}`));
     replicas.push(election);
@@ -137,6 +141,38 @@ describe('a replica that contends for the Lease', () => {
       await clock.advance(20_000);
       expect(after.isLeading).to.equal(true);
     }
+  });
+
+  it('brings its view up to date before it leads, and does not lead while it cannot', async () => {
+    const asked: string[] = [];
+    view = async (me) => {
+      asked.push(me);
+      return me === 'b' ? failed('kube-unreachable', 'ingresses are away') : ok(undefined);
+    };
+    const a = await replica('a');
+    await clock.advance(60_000);
+    const b = await replica('b');
+    await clock.advance(60_000);
+    expect(asked, 'who leads, or looks on, needs none').to.deep.equal(['a']);
+    lease.cutOff.set('a', 'silent');
+    await clock.advance(30_000);
+    expect(leader({ a, b })).to.equal('nobody');
+    expect(log).to.include('b: lease not reached');
+    view = async () => ok(undefined);
+    await clock.advance(10_000);
+    expect(leader({ a, b })).to.equal('b');
+  });
+
+  it('does not lead with a view from before another one led', async () => {
+    view = async () => {
+      view = async () => ok(undefined);
+      await lease.write(lease.stored, { holder: 'z', durationMs: 10_000, nowMs: 0 });
+      return ok(undefined);
+    };
+    const a = await replica('a');
+    await clock.advance(5_000);
+    expect(a.isLeading).to.equal(false);
+    expect(lease.stored).to.have.nested.property('record.holder', 'z');
   });
 
   it('takes over within two seconds from one that was stopped', async () => {

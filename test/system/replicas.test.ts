@@ -1,22 +1,40 @@
 import { request } from 'node:http';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { ControllerReplica } from '../support/controller-replica.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
+import { deployFolder, installedIn, objectsIn } from '../support/manifests-of.ts';
 import { startTown, type Town } from '../support/town.ts';
 
 const hosts = ['app.example.com', 'api.example.com'] as const;
+/** Service accounts of replicas, so that one of them can be cut off and the user not. */
+const [one, other] = ['cloudflare-warp-ingress', 'other'];
 
 /** Several controllers as processes, one world, and requests all the while. */
 describe('several replicas of the controller', function () {
   this.timeout(120_000);
   let town: Town;
   const replicas = new Set<ControllerReplica>();
+  /** Ends whatever load a test that failed has left. */
+  let endLoad = (): void => {};
 
   before(async () => {
     town = await startTown();
+    const base = installedIn('town', objectsIn(join(deployFolder, 'base')));
+    await town.user.apply(...base.filter(({ kind }) => /^(ServiceAccount|Role|RoleBinding)$/.test(kind)));
+    await town.user.apply(
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: other } },
+      {
+        ...base.find(({ kind }) => kind === 'RoleBinding')!,
+        metadata: { name: other },
+        subjects: [{ kind: 'ServiceAccount', name: other, namespace: 'town' }],
+      },
+    );
+    await town.actAs(one);
     await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
     for (const host of hosts) await town.user.apply(ingress(host.split('.', 1)[0]!, host));
   });
+  afterEach(() => endLoad());
   after(async () => {
     for (const replica of replicas) await replica.end('SIGKILL');
     await town.stop();
@@ -39,6 +57,9 @@ describe('several replicas of the controller', function () {
     const failures: string[] = [];
     let requests = 0;
     let isOver = false;
+    endLoad = () => {
+      isOver = true;
+    };
     const client = async (index: number): Promise<void> => {
       while (!isOver) {
         const method = methods[index % methods.length]!;
@@ -125,6 +146,36 @@ describe('several replicas of the controller', function () {
     expect(town.cloudflare.calls.length - before).to.equal(0);
   });
 
+  it('a replica that has not heard of changes does not lead before it has', async () => {
+    await town.actAs(other);
+    const follower = await readyReplica();
+    await town.actAs(one);
+    const brief = 'brief.example.com';
+    town.cloudflare.faults.outage = true;
+    await town.user.apply(ingress('brief', brief));
+    await town.until('the follower has heard of it', async () =>
+      (await follower.ops('/')).body.includes(brief),
+    );
+    for (const verb of ['list', 'watch']) town.kubeFaults.add({ account: other, verb, cut: true });
+    town.kubeFaults.dropWatches({ account: other });
+    await town.user.remove('Ingress', 'brief');
+    expect(await leader.end('SIGTERM')).to.equal(0);
+    await town.until('it says why it does not lead', () =>
+      follower.lines.some((line) => line.includes('our view is not up to date')),
+    );
+    expect(await follower.leads()).to.equal(false);
+    town.cloudflare.faults.clear();
+    town.kubeFaults.heal();
+    await town.until('it leads', () => follower.leads());
+    await town.until(
+      'nothing is left of it',
+      async () => (await town.user.list('Secret')).length === hosts.length,
+    );
+    const { tunnels, accountId } = town.cloudflare;
+    expect(tunnels.list(accountId).filter(({ name }) => name.includes(brief))).to.deep.equal([]);
+    leader = follower;
+  });
+
   describe('static stability', () => {
     afterEach(async () => {
       town.cloudflare.faults.clear();
@@ -140,6 +191,26 @@ describe('several replicas of the controller', function () {
       leader = next;
       await town.until('the new one leads', () => next.leads());
       expect(await failures()).to.deep.equal([]);
+    });
+
+    it('the Kubernetes API is down: what runs goes on, and what has changed meanwhile is followed', async () => {
+      const failures = load(['GET', 'POST']);
+      for (const account of [one, other]) {
+        town.kubeFaults.add({ account, cut: true });
+        town.kubeFaults.dropWatches({ account });
+      }
+      await town.until('it has given up to lead', async () => !(await leader.leads()));
+      expect(await leader.isReady()).to.equal(true);
+      await town.user.apply(ingress('late', 'late.example.com'));
+      await town.user.apply(service('next'), slice('next-1', 'next', await town.origin('next')));
+      expect(isServing(2)()).to.equal(true);
+      town.kubeFaults.heal();
+      await town.answers('late.example.com', '/', 'web');
+      await town.user.apply(ingress('late', 'late.example.com', { paths: [{ service: 'next' }] }));
+      await town.answers('late.example.com', '/', 'next');
+      expect(await failures()).to.deep.equal([]);
+      await town.user.remove('Ingress', 'late');
+      await town.until('it is gone', async () => (await town.user.list('Secret')).length === hosts.length);
     });
 
     it('the Kubernetes API is down, and Cloudflare too: what runs goes on and stays ready', async () => {

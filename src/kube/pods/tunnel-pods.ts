@@ -35,7 +35,7 @@ export interface TunnelPods {
   /** What should be for such a run. Pure. */
   wanted(request: TunnelRunRequest, settings: PodSettings): Result<WantedPods>;
   /** One watch of Deployments and one of pods, for all tunnels. */
-  watch(hear: PodsHearer): Watch;
+  watch(hear: PodsHearer): Pick<Watch, 'stop'>;
   /** Whether there is any Deployment of a tunnel. */
   exist(signal: AbortSignal): Promise<Result<boolean>>;
   /** Creates or changes it; answers it as stored. The budget first: the Deployment says by its hash that all is done. */

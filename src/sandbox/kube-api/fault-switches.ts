@@ -67,6 +67,9 @@ export class FaultSwitches implements Faults {
 }
 
 function concerning(filter: FaultFilter): Parameters<Watches['cut']>[0] {
-  return ({ definition, namespace }) =>
-    matchesFault({ ...filter, verb: 'watch' }, { resource: definition.plural, verb: 'watch', namespace });
+  return ({ path: { definition, namespace }, account }) =>
+    matchesFault(
+      { ...filter, verb: 'watch' },
+      { resource: definition.plural, verb: 'watch', namespace, account },
+    );
 }

@@ -8,6 +8,8 @@ export interface FaultFilter {
   /** As RBAC names them: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`. */
   readonly verb?: string;
   readonly namespace?: string;
+  /** Name of the service account that asks. */
+  readonly account?: string;
 }
 
 /** What happens to requests that match, the next `times` of them (for ever when it is left out). */
@@ -25,6 +27,8 @@ export interface RequestFacts {
   readonly resource: string;
   readonly verb: string;
   readonly namespace: string;
+  /** Empty: the administrator. */
+  readonly account: string;
 }
 
 export type Outcome = 'go on' | 'hang' | 'cut';
@@ -52,7 +56,8 @@ export function matchesFault(filter: FaultFilter, facts: RequestFacts): boolean 
   return (
     (filter.resource === undefined || filter.resource === facts.resource) &&
     (filter.verb === undefined || filter.verb === facts.verb) &&
-    (filter.namespace === undefined || filter.namespace === facts.namespace)
+    (filter.namespace === undefined || filter.namespace === facts.namespace) &&
+    (filter.account === undefined || filter.account === facts.account)
   );
 }
 

@@ -49,6 +49,7 @@ export async function handle(
     resource: path?.definition.plural ?? '',
     verb: path === null ? method.toLowerCase() : verbOf(exchange, path),
     namespace: path?.namespace ?? '',
+    account: asker?.name ?? '',
   };
   const call = `${facts.verb} ${facts.resource || exchange.path}`;
   surface.calls.set(call, (surface.calls.get(call) ?? 0) + 1);
@@ -61,7 +62,7 @@ export async function handle(
         surface.authorization.check(asker, attemptOf(verb, path));
       }
     }
-    return handleResource(exchange, path, surface);
+    return handleResource(exchange, path, facts.account, surface);
   }
   const review = findReview(segments);
   if (review !== null) {
@@ -126,7 +127,12 @@ function verbsNeeded(exchange: Exchange, path: ResourcePath, registry: Registry)
   return mayCreate && path.name !== '' && registry.find(path) === null ? [verb, 'create'] : [verb];
 }
 
-async function handleResource(exchange: Exchange, path: ResourcePath, surface: Surface): Promise<void> {
+async function handleResource(
+  exchange: Exchange,
+  path: ResourcePath,
+  account: string,
+  surface: Surface,
+): Promise<void> {
   const { registry, store, watches } = surface;
   const presentation = exchange.presentation();
   const include = (exchange.query.get('includeObject') || 'Metadata') as IncludeObject;
@@ -147,7 +153,7 @@ async function handleResource(exchange: Exchange, path: ResourcePath, surface: S
       );
     case 'watch': {
       const query = listQuery(exchange.query);
-      return watches.start({ path, query, presenter: shown, response: exchange.response });
+      return watches.start({ path, query, presenter: shown, response: exchange.response, account });
     }
     case 'get':
       subresourceOf(path);

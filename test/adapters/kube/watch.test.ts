@@ -289,6 +289,75 @@ describe('kube watch', () => {
     expect((await nextWatch()).url.searchParams.get('resourceVersion')).to.equal('8');
   });
 
+  describe('can be brought up to date', () => {
+    const refreshed = () => watch.refresh(new AbortController().signal);
+
+    it('without a request while its connection holds, also on one that the server has ended as agreed', async () => {
+      await start();
+      (await synced()).end();
+      (await nextWatch()).begin().event('ADDED', service('c', '11'));
+      await hear('+c');
+      expect((await refreshed()).ok).to.equal(true);
+      expect(kube.waiting).to.be.empty;
+    });
+
+    it('by a list that does not wait for its turn, once it has told that', async () => {
+      await start();
+      (await synced()).cut();
+      await eventually('the break', () => counted.length === 1);
+      const refresh = refreshed();
+      (await nextList()).list('20', [service('b', '2')]);
+      expect((await refresh).ok).to.equal(true);
+      await hear('+b', '-a@20', 'listed');
+      await nextWatch();
+    });
+
+    it('by a list, too, while it waits for an answer, and when it went on after a break by itself', async () => {
+      await start();
+      (await synced()).cut();
+      await restarted();
+      const unanswered = await nextWatch();
+      const first = refreshed();
+      await eventually('that request to be given up', () => unanswered.closed);
+      (await nextList()).list('20', []);
+      await first;
+      await hear('-a@20', '-b@20', 'listed');
+      (await nextWatch()).begin().cut();
+      await restarted(2);
+      (await nextWatch()).begin().event('ADDED', service('c', '21'));
+      await hear('+c');
+      const second = refreshed();
+      (await nextList()).list('30', []);
+      expect((await second).ok).to.equal(true);
+    });
+
+    it('or says why not, and goes on as before', async () => {
+      await start();
+      (await synced()).cut();
+      await eventually('the break', () => counted.length === 1);
+      const refresh = refreshed();
+      (await nextList()).refuse(503, 'not yet');
+      expect(await refresh)
+        .to.have.nested.property('fault.message')
+        .that.contains('not yet');
+      await clock.advance(20_000);
+      (await nextList()).list('20', []);
+    });
+
+    it('and nobody waits for a watch that stops, or when they give up', async () => {
+      await start();
+      (await synced()).cut();
+      await eventually('the break', () => counted.length === 1);
+      const given = new AbortController();
+      const [one, other] = [watch.refresh(given.signal), refreshed()];
+      given.abort();
+      expect(await one).to.have.nested.property('fault.code', 'stopped');
+      await watch.stop();
+      expect(await other).to.have.nested.property('fault.code', 'stopped');
+      expect(await refreshed()).to.have.nested.property('fault.code', 'stopped');
+    });
+  });
+
   it('survives a receiver that throws, and tells it everything again', async () => {
     let broken = true;
     await start({

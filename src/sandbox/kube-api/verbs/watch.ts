@@ -22,7 +22,11 @@ export interface WatchRequest {
   readonly query: ListQuery;
   readonly presenter: Presenter;
   readonly response: ServerResponse;
+  /** Whose it is; empty: the administrator's. */
+  readonly account: string;
 }
+
+type Concerns = (watch: Pick<WatchRequest, 'path' | 'account'>) => boolean;
 
 /**
  * The open watches. Each belongs to its response: it ends with it, with its timeout, or with `endAll`.
@@ -53,19 +57,19 @@ export class Watches {
   }
 
   /** Those watches say nothing any more, though their connections stay: half-open, to the client. */
-  silence(concerns: (path: ResourcePath) => boolean): void {
-    for (const watch of this.#open) if (concerns(watch.path)) watch.silence();
+  silence(concerns: Concerns): void {
+    for (const watch of this.#open) if (concerns(watch)) watch.silence();
   }
 
   /** Cuts the connections of those watches. */
-  cut(concerns: (path: ResourcePath) => boolean): void {
-    for (const watch of this.#open) if (concerns(watch.path)) watch.cut();
+  cut(concerns: Concerns): void {
+    for (const watch of this.#open) if (concerns(watch)) watch.cut();
   }
 
   /** Ends those watches in order, as a timeout does; `expired` tells them 410 first. */
-  end(concerns: (path: ResourcePath) => boolean, expired = false): void {
+  end(concerns: Concerns, expired = false): void {
     for (const watch of this.#open) {
-      if (!concerns(watch.path)) continue;
+      if (!concerns(watch)) continue;
       if (expired) watch.expire();
       else watch.end();
     }
@@ -74,6 +78,7 @@ export class Watches {
 
 class Watch {
   readonly path: ResourcePath;
+  readonly account: string;
   readonly #request: WatchRequest;
   readonly #store: Store;
   readonly #clock: Clock;
@@ -89,6 +94,7 @@ class Watch {
     this.#clock = clock;
     this.#request = request;
     this.path = request.path;
+    this.account = request.account;
     this.#matches = matcherOf(request.path, request.query);
   }
 
