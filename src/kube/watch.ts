@@ -109,7 +109,9 @@ export function startWatch(options: WatchOptions): Watch {
       resumeAt = failures % failuresBeforeRelist === 0 ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
       freshness.failed(ending.fault ?? fault('kube-unreachable', `the watch of ${resource} ended`));
-      if (delayMs > 0) await sleep(clock, delayMs, life).catch(() => {});
+      // Who asks us to stay away is heard, whoever is in a hurry.
+      const pause = ending.fault?.retryAfterMs === undefined ? life : signal;
+      if (delayMs > 0) await sleep(clock, delayMs, pause).catch(() => {});
       if (life.aborted) resumeAt = null;
     }
   }
