@@ -46,6 +46,15 @@ describe('an answer that would be two', () => {
     });
   }
 
+  for (const announced of ['Content-Length: 50', 'Transfer-Encoding: chunked']) {
+    it(`that a 204 announces (${announced}) is not waited for on a connection that is used again`, async () => {
+      const { edge, origin } = await serve(`HTTP/1.1 204 No Content\r\n${announced}\r\n\r\n`);
+      await ask(edge, '/one');
+      expect((await ask(edge, '/two')).body.toString()).to.equal('ok');
+      expect(origin.connections).to.have.length(2);
+    });
+  }
+
   it('while nobody asks ends its connection', async () => {
     const { edge, origin } = await serve(ok);
     await ask(edge, '/one');

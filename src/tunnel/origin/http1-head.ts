@@ -62,9 +62,12 @@ export class HeadReader {
     this.#keepAliveSeconds = -1;
   }
 
-  /** Whether the origin leaves the connection open after this response. */
+  /** Whether the origin leaves the connection open after this response, for another one and nothing else. */
   get persistent(): boolean {
-    return !this.#closes && (this.#minorVersion === 1 || this.#keepsAlive);
+    // What a 204 announces must not be there (RFC 9110, section 15.3.5); if it comes all the same, and late, the
+    // next response would begin with it.
+    const hasLateBody = this.status === 204 && (this.chunked || this.contentLength > 0);
+    return !this.#closes && !hasLateBody && (this.#minorVersion === 1 || this.#keepsAlive);
   }
 
   head(bodyless: boolean): ResponseHead {
