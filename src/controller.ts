@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { tendAccount } from './account-tending.ts';
 import type { SupervisorMessage } from './actors/messages.ts';
@@ -29,6 +28,7 @@ import { defaultMaxThreads } from './runners/thread-count.ts';
 import { createThreadRunner } from './runners/thread-runner.ts';
 import { type Backoff, backoffDelayMs } from './time/backoff.ts';
 import { sleep, systemClock } from './time/clock.ts';
+import { readEdgeRoots } from './tunnel/edge-roots.ts';
 
 /** A running controller, as `main` sees it. */
 export interface Controller {
@@ -63,7 +63,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
   }
 
   try {
-    const ca = config.cacert === null ? null : await readPem(config.cacert);
+    const ca = config.cacert === null ? null : unwrap(await readEdgeRoots(config.cacert));
     const template = unwrap(await readPodTemplate(config.pods.template));
     const readiness = (): Readiness => readinessOf(metrics, progress.waitingFor());
     const ops = unwrap(await startOps({ listen: config.metrics, readiness, metrics, log }));
@@ -284,15 +284,6 @@ function readinessOf(metrics: Metrics, waitingFor: string | null): Readiness {
 /** What a container's limit leaves of the machine's memory. */
 function memoryBytes(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (thrown) {
-    const detail = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new FaultError(fault('config-invalid', `--cacert: cannot read ${path}: ${detail}`));
-  }
 }
 
 function unwrap<T>(result: Result<T>): T {

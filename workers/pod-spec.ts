@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { FaultError, fault } from '../src/fault.ts';
+import { readEdgeRoots } from '../src/tunnel/edge-roots.ts';
 import type { ConnectorSpec } from '../src/tunnel/link.ts';
 import { parseTunnelToken } from '../src/tunnel/token.ts';
 
@@ -25,10 +26,12 @@ export interface TunnelPodSettings {
 /** One tunnel with all of its connections. Reads the files that the settings name; rejects with a `FaultError`. */
 export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpec> {
   const { source, cacert, haConnections, graceMs, routes } = settings;
-  const text = source.from === 'token' ? source.token : await fileText('--token-file', source.path);
+  const text = source.from === 'token' ? source.token : await tokenText(source.path);
   const token = parseTunnelToken(text);
   if (!token.ok) throw new FaultError(token.fault);
   const { credentials, region } = token.value;
+  const ca = cacert === null ? null : await readEdgeRoots(cacert);
+  if (ca?.ok === false) throw new FaultError(ca.fault);
   return {
     run: 'pod',
     host: routes.host,
@@ -37,7 +40,7 @@ export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpe
     connections: Array.from({ length: haConnections }, (_, index) => index),
     edge: {
       addresses: settings.edge,
-      ca: cacert === null ? null : await fileText('--cacert', cacert),
+      ca: ca === null ? null : ca.value,
       region,
     },
     graceMs,
@@ -45,10 +48,12 @@ export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpe
   };
 }
 
-async function fileText(flag: string, path: string): Promise<string> {
+async function tokenText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new FaultError(fault('config-invalid', `${flag}: cannot be read: ${(error as Error).message}`));
+    throw new FaultError(
+      fault('config-invalid', `--token-file: cannot be read: ${(error as Error).message}`),
+    );
   }
 }

@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { Secrets } from '../actors/ports.ts';
+import { certificatesIn } from '../domain/certificates.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 
@@ -12,7 +12,6 @@ const maxCertificates = 500;
 
 const shape = z.object({ data: z.record(z.string(), z.unknown()).nullish() });
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
-const certificateBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
 /**
  * Secrets that Ingresses name, read with one GET each (RBAC: `secrets`, `get`). Of a Secret nothing but the
@@ -44,19 +43,9 @@ export function caOf(name: string, object: unknown): Result<string> {
     return refuse(`has a "${caKey}" that is not base64`);
   if (encoded.length > (maxPemBytes * 4) / 3)
     return refuse(`has a "${caKey}" of more than ${maxPemBytes} bytes`);
-  const blocks = Buffer.from(encoded, 'base64').toString('latin1').match(certificateBlock) ?? [];
-  if (blocks.length === 0) return refuse(`has a "${caKey}" without a certificate`);
-  if (blocks.length > maxCertificates) return refuse(`has more than ${maxCertificates} certificates`);
-  const broken = blocks.findIndex((block) => !isCertificate(block));
-  if (broken >= 0) return refuse(`has a "${caKey}" whose certificate ${broken + 1} cannot be read`);
-  return ok(`${blocks.join('\n')}\n`);
-}
-
-function isCertificate(block: string): boolean {
-  try {
-    new X509Certificate(block);
-    return true;
-  } catch {
-    return false;
-  }
+  const { count, pem, broken } = certificatesIn(Buffer.from(encoded, 'base64').toString('latin1'));
+  if (count === 0) return refuse(`has a "${caKey}" without a certificate`);
+  if (count > maxCertificates) return refuse(`has more than ${maxCertificates} certificates`);
+  if (broken !== null) return refuse(`has a "${caKey}" whose certificate ${broken} cannot be read`);
+  return ok(pem);
 }
