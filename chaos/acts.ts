@@ -1,7 +1,9 @@
+import type { ControllerProcess } from '../src/sandbox/controller-process.ts';
 import type { ThreadFault } from '../src/sandbox/thread-faults.ts';
 import type { Arena } from './arena.ts';
 import type { FaultKind } from './faults.ts';
 import { endpointsOf, type Host, ingressOf, moreEndpointsOf, otherHost, serviceOf } from './hosts.ts';
+import type { Owner } from './owner.ts';
 
 /** A fault that has begun. */
 export interface Act {
@@ -29,16 +31,14 @@ export const acts: Readonly<Record<FaultKind, Begin>> = {
   'thread-throws': breaksThread('throw', 'thread-threw'),
   'thread-spins': breaksThread('spin', 'thread-unresponsive'),
   'thread-exhausts-memory': breaksThread('exhaust', 'thread-out-of-memory'),
-  'controller-terminated': async ({ controller }) => {
-    if (controller.view().state !== 'running') return null;
-    await controller.stop();
-    return { end: () => controller.start() };
-  },
-  'controller-killed': async ({ controller }) => {
-    if (controller.view().state !== 'running') return null;
-    await controller.kill();
-    return {};
-  },
+  'controller-terminated': ({ first }) => terminate(first.process),
+  'controller-killed': ({ first }) => kill(first.process),
+  'leader-killed': ofLeader(kill),
+  'leader-terminated': ofLeader(terminate),
+  'leader-frozen': ofLeader((process) => {
+    process.freeze();
+    return { end: () => process.thaw() };
+  }),
   'clock-ahead': shiftsClock(hourMs),
   'clock-behind': shiftsClock(-hourMs),
   'edge-cut-one': (arena, target) => cutOne(arena, target),
@@ -156,22 +156,71 @@ export const acts: Readonly<Record<FaultKind, Begin>> = {
     owner.remove('Service', host.name);
     return { end: () => owner.apply(serviceOf(host), endpointsOf(host, world.origin.port)) };
   },
+  'pod-killed': killPod,
+  'pod-deleted': deletePod,
+  'only-pod-killed': killPod,
+  'only-pod-deleted': deletePod,
 };
+
+async function terminate(process: ControllerProcess): Promise<Act | null> {
+  if (process.view().state !== 'running') return null;
+  await process.stop();
+  return { end: () => process.start() };
+}
+
+async function kill(process: ControllerProcess): Promise<Act | null> {
+  if (process.view().state !== 'running') return null;
+  await process.kill();
+  return {};
+}
+
+/** While nobody leads there is nobody to break. */
+function ofLeader(act: (process: ControllerProcess) => Promise<Act | null> | Act): Begin {
+  return async ({ replicas }) => {
+    for (const replica of replicas) {
+      if (replica.process.view().state === 'running' && (await replica.leads())) return act(replica.process);
+    }
+    return null;
+  };
+}
+
+function killPod({ world, owner }: Arena, { host, pick }: Target): Act | null {
+  const pod = podOf(owner, host, pick);
+  return pod !== null && world.node.signal(pod, 'SIGKILL') ? {} : null;
+}
+
+function deletePod({ owner }: Arena, { host, pick }: Target): Act | null {
+  const pod = podOf(owner, host, pick);
+  if (pod === null) return null;
+  owner.remove('Pod', pod);
+  return {};
+}
+
+/** One of the host's pods that is not on its way out. */
+function podOf(owner: Owner, { host }: Host, pick: number): string | null {
+  const pods = owner
+    .list('Pod')
+    .filter(
+      ({ metadata }) =>
+        metadata.annotations?.['cloudflare-warp/host'] === host && metadata.deletionTimestamp === undefined,
+    );
+  return pods[pick % Math.max(1, pods.length)]?.metadata.name ?? null;
+}
 
 /** Breaks one of the worker threads; it hits until the controller has said that this thread is lost. */
 function breaksThread(fault: ThreadFault, code: string): Begin {
   return async (arena, { pick }) => {
-    const { controller } = arena;
-    const listed = await controller.threads().catch(() => []);
+    const replica = arena.replicas[pick % arena.replicas.length]!;
+    const listed = await replica.process.threads().catch(() => []);
     const threads = listed.filter(({ thread }) => thread > 0);
     const chosen = threads[pick % Math.max(1, threads.length)];
     if (chosen === undefined) return null;
     const lost = Promise.withResolvers<void>();
-    const stopListening = arena.onLine((line) => {
+    const stopListening = replica.onLine((line) => {
       if (line.includes('"thread lost"') && line.includes(code)) lost.resolve();
     });
     const limit = setTimeout(lost.resolve, threadLimitMs);
-    const wasThere = await controller.breakThread(chosen.thread, fault).catch(() => false);
+    const wasThere = await replica.process.breakThread(chosen.thread, fault).catch(() => false);
     if (!wasThere) lost.resolve();
     const hit = lost.promise.then(() => {
       clearTimeout(limit);
@@ -182,9 +231,10 @@ function breaksThread(fault: ThreadFault, code: string): Begin {
 }
 
 function shiftsClock(shiftMs: number): Begin {
-  return async ({ controller }) => {
+  return async ({ replicas }, { pick }) => {
+    const { process } = replicas[pick % replicas.length]!;
     const shift = (ms: number): Promise<boolean> =>
-      controller.shiftWallClock(ms).then(
+      process.shiftWallClock(ms).then(
         () => true,
         // Not running, or ended meanwhile: a new one has the right time.
         () => false,

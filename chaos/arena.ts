@@ -1,17 +1,19 @@
-import { createWriteStream, rmSync, type WriteStream } from 'node:fs';
-import { readdir, readlink } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { controllerArguments, freePort } from '../src/sandbox/controller-arguments.ts';
-import { ControllerProcess } from '../src/sandbox/controller-process.ts';
+import { leases } from '../src/sandbox/kube-api/resources/cluster.ts';
 import { startWorld, type World } from '../src/sandbox/world.ts';
 import { endpointsOf, type Host, hostsNumbered, ingressOf, serviceOf } from './hosts.ts';
 import { Owner } from './owner.ts';
+import { Replica } from './replica.ts';
 
 export interface ArenaSettings {
   readonly hosts: number;
+  /** Of these, so many have their tunnels in pods: the first of them in one, the others in two. */
+  readonly pods: number;
+  /** Controllers side by side. */
+  readonly replicas: number;
   readonly haConnections: number;
   /** Further flags of the controller. */
   readonly flags: readonly string[];
@@ -19,61 +21,64 @@ export interface ArenaSettings {
 
 const namespace = 'arena';
 const identity = 'arena';
-const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
 
-/** The sandbox's world, a controller in it as a process of its own, and hosts. Owns all of it. */
+/** The sandbox's world, controllers in it as processes of their own, and hosts. Owns all of it. */
 export class Arena {
   readonly world: World;
   readonly owner: Owner;
   readonly hosts: readonly Host[];
   readonly haConnections: number;
-  readonly controller: ControllerProcess;
-  readonly metricsUrl: string;
-  readonly logPath: string;
+  readonly replicas: readonly Replica[];
+  /** What pods have written, each line with the pod's name before it. */
+  readonly podLines: readonly string[];
   /** Whose tunnels these are; part of their names. */
   readonly identity = identity;
-  /** What the controller's process did besides running: ends and starts that nobody ordered. */
+  /** What the controllers' processes did besides running: ends and starts that nobody ordered. */
   readonly news: string[] = [];
-  readonly #log: WriteStream;
-  readonly #listeners = new Set<(line: string) => void>();
+  /** When `now` was 0, as the controllers' logs count: milliseconds since the epoch. */
+  readonly startedAtMs = Date.now();
   readonly #startedMs = performance.now();
   readonly #removeFiles: () => void;
+  readonly #unsubscribe: () => void;
+  #renewedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(world: World, settings: ArenaSettings, metricsPort: number) {
+  constructor(
+    world: World,
+    settings: ArenaSettings,
+    metricsPorts: readonly number[],
+    podLines: readonly string[],
+  ) {
     this.world = world;
     this.owner = new Owner(world.kubernetes, namespace);
-    this.hosts = hostsNumbered(settings.hosts);
+    this.hosts = hostsNumbered(settings.hosts, settings.pods);
     this.haConnections = settings.haConnections;
-    this.metricsUrl = `http://127.0.0.1:${metricsPort}`;
-    this.logPath = join(world.files.directory, 'controller.log');
-    this.#log = createWriteStream(this.logPath, { mode: 0o600 });
-    // Also when this process ends without asking; the controller's process is ended likewise by its owner.
+    this.podLines = podLines;
+    // Also when this process ends without asking; the controllers' processes are ended likewise by their owners.
     this.#removeFiles = () => rmSync(world.files.directory, { recursive: true, force: true });
     process.once('exit', this.#removeFiles);
-    this.controller = new ControllerProcess({
-      command: [
-        main,
-        ...controllerArguments(world),
-        ...['--metrics', `127.0.0.1:${metricsPort}`, '--ha-connections', `${settings.haConnections}`],
-        // The most that it can be made to say: no secret may be in it.
-        ...[
-          '--identity',
-          identity,
-          '--grace-period',
-          '5s',
-          '--log-level',
-          'debug',
-          '--log-format',
-          'json',
-          ...settings.flags,
-        ],
-      ],
-      onLine: (line) => {
-        this.#log.write(`${line}\n`);
-        for (const listener of this.#listeners) listener(line);
-      },
-      onNews: (news) => this.news.push(news),
+    this.#unsubscribe = world.kubernetes.store.subscribe(({ storage }) => {
+      if (storage === leases.storage) this.#renewedMs = this.now();
     });
+    const args = [
+      ...controllerArguments(world),
+      ...['--ha-connections', `${settings.haConnections}`, '--identity', identity, '--grace-period', '5s'],
+      // The most that it can be made to say: no secret may be in it.
+      ...['--log-level', 'debug', '--log-format', 'json', ...settings.flags],
+    ];
+    this.replicas = metricsPorts.map(
+      (metricsPort, index) =>
+        new Replica({
+          args,
+          metricsPort,
+          logPath: join(world.files.directory, `controller-${index}.log`),
+          onNews: (news) => this.news.push(metricsPorts.length === 1 ? news : `replica ${index}: ${news}`),
+        }),
+    );
+  }
+
+  /** The only controller, or the first. */
+  get first(): Replica {
+    return this.replicas[0]!;
   }
 
   /** Milliseconds since the arena was made; the one clock of a run. */
@@ -81,10 +86,13 @@ export class Arena {
     return performance.now() - this.#startedMs;
   }
 
-  /** Hears each line of the controller's log; the answer ends it. */
-  onLine(listener: (line: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+  startControllers(): void {
+    for (const { process } of this.replicas) process.start();
+  }
+
+  async areReady(): Promise<boolean> {
+    const answers = await Promise.all(this.replicas.map((replica) => replica.ops('/readyz')));
+    return answers.every((answer) => answer?.status === 200);
   }
 
   applyHosts(): void {
@@ -105,6 +113,20 @@ export class Arena {
       .filter(({ tunnelId, state }) => tunnelId === tunnel && state === 'serving').length;
   }
 
+  /** Connections that the host's tunnel should have: of each replica, or of each of its pods. */
+  connectionsOf({ pods }: Host): number {
+    return this.haConnections * (pods === 0 ? this.replicas.length : pods);
+  }
+
+  hasAllConnections(host: Host): boolean {
+    return this.servingConnections(host.host) === this.connectionsOf(host);
+  }
+
+  /** Somebody has renewed the Lease since. */
+  isLedSince(ms: number): boolean {
+    return this.#renewedMs >= ms;
+  }
+
   async until(what: string, withinMs: number, look: () => boolean | Promise<boolean>): Promise<void> {
     const untilMs = performance.now() + withinMs;
     while (!(await look())) {
@@ -113,37 +135,14 @@ export class Arena {
     }
   }
 
-  /** Null when nobody answers. */
-  async ops(path: string, withinMs = 5_000): Promise<{ status: number; body: string } | null> {
-    try {
-      const response = await fetch(this.metricsUrl + path, { signal: AbortSignal.timeout(withinMs) });
-      return { status: response.status, body: await response.text() };
-    } catch {
-      return null;
-    }
-  }
-
-  /** File descriptors of the controller's process by kind: `socket`, `pipe`, `file`, …; Linux only. */
-  async descriptors(): Promise<ReadonlyMap<string, number>> {
-    const kinds = new Map<string, number>();
-    const folder = `/proc/${this.controller.view().pid}/fd`;
-    for (const name of await readdir(folder).catch(() => [])) {
-      const target = await readlink(join(folder, name)).catch(() => '');
-      const kind = /^(\w+):/.exec(target)?.[1] ?? 'file';
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    }
-    return kinds;
-  }
-
-  /** Ends the controller and the log; the world stays to be looked at. Idempotent. */
-  async stopController(): Promise<void> {
-    await this.controller.stop();
-    this.#log.end();
-    await finished(this.#log).catch(() => {});
+  /** Ends the controllers and their logs; the world stays to be looked at. Idempotent. */
+  async stopControllers(): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.stop()));
   }
 
   async stop(): Promise<void> {
-    await this.stopController();
+    await this.stopControllers();
+    this.#unsubscribe();
     await this.world.stop();
     process.removeListener('exit', this.#removeFiles);
   }
@@ -155,9 +154,14 @@ export function exitOnSignals(): void {
 }
 
 export async function openArena(settings: ArenaSettings): Promise<Arena> {
-  const world = await startWorld({ namespace });
+  const podLines: string[] = [];
+  const world = await startWorld({
+    namespace,
+    onPodLine: (pod, line) => void podLines.push(`${pod} ${line}`),
+  });
   try {
-    return new Arena(world, settings, await freePort());
+    const ports = await Promise.all(Array.from({ length: settings.replicas }, freePort));
+    return new Arena(world, settings, ports, podLines);
   } catch (error) {
     await world.stop();
     throw error;

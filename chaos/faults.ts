@@ -3,8 +3,17 @@
  * its end. This table is the promise; `docs/reliability.md` shows it beside what was measured.
  */
 
-/** Faults of one part do not overlap each other; those of the cluster do not overlap on one host. */
-export type Part = 'threads' | 'process' | 'clock' | 'edge' | 'kubernetes' | 'cloudflare' | 'cluster';
+/** Faults of one part do not overlap each other; those of the cluster and of pods do not on one host. */
+export type Part =
+  | 'threads'
+  | 'process'
+  | 'replicas'
+  | 'clock'
+  | 'edge'
+  | 'kubernetes'
+  | 'cloudflare'
+  | 'cluster'
+  | 'pods';
 
 /**
  * What a host may lose. `nothing`: no request fails. `some`: a part of its connections, so nothing but requests
@@ -15,14 +24,22 @@ export type Loss = 'nothing' | 'some' | 'all';
 export interface FaultRule {
   readonly part: Part;
   readonly what: string;
-  /** `own`: the host that the fault is about. */
-  readonly hosts: 'own' | 'every';
+  /** `own`: the host that the fault is about. `threaded`: those whose tunnels run in threads of the controller. */
+  readonly hosts: 'own' | 'threaded' | 'every';
+  /** In how many pods the tunnel of its host must run; left out: anywhere. */
+  readonly pods?: 1 | 2;
+  /** Needs a controller that is alone, or several; left out: any number. */
+  readonly replicas?: 'one' | 'several';
   readonly loss: Loss;
   /** One host, whichever it is, may lose all: it was alone on the thread. */
   readonly mayLoseOne?: true;
   /** The only status with which requests may fail. */
   readonly onlyStatus?: number;
-  /** Parts whose faults may come to their end later while this one lasts. */
+  /** It takes some connections in order, so that one more that takes some may take the last. */
+  readonly thins?: true;
+  /** The controller may be blind for a while: the bound is for how soon it sees everything again. */
+  readonly blinds?: true;
+  /** Parts for whose faults the time begins only when this one is over. */
   readonly holdsUp: readonly Part[];
   /** How long it lasts: least and most, milliseconds. */
   readonly lengthMs: readonly [number, number];
@@ -38,18 +55,28 @@ const outage = [1_000, 6_000] as const;
 
 /** The caps of the backoffs (30 s), and the time to dial and register. */
 const afterBackoffMs = 45_000;
-/** Two calls that hang for 15 s each (`cloudflare/client`), and what comes after them. */
-const afterHangingCallsMs = 90_000;
+/** The cap of a watch's backoff (10 s), and the time to list. */
+const untilSeenMs = 15_000;
+/** A read that hangs for 16 s (`kube/client`) before that. */
+const untilSeenAfterHangingMs = 32_000;
+/** Two calls that hang for 15 s each (`cloudflare/client`). */
+const afterHangingCallsMs = 30_000;
+const afterFailedCallsMs = 10_000;
 
-const thread = { part: 'threads', hosts: 'every', loss: 'some', mayLoseOne: true, holdsUp: [] } as const;
-const edge = { part: 'edge', holdsUp: ['threads', 'process', 'cluster'], boundMs: afterBackoffMs } as const;
+const thread = { part: 'threads', hosts: 'threaded', loss: 'some', mayLoseOne: true, holdsUp: [] } as const;
+const edge = {
+  part: 'edge',
+  holdsUp: ['threads', 'process', 'replicas', 'cluster', 'pods'],
+  boundMs: afterBackoffMs,
+} as const;
 const kubernetes = {
   part: 'kubernetes',
   hosts: 'every',
   loss: 'nothing',
-  holdsUp: ['process', 'cluster'],
+  blinds: true,
+  holdsUp: ['process', 'replicas', 'kubernetes', 'cluster', 'pods'],
   lengthMs: outage,
-  boundMs: afterBackoffMs,
+  boundMs: untilSeenMs,
 } as const;
 const cloudflare = {
   part: 'cloudflare',
@@ -57,9 +84,29 @@ const cloudflare = {
   loss: 'nothing',
   holdsUp: ['cluster'],
   lengthMs: outage,
+  boundMs: afterFailedCallsMs,
+} as const;
+const process = {
+  part: 'process',
+  hosts: 'threaded',
+  replicas: 'one',
+  holdsUp: ['threads', 'edge', 'kubernetes', 'cluster'],
+} as const;
+const replica = {
+  part: 'replicas',
+  hosts: 'threaded',
+  replicas: 'several',
+  holdsUp: ['threads', 'edge', 'kubernetes', 'cluster'],
+  // A Lease that nobody gave back is taken after 10 to 15 s; a replica that died starts again with a pause.
   boundMs: afterBackoffMs,
 } as const;
-const process = { part: 'process', hosts: 'every', holdsUp: ['threads', 'edge', 'cluster'] } as const;
+const pod = {
+  part: 'pods',
+  hosts: 'own',
+  holdsUp: ['cluster'],
+  boundMs: afterBackoffMs,
+  lengthMs: atOnce,
+} as const;
 const clock = {
   part: 'clock',
   hosts: 'every',
@@ -115,6 +162,28 @@ export const faults = {
     loss: 'all',
     lengthMs: atOnce,
     boundMs: afterBackoffMs + 30_000,
+    weight: 1,
+  },
+  'leader-killed': {
+    ...replica,
+    what: 'SIGKILL for the replica that leads; started again as a kubelet does',
+    loss: 'some',
+    lengthMs: atOnce,
+    weight: 3,
+  },
+  'leader-terminated': {
+    ...replica,
+    what: 'SIGTERM for the replica that leads, and a new start after a while',
+    loss: 'nothing',
+    thins: true,
+    lengthMs: [0, 3_000],
+    weight: 3,
+  },
+  'leader-frozen': {
+    ...replica,
+    what: 'SIGSTOP for the replica that leads, until another one leads, and SIGCONT',
+    loss: 'all',
+    lengthMs: [12_000, 18_000],
     weight: 1,
   },
   'clock-ahead': { ...clock, what: 'the wall clock jumps an hour ahead, and back' },
@@ -188,6 +257,7 @@ export const faults = {
     what: 'GOAWAY on one connection',
     hosts: 'own',
     loss: 'nothing',
+    thins: true,
     lengthMs: atOnce,
     weight: 2,
   },
@@ -204,7 +274,7 @@ export const faults = {
     what: 'watches stay open, and no event arrives any more',
     lengthMs: atOnce,
     // A minute and a half of silence is believed (`kube/watch-stream`).
-    boundMs: 90_000 + afterBackoffMs,
+    boundMs: 90_000 + untilSeenMs,
     weight: 0,
   },
   'kubernetes-conflicts': { ...kubernetes, what: '409 to every write', weight: 2 },
@@ -213,7 +283,7 @@ export const faults = {
   'kubernetes-hangs': {
     ...kubernetes,
     what: 'requests are heard and never answered',
-    boundMs: afterHangingCallsMs,
+    boundMs: untilSeenAfterHangingMs,
     weight: 1,
   },
   'cloudflare-outage': { ...cloudflare, what: 'every call is cut', weight: 2 },
@@ -274,6 +344,36 @@ export const faults = {
     lengthMs: [500, 3_000],
     weight: 1,
   },
+  'pod-killed': {
+    ...pod,
+    what: "SIGKILL for one of the two pods of a host's tunnel",
+    pods: 2,
+    loss: 'some',
+    weight: 2,
+  },
+  'pod-deleted': {
+    ...pod,
+    what: "one of the two pods of a host's tunnel is deleted, as a drain does",
+    pods: 2,
+    loss: 'nothing',
+    thins: true,
+    weight: 2,
+  },
+  'only-pod-killed': {
+    ...pod,
+    what: "SIGKILL for the only pod of a host's tunnel",
+    pods: 1,
+    loss: 'all',
+    weight: 1,
+  },
+  'only-pod-deleted': {
+    ...pod,
+    what: "the only pod of a host's tunnel is deleted",
+    pods: 1,
+    loss: 'all',
+    onlyStatus: 530,
+    weight: 1,
+  },
 } as const satisfies Readonly<Record<string, FaultRule>>;
 
 export type FaultKind = keyof typeof faults;
@@ -284,8 +384,33 @@ export function ruleOf(kind: FaultKind): FaultRule {
   return faults[kind];
 }
 
-/** With a thread for each tunnel a dying thread takes one host and not a request of any other. */
-export function ruleInIsolation(kind: FaultKind): FaultRule {
+/** Something is gone for a while, and has to be back within the bound. */
+export function isBound({ loss, mayLoseOne, thins, blinds }: FaultRule): boolean {
+  return loss !== 'nothing' || mayLoseOne === true || thins === true || blinds === true;
+}
+
+/** What there is in an arena that could be broken. */
+export interface Setting {
+  readonly replicas: number;
+  /** Hosts whose tunnels are in pods; one of them in a single one. */
+  readonly pods: number;
+  /** A thread for each tunnel. */
+  readonly isolated: boolean;
+}
+
+/** False for what such an arena has nothing of. */
+export function isPossible(kind: FaultKind, { replicas, pods }: Setting): boolean {
   const rule = ruleOf(kind);
-  return rule.mayLoseOne === true ? { ...rule, loss: 'nothing' } : rule;
+  const needed = rule.pods === undefined ? 0 : rule.pods;
+  return pods >= needed && (rule.replicas === undefined || (rule.replicas === 'one') === (replicas === 1));
+}
+
+/**
+ * A thread that dies takes a part of each of its tunnels' connections, and all of a tunnel that was alone on it; with a
+ * thread for each tunnel, one host and not a request of any other. Where another replica serves as well no host is lost.
+ */
+export function ruleIn({ replicas, isolated }: Setting, kind: FaultKind): FaultRule {
+  const { mayLoseOne, ...rule } = ruleOf(kind);
+  if (mayLoseOne !== true || replicas > 1) return rule;
+  return { ...rule, mayLoseOne, loss: isolated ? 'nothing' : rule.loss };
 }

@@ -4,19 +4,29 @@ import { ingress, service, servicePort, slice } from '../test/support/manifests.
 export interface Host {
   readonly name: string;
   readonly host: string;
+  /** In which its tunnel runs; 0: in threads of the controller. */
+  readonly pods: number;
 }
 
-export function hostsNumbered(count: number): readonly Host[] {
-  return Array.from({ length: count }, (_, index) => ({ name: `h${index}`, host: `h${index}.example.com` }));
+/** The last ones are in pods: the first of these in one, the others in two. */
+export function hostsNumbered(count: number, inPods: number): readonly Host[] {
+  return Array.from({ length: count }, (_, index) => {
+    const place = index - (count - inPods);
+    return { name: `h${index}`, host: `h${index}.example.com`, pods: place < 0 ? 0 : place === 0 ? 1 : 2 };
+  });
 }
 
 /** Where a host goes that is changed in place. */
-export function otherHost({ name }: Host): Host {
-  return { name, host: `${name}.example.org` };
+export function otherHost(host: Host): Host {
+  return { ...host, host: `${host.name}.example.org` };
 }
 
-export function ingressOf({ name, host }: Host, annotations: Readonly<Record<string, string>> = {}) {
-  return ingress(name, host, { paths: [{ service: name, port: servicePort }], annotations });
+export function ingressOf({ name, host, pods }: Host, annotations: Readonly<Record<string, string>> = {}) {
+  const mode = { 'cloudflare-warp/mode': 'pod', 'cloudflare-warp/replicas': `${pods}` };
+  return ingress(name, host, {
+    paths: [{ service: name, port: servicePort }],
+    annotations: { ...(pods > 0 && mode), ...annotations },
+  });
 }
 
 export function serviceOf({ name }: Host) {

@@ -1,6 +1,7 @@
 import type { Arena } from './arena.ts';
 import { isForeignRecord, takenHost } from './foreign.ts';
 import type { Host } from './hosts.ts';
+import type { Replica } from './replica.ts';
 import type { Violation } from './verdict.ts';
 
 /** What a process holds while it serves no host: before the first one came, and after the last one went. */
@@ -17,10 +18,10 @@ const moreTimers = 10;
 /** Code that was compiled, caches that are bounded. */
 const moreHeapBytes = 16 << 20;
 
-export async function holdings(arena: Arena): Promise<Holdings> {
-  const threads = await arena.controller.threads();
-  const { heapUsedBytes, resources } = await arena.controller.memory();
-  const descriptors = await arena.descriptors();
+export async function holdings(replica: Replica): Promise<Holdings> {
+  const threads = await replica.process.threads();
+  const { heapUsedBytes, resources } = await replica.process.memory();
+  const descriptors = await replica.descriptors();
   return {
     threads: threads.length - 1,
     sockets: descriptors.get('socket') ?? 0,
@@ -31,7 +32,7 @@ export async function holdings(arena: Arena): Promise<Holdings> {
 
 /** What is there that should not be, or the other way round, once all is quiet. */
 export function misplaced(arena: Arena, wanted: readonly Host[]): readonly Violation[] {
-  const { world, owner, haConnections } = arena;
+  const { world, owner } = arena;
   const { cloudflare, edge } = world;
   const violations: Violation[] = [];
   const compare = (what: string, seen: readonly string[], expected: readonly string[]): void => {
@@ -69,14 +70,28 @@ export function misplaced(arena: Arena, wanted: readonly Host[]): readonly Viola
     .map(({ metadata }) => metadata.annotations?.['cloudflare-warp/host'] ?? '')
     .filter((host) => host !== mayWait);
   compare('ledger Secrets', ledger, hosts);
+  const inPods = wanted.filter(({ pods }) => pods > 0);
+  const hostOf = ({ metadata }: { metadata: { annotations?: Record<string, string> } }): string =>
+    metadata.annotations?.['cloudflare-warp/host'] ?? '';
+  compare(
+    'Deployments',
+    owner.list('Deployment').map(hostOf),
+    inPods.map(({ host }) => host),
+  );
+  compare(
+    'pods',
+    owner.list('Pod').map(hostOf),
+    inPods.flatMap(({ host, pods }) => Array.from({ length: pods }, () => host)),
+  );
   const serving = new Map<string, number>();
   for (const { tunnelId } of edge.connections()) serving.set(tunnelId, (serving.get(tunnelId) ?? 0) + 1);
-  for (const { host } of wanted) {
-    const tunnel = arena.tunnelOf(host) ?? '';
+  for (const host of wanted) {
+    const tunnel = arena.tunnelOf(host.host) ?? '';
     const connections = serving.get(tunnel) ?? 0;
     serving.delete(tunnel);
-    if (connections !== haConnections) {
-      violations.push(`${host} has ${connections} connections instead of ${haConnections}`);
+    const expected = arena.connectionsOf(host);
+    if (connections !== expected) {
+      violations.push(`${host.host} has ${connections} connections instead of ${expected}`);
     }
   }
   for (const [tunnel, connections] of serving) {

@@ -34,17 +34,19 @@ async function main(argv: readonly string[]): Promise<number> {
     const seed = options.seed + run;
     const again = commandFor(options, seed);
     print(`seed ${seed}: ${again}\n`);
-    const logPath = join(foundFolder, `seed-${seed}.log`);
     mkdirSync(foundFolder, { recursive: true });
+    const keepAs = join(foundFolder, `seed-${seed}`);
     const outcome = await runChaos({
       plan: planOf(options, seed),
       hosts: options.hosts,
+      pods: options.pods,
+      replicas: options.replicas,
       haConnections,
       flags: options.tunnelsPerThread === '1' ? ['--tunnels-per-thread=1'] : [],
       apart: options.apart,
       patience: options.patience,
       pauseMs,
-      keepLogAs: logPath,
+      keepAs,
       onNews: (news) => print(`  ${news}\n`),
     });
     report(outcome, seed);
@@ -59,14 +61,17 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (outcome.violations.length === 0) continue;
     broken += 1;
-    print(`again: ${again}\nthe controller's log: ${logPath}\n`);
+    print(`again: ${again}\nwhat is known of it: ${keepAs}\n`);
   }
   print(`\n${table(rows)}\n`);
   return broken === 0 ? 0 : 1;
 }
 
-function planOf({ faults, hosts, kinds, only, apart }: ChaosOptions, seed: number): readonly PlannedFault[] {
-  return (apart ? oneByOne : schedule)({ seed, count: faults, hosts, kinds }).filter(
+function planOf(
+  { faults, hosts, pods, kinds, only, apart }: ChaosOptions,
+  seed: number,
+): readonly PlannedFault[] {
+  return (apart ? oneByOne : schedule)({ seed, count: faults, hosts, pods, kinds }).filter(
     ({ index }) => only?.includes(index) ?? true,
   );
 }
@@ -74,9 +79,9 @@ function planOf({ faults, hosts, kinds, only, apart }: ChaosOptions, seed: numbe
 function list(options: ChaosOptions): number {
   // Whoever reads may have seen enough, as `head` has.
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
-  const hosts = hostsNumbered(options.hosts);
+  const hosts = hostsNumbered(options.hosts, options.pods);
   for (const { index, kind, host, atMs, lengthMs } of planOf(options, options.seed)) {
-    const where = ruleOf(kind).hosts === 'own' ? hosts[host]!.host : 'every host';
+    const where = ruleOf(kind).hosts === 'own' ? hosts[host]!.host : `${ruleOf(kind).hosts} host`;
     print(
       `${index}\t${(atMs / 1000).toFixed(1)} s\tfor ${(lengthMs / 1000).toFixed(1)} s\t${kind}\t${where}\n`,
     );
@@ -100,7 +105,9 @@ function report(outcome: ChaosOutcome, seed: number): void {
 }
 
 function commandFor(options: ChaosOptions, seed: number): string {
-  const words = ['npm run chaos --', `--seed ${seed} --faults ${options.faults} --hosts ${options.hosts}`];
+  const { faults, hosts, pods, replicas } = options;
+  const words = ['npm run chaos --', `--seed ${seed} --faults ${faults} --hosts ${hosts} --pods ${pods}`];
+  if (replicas > 1) words.push(`--replicas ${replicas}`);
   if (options.only !== null) words.push(`--only ${options.only.join(',')}`);
   words.push(...options.choice);
   if (options.apart) words.push('--apart');

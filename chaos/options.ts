@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
-import { type FaultKind, faultKinds, ruleOf } from './faults.ts';
+import { type FaultKind, faultKinds, isPossible, ruleOf } from './faults.ts';
 
 export interface ChaosOptions {
   readonly seed: number;
   readonly runs: number;
   readonly faults: number;
   readonly hosts: number;
+  readonly pods: number;
+  readonly replicas: number;
   readonly kinds: readonly FaultKind[];
   /** The flags that chose the kinds, as they were given. */
   readonly choice: readonly string[];
@@ -27,6 +29,8 @@ Kubernetes, Cloudflare, the Ingresses themselves. Exit code 1 if a promise was n
   --runs N               so many runs, with this seed and the next ones (default 1)
   --faults N             faults in a run (default 40)
   --hosts N              hosts under load (default 6)
+  --pods N               so many of them in pods, the first of these in one, the others in two (default 2)
+  --replicas N           controllers side by side (default 1)
   --only I,J             only these faults of the schedule, by number: to find the ones that matter
   --apart                every kind in its turn, each only once all is well after the one before
   --kind NAME            only faults of this kind or part (repeatable), as thread-exits, edge
@@ -47,6 +51,8 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
         runs: { type: 'string', default: '1' },
         faults: { type: 'string', default: '40' },
         hosts: { type: 'string', default: '6' },
+        pods: { type: 'string', default: '2' },
+        replicas: { type: 'string', default: '1' },
         only: { type: 'string' },
         kind: { type: 'string', multiple: true },
         without: { type: 'string', multiple: true, default: [] },
@@ -57,11 +63,18 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
         json: { type: 'string' },
       },
     });
+    const hosts = wholeNumber('--hosts', values.hosts);
+    const pods = wholeNumber('--pods', values.pods, 0);
+    if (pods > hosts) throw new Error(`--pods: got ${pods}, expected no more than the ${hosts} of --hosts`);
+    const replicas = wholeNumber('--replicas', values.replicas);
+    const isolated = values['tunnels-per-thread'] === '1';
     const without = values.without.flatMap((name) => kindsNamed('--without', name));
     const kinds = (values.kind?.flatMap((name) => kindsNamed('--kind', name)) ?? faultKinds).filter(
-      (kind) => !without.includes(kind),
+      (kind) => !without.includes(kind) && isPossible(kind, { replicas, pods, isolated }),
     );
-    if (kinds.length === 0) throw new Error('--without: no kind of fault is left');
+    if (kinds.length === 0) {
+      throw new Error(`no kind of fault is left for --replicas ${replicas} and --pods ${pods}`);
+    }
     const tunnelsPerThread = values['tunnels-per-thread'];
     if (tunnelsPerThread !== 'auto' && tunnelsPerThread !== '1') {
       throw new Error(`--tunnels-per-thread: got ${JSON.stringify(tunnelsPerThread)}, expected auto or 1`);
@@ -71,7 +84,9 @@ export function readOptions(argv: readonly string[], random: () => number): Chao
         values.seed === undefined ? Math.floor(random() * 2 ** 31) : wholeNumber('--seed', values.seed, 0),
       runs: wholeNumber('--runs', values.runs),
       faults: wholeNumber('--faults', values.faults),
-      hosts: wholeNumber('--hosts', values.hosts),
+      hosts,
+      pods,
+      replicas,
       kinds,
       choice: [
         ...(values.kind?.map((name) => `--kind ${name}`) ?? []),

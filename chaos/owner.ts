@@ -6,7 +6,9 @@ import type { ResourceDefinition } from '../src/sandbox/kube-api/resources/defin
 import { endpointSlices } from '../src/sandbox/kube-api/resources/endpoints.ts';
 import { coreEvents } from '../src/sandbox/kube-api/resources/event.ts';
 import { ingresses } from '../src/sandbox/kube-api/resources/ingress.ts';
+import { pods } from '../src/sandbox/kube-api/resources/pod.ts';
 import { services } from '../src/sandbox/kube-api/resources/service.ts';
+import { deployments } from '../src/sandbox/kube-api/resources/workload.ts';
 import type { KubeObject } from '../test/support/kube-user.ts';
 
 const definitions: Readonly<Record<string, ResourceDefinition>> = {
@@ -15,6 +17,8 @@ const definitions: Readonly<Record<string, ResourceDefinition>> = {
   EndpointSlice: endpointSlices,
   Secret: secrets,
   Event: coreEvents,
+  Deployment: deployments,
+  Pod: pods,
 };
 
 /**

@@ -1,12 +1,19 @@
 import type { Arena } from './arena.ts';
 import type { FaultKind, FaultRule } from './faults.ts';
+import type { Host } from './hosts.ts';
 import type { Load } from './load.ts';
-import { concerned, type FaultRecord } from './verdict.ts';
+import type { FaultRecord } from './verdict.ts';
 
 /** How often the world is looked at, milliseconds: the grain of what is measured. */
 export const lookEveryMs = 20;
 /** From a watch that is open until what it tells has been acted upon. */
 const catchUpMs = 300;
+
+/** Something that happened at a moment of the run, in words. */
+export interface Moment {
+  readonly ms: number;
+  readonly what: string;
+}
 
 /** A fault that has begun, as far as it is known how it went. */
 export interface OpenFault extends FaultRecord {
@@ -19,25 +26,28 @@ export interface OpenFault extends FaultRecord {
 
 /**
  * Sees hosts become whole again: all connections registered, not one too many, and both visitors answered since
- * the fault's end. What was changed in the cluster must also have been seen: every watch is open again, or an old
- * connection to what is no more would pass for the new one. Looks at the world, never at what the controller says
- * of itself.
+ * the fault's end. After a fault that blinds, and after a change in the cluster, every watch must be open again and say
+ * what happens, or an old connection to what is no more would pass for the new one. After one of a replica somebody
+ * must lead. Looks at the world, never at what the controller says of itself.
  */
 export class Recovery {
   readonly #arena: Arena;
   readonly #load: Load;
-  readonly #hosts: readonly string[];
+  readonly #hosts: ReadonlyMap<string, Host>;
   readonly #open = new Set<OpenFault>();
   /** Watches of a controller that sees everything. */
   readonly #allWatches: number;
   /** Since when it does; infinite while it does not. */
   #seesAllSinceMs = 0;
   readonly #timer: NodeJS.Timeout;
+  readonly #moments: Moment[] = [];
+  /** What was noted last, by what it is about. */
+  readonly #seen = new Map<string, number>();
 
-  constructor(arena: Arena, load: Load, hosts: readonly string[]) {
+  constructor(arena: Arena, load: Load) {
     this.#arena = arena;
     this.#load = load;
-    this.#hosts = hosts;
+    this.#hosts = new Map(arena.hosts.map((host) => [host.host, host]));
     this.#allWatches = arena.world.kubernetes.watchCount();
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
   }
@@ -53,8 +63,17 @@ export class Recovery {
   }
 
   isWhole(host: string, sinceMs: number): boolean {
-    const { haConnections } = this.#arena;
-    return this.#arena.servingConnections(host) === haConnections && this.#load.servesSince(host, sinceMs);
+    return this.#arena.hasAllConnections(this.#hosts.get(host)!) && this.#load.servesSince(host, sinceMs);
+  }
+
+  /** What the controllers see of the cluster, for an account of what went wrong. */
+  get watches(): string {
+    return `${this.#arena.world.kubernetes.watchCount()} of ${this.#allWatches} watches`;
+  }
+
+  /** How many connections and watches there were, whenever that changed. */
+  get moments(): readonly Moment[] {
+    return this.#moments;
   }
 
   stop(): void {
@@ -63,18 +82,30 @@ export class Recovery {
 
   #look(): void {
     const nowMs = this.#arena.now();
-    const seesAll = this.#arena.world.kubernetes.watchCount() >= this.#allWatches;
+    const watches = this.#arena.world.kubernetes.watchCount();
+    const seesAll = watches >= this.#allWatches;
+    this.#note(nowMs, 'watches', watches);
+    for (const host of this.#hosts.keys()) {
+      this.#note(nowMs, `${host} connections`, this.#arena.servingConnections(host));
+    }
     this.#seesAllSinceMs = seesAll ? Math.min(this.#seesAllSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     for (const fault of this.#open) {
       if (fault.endMs > nowMs) continue;
-      const changedMs = fault.rule.part === 'cluster' ? this.#seesAllSinceMs + catchUpMs : 0;
-      if (changedMs > nowMs) continue;
-      const sinceMs = Math.max(fault.endMs, changedMs);
-      const hosts = concerned(fault, this.#hosts);
-      for (const host of hosts) {
+      const { part, blinds } = fault.rule;
+      const isChange = part === 'cluster';
+      const seenMs = isChange || blinds === true ? this.#seesAllSinceMs + (isChange ? catchUpMs : 0) : 0;
+      if (seenMs > nowMs || (part === 'replicas' && !this.#arena.isLedSince(fault.endMs))) continue;
+      const sinceMs = Math.max(fault.endMs, isChange ? seenMs : 0);
+      for (const host of fault.hosts) {
         if (!fault.wholeMs.has(host) && this.isWhole(host, sinceMs)) fault.wholeMs.set(host, nowMs);
       }
-      if (fault.wholeMs.size === hosts.length) this.#open.delete(fault);
+      if (fault.wholeMs.size === fault.hosts.length) this.#open.delete(fault);
     }
+  }
+
+  #note(ms: number, about: string, count: number): void {
+    if (this.#seen.get(about) === count) return;
+    this.#seen.set(about, count);
+    this.#moments.push({ ms, what: `${about}: ${count}` });
   }
 }

@@ -1,22 +1,17 @@
-import { copyFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { keepAccount } from './account.ts';
 import { acts } from './acts.ts';
 import { type Arena, type ArenaSettings, openArena } from './arena.ts';
-import { type FaultRule, ruleInIsolation, ruleOf } from './faults.ts';
+import { type FaultKind, type FaultRule, ruleIn, ruleOf } from './faults.ts';
 import { Foreign, takenIngress } from './foreign.ts';
+import type { Host } from './hosts.ts';
 import { type Holdings, heldBack, holdings, misplaced } from './leftovers.ts';
 import { Load } from './load.ts';
-import { type OpenFault, Recovery } from './recovery.ts';
+import { type Moment, type OpenFault, Recovery } from './recovery.ts';
+import type { Replica } from './replica.ts';
 import type { PlannedFault } from './schedule.ts';
 import { Secrecy } from './secrecy.ts';
-import {
-  concerned,
-  deadlineMs,
-  type FailedRequest,
-  overdue,
-  unexplained,
-  type Violation,
-} from './verdict.ts';
+import { deadlineMs, type FailedRequest, overdue, unexplained, type Violation } from './verdict.ts';
 
 export interface ChaosSettings extends ArenaSettings {
   readonly plan: readonly PlannedFault[];
@@ -26,8 +21,8 @@ export interface ChaosSettings extends ArenaSettings {
   readonly patience: number;
   /** Between two requests of one visitor, milliseconds. */
   readonly pauseMs: number;
-  /** Where the controller's log goes when something is wrong. */
-  readonly keepLogAs?: string;
+  /** The folder into which an account of it and the logs go when something is wrong. */
+  readonly keepAs?: string;
   readonly onNews: (news: string) => void;
 }
 
@@ -39,7 +34,10 @@ export interface ChaosOutcome {
   readonly failures: readonly FailedRequest[];
   readonly requests: number;
   readonly secrets: number;
-  readonly holdings: readonly [before: Holdings, after: Holdings] | null;
+  /** What was seen of the world. */
+  readonly moments: readonly Moment[];
+  /** Of each replica. */
+  readonly holdings: readonly (readonly [before: Holdings, after: Holdings])[];
 }
 
 /** For what is no fault's recovery: the first start, the end. */
@@ -57,10 +55,14 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosOutcome> {
   const arena = await openArena(settings);
   try {
     const outcome = await trouble(arena, settings);
-    if (outcome.violations.length > 0 && settings.keepLogAs !== undefined) {
-      await copyFile(arena.logPath, settings.keepLogAs);
+    if (outcome.violations.length > 0 && settings.keepAs !== undefined) {
+      await keepAccount(arena, outcome, settings.keepAs);
     }
     return outcome;
+  } catch (error) {
+    const story = { violations: [String(error)], faults: [], failures: [], moments: [] };
+    if (settings.keepAs !== undefined) await keepAccount(arena, story, settings.keepAs);
+    throw error;
   } finally {
     await arena.stop();
   }
@@ -70,23 +72,24 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   const { patience, onNews } = settings;
   const violations: Violation[] = [];
   const limitMs = setupLimitMs * patience;
-  const isReady = async (): Promise<boolean> => (await arena.ops('/readyz'))?.status === 200;
-  const ruleFor = settings.flags.includes('--tunnels-per-thread=1') ? ruleInIsolation : ruleOf;
+  const isolated = settings.flags.includes('--tunnels-per-thread=1');
+  const ruleFor = (kind: FaultKind): FaultRule => ruleIn({ ...settings, isolated }, kind);
 
   const foreign = new Foreign(arena);
   const secrecy = new Secrecy(arena);
-  arena.controller.start();
-  await arena.until('the controller is ready', limitMs, isReady);
-  const before = await holdings(arena);
+  arena.startControllers();
+  await arena.until('every controller is ready', limitMs, () => arena.areReady());
+  const before = await Promise.all(arena.replicas.map(holdings));
   arena.applyHosts();
   const hosts = arena.hosts.map(({ host }) => host);
   await arena.until('every host has all its connections', limitMs, () =>
-    hosts.every((host) => arena.servingConnections(host) === arena.haConnections),
+    arena.hosts.every((host) => arena.hasAllConnections(host)),
   );
 
   const load = new Load(arena, hosts, settings.pauseMs);
-  const recovery = new Recovery(arena, load, hosts);
-  const ops = watchOps(arena, secrecy, violations, patience);
+  const recovery = new Recovery(arena, load);
+  const ops = arena.replicas.map((replica) => watchOps(replica, violations, patience));
+  const looking = lookForSecrets(secrecy);
   const faults: OpenFault[] = [];
   let skipped = 0;
   try {
@@ -116,7 +119,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
       );
     }
     await allWhole(arena, recovery, faults, patience);
-    violations.push(...stillBroken(arena, load, faults, hosts));
+    violations.push(...stillBroken(arena, load, faults, recovery));
     const failedBefore = load.failures.length;
     await sleep(quietMs);
     if (recovery.pending === 0 && load.failures.length > failedBefore) {
@@ -125,16 +128,19 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   } finally {
     recovery.stop();
     await load.stop();
-    await ops.stop();
+    await Promise.all([...ops, looking].map((each) => each.stop()));
   }
   faults.sort((one, other) => one.index - other.index);
-  violations.push(...unexplained(load.failures, faults), ...overdue(faults, hosts, patience));
+  violations.push(...unexplained(load.failures, faults), ...overdue(faults, patience));
 
-  let after: Holdings | null = null;
+  let after: readonly Holdings[] = [];
   if (violations.length === 0) {
     onNews('the trouble is over; is everything in its place?');
     violations.push(...(await settled('at the end', limitMs, () => misplaced(arena, arena.hosts))));
-    if (!(await isReady())) violations.push(`not ready at the end: ${(await arena.ops('/readyz'))?.body}`);
+    for (const replica of arena.replicas) {
+      const answer = await replica.ops('/readyz');
+      if (answer?.status !== 200) violations.push(`not ready at the end: ${answer?.body}`);
+    }
     violations.push(...wrongStatus(arena));
     for (const name of [...arena.hosts.map((host) => host.name), takenIngress]) {
       arena.owner.remove('Ingress', name);
@@ -142,27 +148,30 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     violations.push(...(await settled('after all was deleted', limitMs, () => misplaced(arena, []))));
     violations.push(
       ...(await settled('after all was deleted', limitMs, async () => {
-        after = await holdings(arena);
-        return heldBack(before, after);
+        after = await Promise.all(arena.replicas.map(holdings));
+        return after.flatMap((each, index) => heldBack(before[index]!, each));
       })),
     );
   }
   await secrecy.look();
-  const { restarts } = arena.controller.view();
-  const killed = faults.filter(({ kind }) => kind === 'controller-killed').length;
-  if (restarts > killed) violations.push(`the controller ended by itself: ${arena.news.join('; ')}`);
-  await arena.stopController();
-  const { lastExit } = arena.controller.view();
-  if (lastExit !== 'exit code 0') violations.push(`the controller ended with ${lastExit} after SIGTERM`);
+  const restarts = arena.replicas.reduce((sum, { process }) => sum + process.view().restarts, 0);
+  const killed = faults.filter(({ kind }) => kind === 'controller-killed' || kind === 'leader-killed').length;
+  if (restarts > killed) violations.push(`a controller ended by itself: ${arena.news.join('; ')}`);
+  await arena.stopControllers();
+  for (const { process } of arena.replicas) {
+    const { lastExit } = process.view();
+    if (lastExit !== 'exit code 0') violations.push(`a controller ended with ${lastExit} after SIGTERM`);
+  }
   violations.push(...foreign.verdict(), ...(await secrecy.verdict()));
   return {
     violations,
     faults,
     skipped,
     failures: load.failures,
+    moments: recovery.moments,
     requests: load.total,
     secrets: secrecy.count,
-    holdings: after === null ? null : [before, after],
+    holdings: after.map((each, index) => [before[index]!, each] as const),
   };
 }
 
@@ -173,9 +182,8 @@ async function allWhole(
   faults: readonly OpenFault[],
   patience: number,
 ): Promise<void> {
-  const hosts = arena.hosts.map(({ host }) => host);
   const dueMs = faults.flatMap((fault) =>
-    concerned(fault, hosts).map((host) => deadlineMs(fault, host, faults, patience)),
+    fault.hosts.map((host) => deadlineMs(fault, host, faults, patience)),
   );
   const lastMs = Math.max(arena.now(), ...dueMs);
   while (recovery.pending > 0 && arena.now() < lastMs) await sleep(50);
@@ -186,16 +194,16 @@ function stillBroken(
   arena: Arena,
   load: Load,
   faults: readonly OpenFault[],
-  hosts: readonly string[],
+  recovery: Recovery,
 ): readonly Violation[] {
-  const broken = hosts.filter((host) =>
-    faults.some((fault) => concerned(fault, [host]).length > 0 && !fault.wholeMs.has(host)),
+  const broken = arena.hosts.filter(({ host }) =>
+    faults.some(({ hosts, wholeMs }) => hosts.includes(host) && !wholeMs.has(host)),
   );
-  return broken.map((host) => {
+  return broken.map(({ host }) => {
     const last = load.failures.findLast((failure) => failure.host === host);
     const answer =
       last === undefined ? 'nothing failed' : `the last failure was ${last.status} (${last.why})`;
-    return `${host} is not whole: ${arena.servingConnections(host)} connections at the edge, ${answer}`;
+    return `${host} is not whole: ${arena.servingConnections(host)} connections at the edge, ${recovery.watches}, ${answer}`;
   });
 }
 
@@ -216,7 +224,7 @@ async function strike(
     index: planned.index,
     kind: planned.kind,
     rule,
-    host: host.host,
+    hosts: arena.hosts.filter((each) => isAbout(rule, each, host)).map((each) => each.host),
     startMs: arena.now(),
     hitMs: unknown,
     endMs: unknown,
@@ -233,25 +241,42 @@ async function strike(
   return fault;
 }
 
-/** Asks all the while whether the process lives, and looks for secrets in what it says. */
-function watchOps(arena: Arena, secrecy: Secrecy, violations: Violation[], patience: number) {
+/** What a fault with this rule that strikes `own` is about. */
+function isAbout(rule: FaultRule, host: Host, own: Host): boolean {
+  switch (rule.hosts) {
+    case 'own':
+      return host === own;
+    case 'threaded':
+      return host.pods === 0;
+    case 'every':
+      return true;
+  }
+}
+
+/** Asks all the while whether the process lives. */
+function watchOps(replica: Replica, violations: Violation[], patience: number) {
+  return again(async () => {
+    const answer = await replica.ops('/healthz', healthLimitMs * patience);
+    if (answer !== null && answer.status !== 200) violations.push(`/healthz said ${answer.status}`);
+  });
+}
+
+function lookForSecrets(secrecy: Secrecy) {
+  return again(() => secrecy.look());
+}
+
+function again(look: () => Promise<void>) {
   const over = new AbortController();
-  const watching = (async () => {
+  const looking = (async () => {
     while (!over.signal.aborted) {
-      const { pid, state } = arena.controller.view();
-      const answer = await arena.ops('/healthz', healthLimitMs * patience);
-      const now = arena.controller.view();
-      // Of a process that has just been started or ended nothing can be said.
-      const isSame = state === 'running' && now.state === 'running' && now.pid === pid;
-      if (answer !== null && answer.status !== 200) violations.push(`/healthz said ${answer.status}`);
-      if (answer !== null || !isSame) await secrecy.look();
+      await look();
       await sleep(lookAtOpsEveryMs, null, { signal: over.signal }).catch(() => {});
     }
   })();
   return {
     stop: () => {
       over.abort();
-      return watching;
+      return looking;
     },
   };
 }

@@ -43,21 +43,26 @@ export class Secrecy {
   /** What the controller says of itself now, and what it left in the cluster. */
   async look(): Promise<void> {
     this.gather();
-    for (const path of ['/', '/metrics', '/readyz']) {
-      const answer = await this.#arena.ops(path);
-      if (answer !== null) this.#search(path, answer.body);
+    const { replicas, owner, world } = this.#arena;
+    for (const replica of replicas) {
+      for (const path of ['/', '/metrics', '/readyz']) {
+        const answer = await replica.ops(path);
+        if (answer !== null) this.#search(path, answer.body);
+      }
     }
-    this.#search('an Event', JSON.stringify(this.#arena.owner.list('Event')));
-    this.#search('an Ingress', JSON.stringify(this.#arena.owner.list('Ingress')));
-    const { pid } = this.#arena.controller.view();
-    if (pid !== null) {
-      this.#search('the command line', await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
+    for (const kind of ['Event', 'Ingress', 'Deployment', 'Pod']) {
+      this.#search(`an object of kind ${kind}`, JSON.stringify(owner.list(kind)));
+    }
+    const pids = [...replicas.flatMap(({ process }) => process.view().pid ?? []), ...world.node.processIds()];
+    for (const pid of pids) {
+      this.#search('a command line', await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
     }
   }
 
   /** With the whole log, once that is closed. */
   async verdict(): Promise<readonly Violation[]> {
-    this.#search('the log', await readFile(this.#arena.logPath, 'utf8'));
+    for (const { logPath } of this.#arena.replicas) this.#search('the log', await readFile(logPath, 'utf8'));
+    this.#search('the log of a pod', this.#arena.podLines.join('\n'));
     return [...this.#found];
   }
 

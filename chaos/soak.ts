@@ -86,7 +86,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`soak: ${options}\n`);
     return 2;
   }
-  const arena = await openArena({ hosts: options.hosts, haConnections, flags: [] });
+  const arena = await openArena({ hosts: options.hosts, pods: 0, replicas: 1, haConnections, flags: [] });
   try {
     return await soak(arena, options);
   } finally {
@@ -102,11 +102,10 @@ interface Options {
 }
 
 async function soak(arena: Arena, { minutes, warmUpMinutes, json }: Options): Promise<number> {
-  arena.controller.start();
+  arena.startControllers();
   arena.applyHosts();
   const hosts = arena.hosts.map(({ host }) => host);
-  const allServe = (): boolean =>
-    hosts.every((host) => arena.servingConnections(host) === arena.haConnections);
+  const allServe = (): boolean => arena.hosts.every((host) => arena.hasAllConnections(host));
   await arena.until('every host has all its connections', setupLimitMs, allServe);
   const load = new Load(arena, hosts, pauseMs);
   const over = new AbortController();
@@ -134,7 +133,7 @@ async function soak(arena: Arena, { minutes, warmUpMinutes, json }: Options): Pr
   print(
     `${load.total} requests, ${load.failures.length} failed; ${steps} changes; ${samples.length} samples`,
   );
-  const { restarts } = arena.controller.view();
+  const { restarts } = arena.first.process.view();
   if (restarts > 0) print(`the controller ended by itself: ${arena.news.join('; ')}`);
   return report(samples) && restarts === 0 ? 0 : 1;
 }
@@ -157,9 +156,9 @@ async function churnUntil(arena: Arena, signal: AbortSignal): Promise<number> {
 }
 
 async function sampled(arena: Arena): Promise<Sample> {
-  const { rssBytes, heapUsedBytes, externalBytes, resources } = await arena.controller.memory();
-  const threads = await arena.controller.threads();
-  const descriptors = await arena.descriptors();
+  const { rssBytes, heapUsedBytes, externalBytes, resources } = await arena.first.process.memory();
+  const threads = await arena.first.process.threads();
+  const descriptors = await arena.first.descriptors();
   return {
     ms: Math.round(arena.now()),
     rssMib: rssBytes / mib,

@@ -1,11 +1,12 @@
-import type { FaultKind, FaultRule, Loss } from './faults.ts';
+import { type FaultKind, type FaultRule, isBound, type Loss } from './faults.ts';
 
 /** What became of one fault. Times are milliseconds on one monotonic clock. */
 export interface FaultRecord {
   readonly index: number;
   readonly kind: FaultKind;
   readonly rule: FaultRule;
-  readonly host: string;
+  /** Which hosts it is about. */
+  readonly hosts: readonly string[];
   readonly startMs: number;
   /** Nothing was open any more on what it took: requests that began later were on something else. */
   readonly hitMs: number;
@@ -59,26 +60,24 @@ export function unexplained(
  * Hosts that were not whole in time after a fault that took something from them. `patience` stretches the bounds,
  * for a machine that is busy.
  */
-export function overdue(
-  faults: readonly FaultRecord[],
-  hosts: readonly string[],
-  patience: number,
-): readonly Violation[] {
-  return faults.filter(takes).flatMap((fault) =>
-    concerned(fault, hosts).flatMap((host) => {
-      const wholeMs = fault.wholeMs.get(host);
-      const dueMs = deadlineMs(fault, host, faults, patience);
-      if (wholeMs !== undefined && wholeMs <= dueMs) return [];
-      const within = seconds(dueMs - fault.endMs);
-      const after = wholeMs === undefined ? 'not at all' : `after ${seconds(wholeMs - fault.endMs)}`;
-      return [`${named(fault)}: ${host} had to be whole within ${within} of its end, and was ${after}`];
-    }),
-  );
+export function overdue(faults: readonly FaultRecord[], patience: number): readonly Violation[] {
+  return faults
+    .filter(({ rule }) => isBound(rule))
+    .flatMap((fault) =>
+      fault.hosts.flatMap((host) => {
+        const wholeMs = fault.wholeMs.get(host);
+        const dueMs = deadlineMs(fault, host, faults, patience);
+        if (wholeMs !== undefined && wholeMs <= dueMs) return [];
+        const within = seconds(dueMs - fault.endMs);
+        const after = wholeMs === undefined ? 'not at all' : `after ${seconds(wholeMs - fault.endMs)}`;
+        return [`${named(fault)}: ${host} had to be whole within ${within} of its end, and was ${after}`];
+      }),
+    );
 }
 
 /**
  * Until when a host must be whole after a fault: its bound, and longer as far as other faults meanwhile take the
- * host down as well or hold up the return.
+ * host down as well, or hold up the return so that the bound begins anew when they are over.
  */
 export function deadlineMs(
   fault: FaultRecord,
@@ -86,15 +85,16 @@ export function deadlineMs(
   faults: readonly FaultRecord[],
   patience: number,
 ): number {
-  let dueMs = fault.endMs + fault.rule.boundMs * patience;
-  const wait = faults.filter((other) => {
-    if (other === fault) return false;
-    return (takes(other) && concerns(other, host)) || other.rule.holdsUp.includes(fault.rule.part);
-  });
+  const boundMs = fault.rule.boundMs * patience;
+  let dueMs = fault.endMs + boundMs;
+  const holdsUp = (other: FaultRecord): boolean => other.rule.holdsUp.includes(fault.rule.part);
+  const wait = faults.filter(
+    (other) => other !== fault && (holdsUp(other) || (takes(other) && concerns(other, host))),
+  );
   for (let grown = true; grown; ) {
     grown = false;
     for (const other of wait) {
-      const latestMs = other.endMs + other.rule.boundMs * patience;
+      const latestMs = other.endMs + other.rule.boundMs * patience + (holdsUp(other) ? boundMs : 0);
       if (other.startMs > dueMs || latestMs < fault.startMs || latestMs <= dueMs) continue;
       dueMs = latestMs;
       grown = true;
@@ -103,16 +103,12 @@ export function deadlineMs(
   return dueMs;
 }
 
-export function concerned(fault: FaultRecord, hosts: readonly string[]): readonly string[] {
-  return hosts.filter((host) => concerns(fault, host));
-}
-
 function takes({ rule }: FaultRecord): boolean {
   return rule.loss !== 'nothing' || rule.mayLoseOne === true;
 }
 
 function concerns(fault: FaultRecord, host: string): boolean {
-  return fault.rule.hosts === 'every' || fault.host === host;
+  return fault.hosts.includes(host);
 }
 
 function explains(fault: FaultRecord, request: FailedRequest, all: readonly FaultRecord[]): boolean {
@@ -136,7 +132,10 @@ function isShortOfConnections(
   all: readonly FaultRecord[],
 ): boolean {
   return all.some(
-    (other) => other !== fault && isDuring(other, request) && lossOf(other, request.host) !== 'nothing',
+    (other) =>
+      other !== fault &&
+      isDuring(other, request) &&
+      (lossOf(other, request.host) !== 'nothing' || other.rule.thins === true),
   );
 }
 

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
 import { listThreads, type ThreadView } from './inspector.ts';
-import { type ProcessMemory, readMemory } from './process-memory.ts';
+import { type ProcessMemory, readMemory, readThreadMemory, type ThreadMemory } from './process-memory.ts';
 import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
 
 export interface ControllerProcessSettings {
@@ -111,6 +111,15 @@ export class ControllerProcess {
     await this.#end('SIGKILL');
   }
 
+  /** Stops it from running (SIGSTOP), as a machine does that is suspended, until `thaw`. Nobody is told. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   async threads(): Promise<ThreadView[]> {
     return listThreads(await this.#inspector());
   }
@@ -128,6 +137,11 @@ export class ControllerProcess {
   /** What its main thread holds after a garbage collection. */
   async memory(): Promise<ProcessMemory> {
     return readMemory(await this.#inspector());
+  }
+
+  /** What each of its threads holds after a garbage collection in all of them. */
+  async threadMemory(): Promise<readonly ThreadMemory[]> {
+    return readThreadMemory(await this.#inspector());
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

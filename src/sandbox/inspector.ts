@@ -17,6 +17,7 @@ const messageShape = z.object({
   params: z.unknown().optional(),
   result: z.unknown().optional(),
 });
+const receivedShape = z.object({ sessionId: z.string(), message: z.string() });
 const attachedShape = z.object({
   sessionId: z.string(),
   workerInfo: z.object({ workerId: z.string(), title: z.string(), url: z.string() }),
@@ -34,14 +35,18 @@ export interface Inspector {
   readonly workers: readonly { readonly sessionId: string; readonly view: ThreadView }[];
   /** To the main thread; gives the result. */
   send(method: string, params: object): Promise<unknown>;
-  /** To one worker thread, which gives no answer. */
+  /** To one worker thread; nobody waits for its answer. */
   sendTo(sessionId: string, method: string, params: object): Promise<void>;
+  /** To one worker thread; gives the result, and never settles by itself where the thread is no more. */
+  ask(sessionId: string, method: string, params: object): Promise<unknown>;
 }
 
 /** Attaches for no longer than `act` takes: a process with an inspector attached does not exit. */
 export async function withInspector<T>(url: string, act: (inspector: Inspector) => Promise<T>): Promise<T> {
   const socket = new WebSocket(url, { handshakeTimeout: answerLimitMs, perMessageDeflate: false });
   const waiting = new Map<number, (result: unknown) => void>();
+  /** The same for workers, by session and id. */
+  const asked = new Map<string, (result: unknown) => void>();
   const workers: { sessionId: string; view: ThreadView }[] = [];
   const failed = Promise.withResolvers<never>();
   // Whoever waits hears of it; when nobody does, it is of no interest.
@@ -53,6 +58,11 @@ export async function withInspector<T>(url: string, act: (inspector: Inspector) 
     if (!message.success) return;
     const { id, method, params, result } = message.data;
     if (id !== undefined) waiting.get(id)?.(result);
+    if (method === 'NodeWorker.receivedMessageFromWorker') {
+      const received = receivedShape.parse(params);
+      const answer = messageShape.parse(JSON.parse(received.message));
+      asked.get(`${received.sessionId} ${answer.id}`)?.(answer.result);
+    }
     if (method !== 'NodeWorker.attachedToWorker') return;
     const { sessionId, workerInfo } = attachedShape.parse(params);
     workers.push({ sessionId, view: viewOf(workerInfo) });
@@ -65,16 +75,22 @@ export async function withInspector<T>(url: string, act: (inspector: Inspector) 
     socket.send(JSON.stringify({ id, method, params }));
     return Promise.race([answered, failed.promise]);
   };
-  const sendTo = async (sessionId: string, method: string, params: object): Promise<void> => {
-    const message = JSON.stringify({ id: 1, method, params });
+  const sendTo = async (sessionId: string, method: string, params: object, id = ++lastId): Promise<void> => {
+    const message = JSON.stringify({ id, method, params });
     await send('NodeWorker.sendMessageToWorker', { sessionId, message });
+  };
+  const ask = async (sessionId: string, method: string, params: object): Promise<unknown> => {
+    const id = ++lastId;
+    const answered = new Promise<unknown>((resolve) => asked.set(`${sessionId} ${id}`, resolve));
+    await sendTo(sessionId, method, params, id);
+    return Promise.race([answered, failed.promise]);
   };
   try {
     await Promise.race([new Promise((resolve) => socket.once('open', resolve)), failed.promise]);
     // Its answer comes after one `attachedToWorker` for each thread that there is.
     await send('NodeWorker.enable', { waitForDebuggerOnStart: false });
     workers.sort((one, other) => one.view.thread - other.view.thread);
-    return await act({ workers, send, sendTo });
+    return await act({ workers, send, sendTo, ask });
   } finally {
     clearTimeout(limit);
     socket.terminate();

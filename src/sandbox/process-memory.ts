@@ -1,10 +1,13 @@
 import { z } from 'zod';
-import { withInspector } from './inspector.ts';
+import { mainThread, type ThreadView, withInspector } from './inspector.ts';
 
 const shape = z.object({
   rssBytes: z.number(),
   heapUsedBytes: z.number(),
+  /** What the heap has taken from the system, used or not. */
+  heapTotalBytes: z.number(),
   externalBytes: z.number(),
+  /** Part of the external ones. */
   arrayBufferBytes: z.number(),
   /** What keeps its event loop alive, by kind, as Node.js names them: `Timeout`, `TCPSocketWrap`, … */
   resources: z.record(z.string(), z.number()),
@@ -12,19 +15,37 @@ const shape = z.object({
 
 /** `rssBytes` is the whole process', the rest its main thread's. */
 export type ProcessMemory = z.infer<typeof shape>;
+/** The same of any thread. */
+export type ThreadMemory = ThreadView & ProcessMemory;
 
 const expression = `(() => {
-  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
   const resources = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-  return { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external, arrayBufferBytes: arrayBuffers, resources };
+  return { rssBytes: rss, heapUsedBytes: heapUsed, heapTotalBytes: heapTotal, externalBytes: external,
+    arrayBufferBytes: arrayBuffers, resources };
 })()`;
 
 /** Collects garbage first: what is left is held by somebody. */
 export function readMemory(inspectorUrl: string): Promise<ProcessMemory> {
-  return withInspector(inspectorUrl, async ({ send }) => {
-    await send('HeapProfiler.collectGarbage', {});
-    const evaluated = await send('Runtime.evaluate', { expression, returnByValue: true });
-    return z.object({ result: z.object({ value: shape }) }).parse(evaluated).result.value;
+  return withInspector(inspectorUrl, ({ send }) => memoryOf(send));
+}
+
+/** Of each thread, the main thread first, once garbage is collected in all of them. */
+export function readThreadMemory(inspectorUrl: string): Promise<readonly ThreadMemory[]> {
+  return withInspector(inspectorUrl, async ({ workers, send, ask }) => {
+    const main = { ...mainThread, ...(await memoryOf(send)) };
+    const others: ThreadMemory[] = [];
+    for (const { sessionId, view } of workers) {
+      const memory = await memoryOf((method, params) => ask(sessionId, method, params));
+      others.push({ ...view, ...memory });
+    }
+    return [main, ...others];
   });
+}
+
+async function memoryOf(ask: (method: string, params: object) => Promise<unknown>): Promise<ProcessMemory> {
+  await ask('HeapProfiler.collectGarbage', {});
+  const evaluated = await ask('Runtime.evaluate', { expression, returnByValue: true });
+  return z.object({ result: z.object({ value: shape }) }).parse(evaluated).result.value;
 }

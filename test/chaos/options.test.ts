@@ -18,14 +18,25 @@ describe('the options of npm run chaos', () => {
     ]);
     expect(read('--without edge')).to.have.deep.property(
       'kinds',
-      faultKinds.filter((kind) => !kind.startsWith('edge-')),
+      faultKinds.filter((kind) => !kind.startsWith('edge-') && !kind.startsWith('leader-')),
     );
+  });
+
+  it('leave out what the arena has nothing of', () => {
+    const alone = read('--pods 1') as ChaosOptions;
+    expect(alone.kinds).to.include.members(['controller-killed', 'only-pod-killed']);
+    expect(alone.kinds).to.not.include.members(['leader-killed', 'pod-killed']);
+    const several = read('--replicas 2 --pods 2') as ChaosOptions;
+    expect(several.kinds).to.include.members(['leader-killed', 'pod-killed', 'only-pod-killed']);
+    expect(several.kinds).to.not.include('controller-killed');
   });
 
   const refused: readonly [line: string, says: string][] = [
     ['--seed soon', '--seed: got "soon", expected a whole number from 0 on'],
-    ['--kind edgy', '--kind edgy: expected one of threads, process, clock'],
+    ['--kind edgy', '--kind edgy: expected one of threads, process, replicas, clock'],
     ['--kind edge --without edge', 'no kind of fault is left'],
+    ['--kind leader-killed', 'no kind of fault is left for --replicas 1'],
+    ['--hosts 2 --pods 3', 'no more than the 2 of --hosts'],
     ['--tunnels-per-thread 2', 'expected auto or 1'],
     ['--tunnel', '--tunnel'],
   ];

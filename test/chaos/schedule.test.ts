@@ -4,7 +4,7 @@ import { oneByOne, schedule } from '../../chaos/schedule.ts';
 
 const seeds = Array.from({ length: 50 }, (_, seed) => seed);
 const plan = (seed: number, kinds?: readonly FaultKind[]) =>
-  schedule({ seed, count: 60, hosts: 4, ...(kinds && { kinds }) });
+  schedule({ seed, count: 60, hosts: 4, pods: 2, ...(kinds && { kinds }) });
 
 describe('the schedule of a seed', () => {
   it('is the same every time, and another one for another seed', () => {
@@ -17,7 +17,7 @@ describe('the schedule of a seed', () => {
       const freeMs = new Map<string, number>();
       for (const { kind, host, atMs, lengthMs } of plan(seed)) {
         const { part } = ruleOf(kind);
-        const lane = part === 'cluster' ? `host ${host}` : part;
+        const lane = part === 'cluster' || part === 'pods' ? `host ${host}` : part;
         expect(atMs, `seed ${seed}: ${kind}`).to.be.at.least(freeMs.get(lane) ?? 0);
         freeMs.set(lane, atMs + lengthMs);
       }
@@ -53,7 +53,7 @@ describe('the schedule of a seed', () => {
 
   it('one by one comes to every kind once before any comes again', () => {
     const drawable = faultKinds.filter((kind) => ruleOf(kind).weight > 0);
-    const faults = oneByOne({ seed: 1, count: 2 * drawable.length, hosts: 4 });
+    const faults = oneByOne({ seed: 1, count: 2 * drawable.length, hosts: 4, pods: 2 });
     const kinds = faults.map(({ kind }) => kind);
     expect(kinds.slice(0, drawable.length)).to.deep.equal(drawable);
     expect(kinds.slice(drawable.length)).to.deep.equal(drawable);

@@ -1,8 +1,11 @@
 import { expect } from 'chai';
-import { type FaultKind, ruleInIsolation, ruleOf } from '../../chaos/faults.ts';
+import { type FaultKind, ruleIn, ruleOf } from '../../chaos/faults.ts';
 import { type FailedRequest, type FaultRecord, overdue, unexplained } from '../../chaos/verdict.ts';
 
 const hosts = ['a', 'b', 'c'];
+
+/** One controller with a thread for each tunnel. */
+const alone = { replicas: 1, pods: 0, isolated: true };
 
 /** From 100 to 200; it hit until 110, and the hosts named are whole at 300. */
 function fault(kind: FaultKind, more: Partial<FaultRecord> = {}): FaultRecord {
@@ -11,7 +14,7 @@ function fault(kind: FaultKind, more: Partial<FaultRecord> = {}): FaultRecord {
     index: 0,
     kind,
     rule: ruleOf(kind),
-    host: 'a',
+    hosts: ruleOf(kind).hosts === 'own' ? ['a'] : hosts,
     startMs: 100,
     hitMs: 110,
     endMs: 200,
@@ -28,7 +31,10 @@ describe('the verdict on a failed request', () => {
   const cutHost = fault('edge-cut-host');
   const cutOne = fault('edge-cut-one');
   const exits = fault('thread-exits');
-  const exitsAlone = fault('thread-exits', { rule: ruleInIsolation('thread-exits') });
+  const exitsAlone = fault('thread-exits', { rule: ruleIn(alone, 'thread-exits') });
+  const exitsOfOne = fault('thread-exits', { rule: ruleIn({ ...alone, replicas: 2 }, 'thread-exits') });
+  const podKilled = fault('pod-killed');
+  const podDeleted = fault('pod-deleted', { index: 1 });
   const refuses = fault('edge-refuses', { index: 1 });
   const sigterm = fault('controller-terminated');
   const cases: [
@@ -54,7 +60,26 @@ describe('the verdict on a failed request', () => {
     ['open on the connection that was cut', [cutOne], [failed('a', 105, 120)], 0],
     ['begun after that connection was gone', [cutOne], [failed('a', 111, 120)], 1],
     ['two that each take some of its connections', [cutOne, refuses], [failed('a', 120, 130)], 0],
-    ['two, but the other of another host', [cutOne, { ...refuses, host: 'b' }], [failed('a', 120, 130)], 1],
+    [
+      'two, but the other of another host',
+      [cutOne, { ...refuses, hosts: ['b'] }],
+      [failed('a', 120, 130)],
+      1,
+    ],
+    [
+      'one that takes some when another had taken some in order',
+      [podKilled, podDeleted],
+      [failed('a', 120, 130)],
+      0,
+    ],
+    ['a pod that is deleted in order', [podDeleted], [failed('a', 105, 130)], 1],
+    ['a thread that died while another replica served', [exitsOfOne], [failed('a', 150, 160)], 1],
+    [
+      'a host that has nothing to do with threads',
+      [{ ...sigterm, hosts: ['a'] }],
+      [failed('b', 150, 160, 530)],
+      1,
+    ],
     ['open on the thread that died', [exits], [failed('a', 90, 101), failed('b', 90, 101)], 0],
     ['one host that was alone on the thread', [exits], [failed('b', 150, 160), failed('b', 250, 260)], 0],
     [
@@ -93,13 +118,11 @@ describe('the verdict on hosts that return', () => {
   const late = fault('edge-cut-host', { wholeMs: wholeAt(201 + boundMs) });
 
   it('asks for every host concerned within the bound, and for no other', () => {
-    expect(overdue([fault('edge-cut-host', { wholeMs: wholeAt(200 + boundMs) })], hosts, 1)).to.deep.equal(
-      [],
-    );
-    expect(overdue([late], hosts, 1)).to.have.length(1);
-    expect(overdue([late], hosts, 2)).to.deep.equal([]);
-    expect(overdue([fault('edge-cut-host', { wholeMs: new Map() })], hosts, 1)[0]).to.contain('not at all');
-    expect(overdue([fault('edge-cut-all', { wholeMs: wholeAt(300) })], hosts, 1)).to.have.length(2);
+    expect(overdue([fault('edge-cut-host', { wholeMs: wholeAt(200 + boundMs) })], 1)).to.deep.equal([]);
+    expect(overdue([late], 1)).to.have.length(1);
+    expect(overdue([late], 2)).to.deep.equal([]);
+    expect(overdue([fault('edge-cut-host', { wholeMs: new Map() })], 1)[0]).to.contain('not at all');
+    expect(overdue([fault('edge-cut-all', { wholeMs: wholeAt(300) })], 1)).to.have.length(2);
   });
 
   it('waits for another fault that takes the host meanwhile, as long as that may take', () => {
@@ -109,10 +132,15 @@ describe('the verdict on hosts that return', () => {
       endMs: 310,
       wholeMs: wholeAt(201 + boundMs),
     });
-    expect(overdue([late, again], hosts, 1)).to.deep.equal([]);
-    expect(overdue([late, { ...again, host: 'b', wholeMs: new Map([['b', 400]]) }], hosts, 1)).to.have.length(
-      1,
-    );
+    expect(overdue([late, again], 1)).to.deep.equal([]);
+    expect(overdue([late, { ...again, hosts: ['b'], wholeMs: new Map([['b', 400]]) }], 1)).to.have.length(1);
+  });
+
+  it('asks of a fault that only blinds that all is seen again within its bound', () => {
+    const bound = ruleOf('kubernetes-outage').boundMs;
+    const seenAt = (ms: number) => new Map(hosts.map((host) => [host, ms]));
+    expect(overdue([fault('kubernetes-outage', { wholeMs: seenAt(200 + bound) })], 1)).to.deep.equal([]);
+    expect(overdue([fault('kubernetes-outage', { wholeMs: seenAt(201 + bound) })], 1)).to.have.length(3);
   });
 
   it('lets an outage of an API hold up what needs that API, and nothing else', () => {
@@ -123,7 +151,9 @@ describe('the verdict on hosts that return', () => {
       wholeMs: new Map(hosts.map((host) => [host, 5_001])),
     });
     const recreated = fault('ingress-recreated', { wholeMs: late.wholeMs });
-    expect(overdue([recreated, outage], hosts, 1)).to.deep.equal([]);
-    expect(overdue([late, outage], hosts, 1), 'a cut host needs no API').to.have.length(1);
+    expect(overdue([recreated, outage], 1)).to.deep.equal([]);
+    const stillLate = wholeAt(5_001 + outage.rule.boundMs + recreated.rule.boundMs);
+    expect(overdue([{ ...recreated, wholeMs: stillLate }, outage], 1)).to.have.length(1);
+    expect(overdue([late, outage], 1), 'a cut host needs no API').to.have.length(1);
   });
 });

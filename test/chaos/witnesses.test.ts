@@ -9,7 +9,7 @@ describe('those who look on while there is chaos', () => {
 
   beforeEach(async () => {
     // Its controller is never started: whatever happens here, the test did.
-    arena = await openArena({ hosts: 1, haConnections: 4, flags: [] });
+    arena = await openArena({ hosts: 1, pods: 0, replicas: 1, haConnections: 4, flags: [] });
   });
   afterEach(() => arena.stop());
 
@@ -43,7 +43,7 @@ describe('those who look on while there is chaos', () => {
       message: `what the edge was told: ${secret.toString('hex')}`,
     });
     await secrecy.look();
-    await arena.stopController();
+    await arena.stopControllers();
     expect(await secrecy.verdict()).to.have.length(1);
   });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { ControllerProcess } from '../../src/sandbox/controller-process.ts';
@@ -83,6 +84,25 @@ describe('sandbox: the controller as a process', () => {
     expect(resources.Timeout).to.equal(1);
   });
 
+  it('says what each of its threads holds', async () => {
+    const threads = await process_.threadMemory();
+    expect(threads.map(({ thread }) => thread)).to.deep.equal([0, 1, 2]);
+    for (const { heapUsedBytes, heapTotalBytes } of threads) {
+      expect(heapUsedBytes).to.be.within(1, heapTotalBytes);
+    }
+  });
+
+  it('stands still while it is frozen, and goes on afterwards', async () => {
+    const { pid } = process_.view();
+    lines.length = 0;
+    process_.freeze();
+    await eventually('the kernel has stopped it', () => stateOf(pid!) === 'T');
+    process.kill(pid!, 'SIGUSR2');
+    process_.thaw();
+    await eventually('three answers', () => lines.length === 3);
+    expect(process_.view()).to.include({ state: 'running', pid, restarts: 0 });
+  });
+
   it('starts it again when it was killed, and says so', async () => {
     const { pid } = process_.view();
     lines.length = 0;
@@ -119,3 +139,8 @@ describe('sandbox: the controller as a process', () => {
     expect(outcome).to.equal('the controller is not running');
   });
 });
+
+/** As proc_pid_stat(5) has it: `T` for stopped. */
+function stateOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0]!;
+}

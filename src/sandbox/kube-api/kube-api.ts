@@ -43,7 +43,7 @@ export interface KubeApi {
   readonly calls: ReadonlyMap<string, number>;
   /** Tells of every request of a service account and whether its Roles allow it; the function ends that. */
   readonly onDecision: (hear: (decision: Decision) => void) => () => void;
-  /** How many watches are open. */
+  /** How many watches are open and say what happens. */
   readonly watchCount: () => number;
   /** Idempotent. Cuts every connection. */
   stop(): Promise<void>;

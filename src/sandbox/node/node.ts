@@ -26,6 +26,8 @@ export interface NodeSettings {
 export interface SandboxNode {
   /** Process ids of everything that runs. */
   processIds(): readonly number[];
+  /** Sends a signal to every process of this pod; false when none runs. */
+  signal(pod: string, signal: NodeJS.Signals): boolean;
   /** Ends every process. Idempotent. */
   stop(): Promise<void>;
 }
@@ -76,6 +78,13 @@ export function startNode({
   let stopped: Promise<void> | null = null;
   return {
     processIds: () => [...running.values()].flatMap((pod) => pod.processIds()),
+    signal: (name, signal) => {
+      const pids = [...running.values()]
+        .filter((pod) => pod.name === name)
+        .flatMap((pod) => pod.processIds());
+      for (const pid of pids) process.kill(pid, signal);
+      return pids.length > 0;
+    },
     stop: () => {
       stopped ??= (async () => {
         isStopped = true;

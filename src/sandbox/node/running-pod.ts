@@ -55,6 +55,10 @@ export class RunningPod {
     this.#world = world;
   }
 
+  get name(): string {
+    return this.#pod.metadata.name;
+  }
+
   processIds(): readonly number[] {
     return this.#containers.flatMap((container) => container.pid ?? []);
   }

@@ -52,8 +52,9 @@ export class Watches {
     watch.begin();
   }
 
+  /** Open ones, without those that have been silenced. */
   get size(): number {
-    return this.#open.size;
+    return [...this.#open].filter((watch) => !watch.isSilent).length;
   }
 
   /** Those watches say nothing any more, though their connections stay: half-open, to the client. */
@@ -124,6 +125,10 @@ class Watch {
     const timeoutMs = query.timeoutSeconds ? query.timeoutSeconds * 1000 : defaultTimeoutMs;
     this.#after(timeoutMs, () => this.end());
     if (query.bookmarks) this.#bookmarkLater();
+  }
+
+  get isSilent(): boolean {
+    return this.#silent;
   }
 
   silence(): void {
