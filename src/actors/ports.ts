@@ -1,5 +1,5 @@
 import type { EventNote } from '../domain/event.ts';
-import type { TunnelPlace } from '../domain/ingress.ts';
+import type { Problem, TunnelPlace } from '../domain/ingress.ts';
 import type { DnsRecords, LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
@@ -136,6 +136,8 @@ export interface Telemetry {
   tunnelConnections(host: string, registered: number | null): void;
   tunnelRestarted(host: string, reason: string): void;
   timeToReady(seconds: number): void;
+  /** What is wrong with an Ingress now; replaces what was told before, and none is nothing. */
+  ingressProblems(ingress: string, problems: readonly Problem[]): void;
 }
 
 export type TunnelState = 'provisioning' | 'waiting' | 'starting' | 'up' | 'failed' | 'closing';

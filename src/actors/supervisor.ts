@@ -95,8 +95,10 @@ class Supervisor {
   receive(message: SupervisorMessage): void {
     switch (message.type) {
       case 'ingress.present':
+        this.#deps.telemetry.ingressProblems(message.spec.key, message.spec.problems);
         return this.#settle(this.#world.putIngress(message.spec));
       case 'ingress.removed':
+        this.#deps.telemetry.ingressProblems(message.key, []);
         return this.#settle(this.#world.removeIngress(message.key));
       case 'service.present':
         this.#world.putService(message.service);

@@ -30,8 +30,9 @@ export function annotationReference(): string {
 Settings of an Ingress are annotations with the prefix \`${annotationPrefix}\`. Where one is not given, the setting of
 the controller holds (\`warp-ingress controller --help\`); the defaults below are what it has without any.
 
-A value that is not understood, and a key that is not in this list, changes nothing: the last good state stays, and an
-Event \`InvalidIngress\` on the Ingress names the annotation, the value and what was expected.
+A value that is not understood, and a key that is not in this list, changes nothing: the last good state stays. An Event
+\`InvalidIngress\` on the Ingress names the annotation, the value and what was expected, and so does the metric
+\`warp_ingress_ingress_problems\` until it is mended.
 
 | annotation | values | default | what it does |
 |---|---|---|---|

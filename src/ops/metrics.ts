@@ -4,6 +4,7 @@ import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
 import type { Telemetry } from '../actors/ports.ts';
 import type { AdapterHooks, CloudflareAdapter } from '../cloudflare/adapter.ts';
+import type { Problem } from '../domain/ingress.ts';
 import type { KernelProbe } from '../kernel/probe.ts';
 import type { WatchTelemetry } from '../kube/watch.ts';
 import type { TunnelCounts } from '../tunnel/link.ts';
@@ -38,6 +39,7 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   const hosts = new HostRecords();
   const threads = new Map<string, number>();
+  const problems = new Map<string, readonly Problem[]>();
   let budget: Pick<CloudflareAdapter, 'budgetRemaining'> | null = null;
 
   const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
@@ -49,6 +51,16 @@ export function createMetrics(): Metrics {
   collect('tunnels', 'Tunnels by state.', 'gauge', () => hosts.stateSamples());
   collect('tunnel_restarts_total', 'Restarts of tunnels.', 'counter', () => hosts.restartSamples());
   collectHosts(collect, hosts);
+  // As many at a time as the parser keeps of each Ingress, and gone when they are mended.
+  collect(
+    'ingress_problems',
+    'What is wrong with Ingresses, 1 for each; as their Events say it.',
+    'gauge',
+    () =>
+      Array.from(problems).flatMap(([ingress, each]) =>
+        each.map(({ where, message }) => ({ labels: { ingress, where, message }, value: 1 })),
+      ),
+  );
   collect('cloudflare_budget_remaining', "Calls to Cloudflare's API that may be made now.", 'gauge', () =>
     budget === null ? [] : [{ labels: {}, value: budget.budgetRemaining }],
   );
@@ -85,6 +97,10 @@ export function createMetrics(): Metrics {
       tunnelConnections: (host, registered) => hosts.connections(host, registered),
       tunnelRestarted: (host, reason) => hosts.restarted(host, reason),
       timeToReady: (seconds) => timeToReady.observe(seconds),
+      ingressProblems(ingress, found) {
+        if (found.length === 0) problems.delete(ingress);
+        else problems.set(ingress, found);
+      },
     },
     kernel: {
       deadLetter: () => deadLetters.inc(),

@@ -92,6 +92,16 @@ describe('ops/metrics', () => {
     expect(metrics.tunnels()).to.deep.equal([]);
   });
 
+  it('names what is wrong with an Ingress until it is mended', async () => {
+    const where = 'metadata.annotations[cloudflare-warp/mode]';
+    const message = 'annotation cloudflare-warp/mode is "x": expected one of worker, pod';
+    metrics.telemetry.ingressProblems('shop', [{ where, message }]);
+    const labels = `ingress="shop",where="${where}",message="${message.replaceAll('"', '\\"')}"`;
+    expect(await series(metrics, `ingress_problems{${labels}}`)).to.equal(1);
+    metrics.telemetry.ingressProblems('shop', []);
+    expect(await metrics.text()).to.not.include('cloudflare-warp/mode');
+  });
+
   it('counts what the kernel, the watches, the calls and the threads report', async () => {
     metrics.kernel.deadLetter('supervisor/shop', 'ingress');
     metrics.kernel.restarted('supervisor/shop', 'ingress', fault('bug', 'x'), 1_000);

@@ -60,6 +60,7 @@ export class ActorHouse {
       tunnelConnections() {},
       tunnelRestarted() {},
       timeToReady() {},
+      ingressProblems() {},
     };
     const world: SupervisorWorld = {
       identity: 'me',

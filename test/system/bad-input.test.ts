@@ -81,6 +81,10 @@ describe('bad input', function () {
       .and.include('maybe');
     await town.answers('app.example.com', '/', 'web');
     expect(town.hosts()).to.deep.equal(['app.example.com']);
+    const problem = /ingress_problems{ingress="web",where="[^"]+no-backend]",message="[^}]+maybe[^}]+} 1/;
+    expect((await town.ops('/metrics')).body).to.match(problem);
+    await town.user.apply(ingress('web', 'app.example.com'));
+    await town.until('it is mended', async () => !problem.test((await town.ops('/metrics')).body));
   });
 
   const name = 'ARGO TUNNEL TOKEN';
