@@ -84,7 +84,12 @@ async function remove(left: LeftHost, install: Install, signal: AbortSignal): Pr
   }
   if (tunnel === null) return ok(undefined);
   const { accountId } = credentials;
-  return removeTunnel(api, credentials, { name: tunnel.name, tunnel: { accountId, id: tunnel.id } }, signal);
+  return removeTunnel(
+    api,
+    credentials,
+    { name: tunnel.name, tunnel: { accountId, id: tunnel.id }, force: true },
+    signal,
+  );
 }
 
 function linesOf({ host, records, tunnel }: LeftHost, removed: boolean): readonly Leftover[] {

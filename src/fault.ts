@@ -39,6 +39,7 @@ const dispositions = {
   'cloudflare-unreachable': 'retry',
   'cloudflare-rate-limited': 'retry',
   'cloudflare-refused': 'retry',
+  'tunnel-in-use': 'retry',
   'credentials-invalid': 'await-change',
   'quota-exceeded': 'await-change',
   'zone-unknown': 'await-change',

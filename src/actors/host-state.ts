@@ -37,6 +37,8 @@ export interface HostState {
   doubt: Doubt;
   /** Until the records are looked at again. */
   look: Timer | null;
+  /** Since when the tunnel is to be removed and nothing else keeps it, monotonic milliseconds; null: it is not. */
+  removingSinceMs: number | null;
   /** When the tunnel was last verified on suspicion, monotonic milliseconds. */
   verifiedAtMs: number;
   /** The step that is being carried out; never more than one per host. */
@@ -76,6 +78,7 @@ export function newHostState(
     cleared: 'nothing',
     doubt: 'none',
     look: null,
+    removingSinceMs: null,
     verifiedAtMs: Number.NEGATIVE_INFINITY,
     stepInFlight: null,
     seenMeanwhile: null,

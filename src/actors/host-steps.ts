@@ -22,6 +22,8 @@ export interface StepInput {
   /** False when the host is being removed: then its ledger entry stays until the last step. */
   readonly wanted: boolean;
   readonly publishes: boolean;
+  /** The tunnel goes although others are connected to it. */
+  readonly force: boolean;
 }
 
 /**
@@ -83,7 +85,10 @@ export async function carryOut(
       const unnamed =
         entry.tunnel === null ? ok(entry) : await world.ledger.put({ ...entry, tunnel: null }, signal);
       if (!unnamed.ok) return unnamed;
-      const removed = await cloudflare.removeTunnel({ name: entry.tunnelName, tunnel: entry.tunnel }, signal);
+      const removed = await cloudflare.removeTunnel(
+        { name: entry.tunnelName, tunnel: entry.tunnel, force: input.force },
+        signal,
+      );
       return removed.ok ? ok({ ledger: unnamed.value, cleared: 'tunnel' }) : removed;
     }
     case 'forget': {

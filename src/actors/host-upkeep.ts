@@ -18,6 +18,13 @@ const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0
  */
 const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAfterMs: 0 };
 
+/**
+ * Of a tunnel that others are connected to, as a rule replicas that let requests of the host finish as we did. They end
+ * at their grace period; whoever is connected later than that is none of them, or dead.
+ */
+const inUseBackoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 0 };
+const inUseSlackMs = 5_000;
+
 /** A tunnel that the edge goes on refusing is looked after at Cloudflare at most this often. */
 const verifyEveryMs = 300_000;
 
@@ -33,6 +40,7 @@ const lookAfterRegretMs = 60_000;
 interface UpkeepWorld extends StepWorld {
   readonly log: ActorLog;
   readonly random: () => number;
+  readonly graceMs: number;
 }
 
 /**
@@ -67,8 +75,11 @@ export class HostUpkeep {
     const regret = new AbortController();
     state.stepInFlight = { step, regret };
     const { host, ledger, intent } = state;
+    const nowMs = this.#context.clock.monotonic();
+    state.removingSinceMs = step === 'remove-tunnel' ? (state.removingSinceMs ?? nowMs) : null;
     const publishes = intent.kind === 'wanted' && intent.dns === 'managed';
-    const input = { host, ingress, ledger, wanted: intent.kind === 'wanted', publishes };
+    const force = nowMs >= this.#forcedAtMs(state);
+    const input = { host, ingress, ledger, wanted: intent.kind === 'wanted', publishes, force };
     this.#context.run(
       (signal) =>
         whileLeading(leadership, AbortSignal.any([signal, regret.signal]), (whileWeLead) =>
@@ -86,6 +97,7 @@ export class HostUpkeep {
     if (step === 'withdraw-dns' && state.doubt === 'none') state.doubt = 'dns';
     if (step === 'remove-tunnel') state.doubt = 'tunnel';
     if (isGivenUp) return this.#givenUp(state, step);
+    if (result.fault.code === 'tunnel-in-use') return this.#inUse(state);
     if (result.fault.code !== 'not-leading') this.#failed(state, step, result.fault);
   }
 
@@ -141,6 +153,18 @@ export class HostUpkeep {
     state.attempts = 0;
     if (step === 'withdraw-dns') this.lookLater(state, lookAfterRegretMs);
     this.#world.log.info({ host: state.host, step }, 'step given up: what it removes is wanted again');
+  }
+
+  #inUse(state: HostState): void {
+    const { host } = state;
+    const leftMs = this.#forcedAtMs(state) - this.#context.clock.monotonic();
+    const retryInMs = Math.min(backoffDelayMs(inUseBackoff, state.attempts++, this.#world.random()), leftMs);
+    state.retry = this.#context.after(Math.max(0, retryInMs), { type: 'step.due', host });
+    this.#world.log.info({ host, retryInMs }, 'tunnel not removed yet: others are connected to it');
+  }
+
+  #forcedAtMs({ removingSinceMs }: HostState): number {
+    return (removingSinceMs ?? Number.POSITIVE_INFINITY) + this.#world.graceMs + inUseSlackMs;
   }
 
   #failed(state: HostState, step: HostStep, fault: Fault): void {

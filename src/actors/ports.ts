@@ -27,7 +27,7 @@ export interface Secrets {
 export interface Cloudflare {
   /** Creates the tunnel, or finds the one of that name; the answer has its connector token. */
   ensureTunnel(request: TunnelRequest, signal: AbortSignal): Promise<Result<TunnelIdentity>>;
-  /** Closes the tunnel's connections and deletes it. Already gone is success. */
+  /** Deletes the tunnel, unless somebody is connected there (`tunnel-in-use`). Already gone is success. */
   removeTunnel(removal: TunnelRemoval, signal: AbortSignal): Promise<Result<void>>;
   /**
    * Makes host → tunnel a proxied CNAME with our TXT owner mark beside it. A record that is not ours is a
@@ -48,6 +48,8 @@ export interface TunnelRemoval {
   readonly name: string;
   /** From the ledger; null after an interrupted creation: then what has exactly this name is removed. */
   readonly tunnel: Pick<TunnelIdentity, 'accountId' | 'id'> | null;
+  /** Whoever is connected is disconnected, with the requests that run there. */
+  readonly force: boolean;
 }
 
 export interface DnsRequest {

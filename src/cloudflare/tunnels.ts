@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TunnelRemoval, TunnelRequest } from '../actors/ports.ts';
 import type { TunnelIdentity } from '../domain/ledger.ts';
-import { ok, type Result } from '../fault.ts';
+import { failed, ok, type Result } from '../fault.ts';
 import type { ApiFailure, ApiResult } from './api-failure.ts';
 import { type SeenTunnel, tokenClaims, tunnelOf } from './api-objects.ts';
 import { type ApiClient, misshapen, type Priority } from './client.ts';
@@ -48,18 +48,19 @@ function mayExist({ status, codes, fault }: ApiFailure): boolean {
   return status === 409 || codes.includes(nameTakenCode) || fault.code === 'quota-exceeded';
 }
 
-/** Closes its connections and deletes it. The tunnel is the ledger's, or the one of exactly that name. */
+/** The tunnel is the ledger's, or the one of exactly that name. */
 export async function removeTunnel(
   api: ApiClient,
   credentials: Credentials,
   removal: TunnelRemoval,
   signal: AbortSignal,
 ): Promise<Result<void>> {
-  if (removal.tunnel !== null) return deleteTunnel(api, removal.tunnel, signal);
+  const deleteIt = removal.force ? deleteByForce : deleteUnused;
+  if (removal.tunnel !== null) return deleteIt(api, removal.tunnel, signal);
   const found = await findTunnel(api, credentials.accountId, removal.name, 'close', signal);
   if (!found.ok) return found;
   if (found.value === null) return ok(undefined);
-  return deleteTunnel(api, { accountId: credentials.accountId, id: found.value.id }, signal);
+  return deleteIt(api, { accountId: credentials.accountId, id: found.value.id }, signal);
 }
 
 async function findTunnel(
@@ -139,23 +140,24 @@ async function identify(
   return ok({ accountId, id, token });
 }
 
-/** One call as a rule: the deletion takes the connections along, as that of `cloudflared tunnel delete --force`. */
-async function deleteTunnel(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<Result<void>> {
-  const deletion = await sendDeletion(api, tunnel, signal);
+/**
+ * One call as a rule. Cloudflare refuses what somebody is connected to; what else it might refuse is not documented, so
+ * whatever it is and the tunnel still there, it counts as used: the removal by force comes later.
+ */
+async function deleteUnused(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<Result<void>> {
+  const deletion = await sendDeletion(api, tunnel, {}, signal);
   if (deletion.ok || deletion.status === 404) return ok(undefined);
   if (deletion.fault.code !== 'cloudflare-refused') return deletion;
-  // How Cloudflare refuses a tunnel that is deleted already is not documented, so look whether it is.
-  const seen = await api.call<unknown>(
-    {
-      op: 'tunnels.get',
-      priority: 'close',
-      repeatable: true,
-      send: (sdk, options) => sdk.zeroTrust.tunnels.cloudflared.get(tunnel.id, accountOf(tunnel), options),
-    },
-    signal,
-  );
-  const gone = seen.ok ? tunnelOf(seen.value)?.deleted === true : seen.status === 404;
-  if (gone) return ok(undefined);
+  if (!deletion.codes.includes(inUseCode) && (await isGone(api, tunnel, signal))) return ok(undefined);
+  return failed('tunnel-in-use', deletion.fault.message);
+}
+
+/** One call as a rule: the deletion takes the connections along, as that of `cloudflared tunnel delete --force`. */
+async function deleteByForce(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<Result<void>> {
+  const deletion = await sendDeletion(api, tunnel, { cascade: true }, signal);
+  if (deletion.ok || deletion.status === 404) return ok(undefined);
+  if (deletion.fault.code !== 'cloudflare-refused') return deletion;
+  if (await isGone(api, tunnel, signal)) return ok(undefined);
   const cleanup = await api.call<unknown>(
     {
       op: 'tunnels.cleanup',
@@ -167,11 +169,30 @@ async function deleteTunnel(api: ApiClient, tunnel: TunnelId, signal: AbortSigna
     signal,
   );
   if (!cleanup.ok) return cleanup.status === 404 ? ok(undefined) : cleanup;
-  const again = await sendDeletion(api, tunnel, signal);
+  const again = await sendDeletion(api, tunnel, { cascade: true }, signal);
   return again.ok || again.status === 404 ? ok(undefined) : again;
 }
 
-function sendDeletion(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<ApiResult<unknown>> {
+/** How Cloudflare refuses a tunnel that is deleted already is not documented either, so look whether it is. */
+async function isGone(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Promise<boolean> {
+  const seen = await api.call<unknown>(
+    {
+      op: 'tunnels.get',
+      priority: 'close',
+      repeatable: true,
+      send: (sdk, options) => sdk.zeroTrust.tunnels.cloudflared.get(tunnel.id, accountOf(tunnel), options),
+    },
+    signal,
+  );
+  return seen.ok ? tunnelOf(seen.value)?.deleted === true : seen.status === 404;
+}
+
+function sendDeletion(
+  api: ApiClient,
+  tunnel: TunnelId,
+  query: { readonly cascade?: true },
+  signal: AbortSignal,
+): Promise<ApiResult<unknown>> {
   return api.call<unknown>(
     {
       op: 'tunnels.delete',
@@ -180,7 +201,7 @@ function sendDeletion(api: ApiClient, tunnel: TunnelId, signal: AbortSignal): Pr
       send: (sdk, options) =>
         sdk.zeroTrust.tunnels.cloudflared.delete(tunnel.id, accountOf(tunnel), {
           ...options,
-          query: { cascade: true },
+          query,
         }),
     },
     signal,
@@ -195,5 +216,7 @@ function accountOf(tunnel: TunnelId): { account_id: string } {
 
 /** "You already have a tunnel with this name"; seen with HTTP 409 and, in older reports, 400. */
 const nameTakenCode = 1013;
+/** "Cannot delete tunnel because it has active connections". */
+const inUseCode = 1022;
 /** What cloudflared generates (protocol page, section 1.2). */
 const secretBytes = 32;

@@ -108,6 +108,39 @@ describe('two replicas', () => {
     expect(follower.states.has(host)).to.equal(false);
   });
 
+  it('the leader leaves a tunnel to others while they may finish requests there, and no longer', async () => {
+    await both(present(ingress('app', [host])));
+    const { cloudflare } = leader;
+    const removals = () => cloudflare.calls.filter((call) => call === `removeTunnel ${name}`).length;
+    cloudflare.inUse.add(name);
+    await both(removed('app'));
+    expect(cloudflare.records.has(host), 'visitors come no more').to.equal(false);
+    await leader.pass(30_000);
+    expect(cloudflare.tunnels.has(name)).to.equal(true);
+    expect(removals()).to.be.within(3, 8);
+    await leader.pass(5_000);
+    expect(cloudflare.tunnels.has(name)).to.equal(false);
+    expect(leader.ledger.entries.has(host)).to.equal(false);
+
+    await both(present(ingress('app', [host])));
+    await both(removed('app'));
+    await leader.pass(1_000);
+    cloudflare.inUse.delete(name);
+    await leader.pass(10_000);
+    expect(cloudflare.tunnels.has(name), 'as soon as they are through').to.equal(false);
+    expect(leader.sink.take(), 'nothing that a user has to know').not.to.include('app InvalidIngress');
+  });
+
+  it('a tunnel that others are connected to is the same when its host is wanted again', async () => {
+    await both(present(ingress('app', [host])));
+    leader.cloudflare.inUse.add(name);
+    await both(removed('app'));
+    await both(present(ingress('app', [host])));
+    await leader.pass(60_000);
+    expect([...leader.cloudflare.tunnels.keys()]).to.deep.equal([name]);
+    expect([leader.states.get(host), follower.states.get(host)]).to.deep.equal(['up', 'up']);
+  });
+
   it('a tunnel that the leader made anew is taken up without a gap', async () => {
     await both(present(ingress('app', [host])));
     const [run] = leader.runner.runs;

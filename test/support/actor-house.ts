@@ -177,6 +177,8 @@ class MemoryCloudflare extends Failures implements Cloudflare {
   /** host → tunnel id */
   records = new Map<string, string>();
   readonly calls: string[] = [];
+  /** Names of tunnels that others are connected to. */
+  readonly inUse = new Set<string>();
   /** Of tunnels that are created from now on. */
   idSuffix = '';
   /** What becomes of a call whose caller has given it up: it may have arrived. */
@@ -203,7 +205,11 @@ class MemoryCloudflare extends Failures implements Cloudflare {
     });
   }
 
-  removeTunnel({ name }: { name: string }, signal: AbortSignal) {
+  removeTunnel({ name, force }: { name: string; force: boolean }, signal: AbortSignal) {
+    if (this.inUse.has(name) && !force) {
+      this.calls.push(`removeTunnel ${name}`);
+      return Promise.resolve(failed('tunnel-in-use', 'somebody is connected'));
+    }
     return this.#call('removeTunnel', name, signal, () => void this.tunnels.delete(name));
   }
 

@@ -174,6 +174,11 @@ export class Town {
     return this.cloudflare.tunnels.live(this.cloudflare.accountId).map((tunnel) => tunnel.id);
   }
 
+  /** The id of the tunnel that the host's record leads to. */
+  tunnelOf(host: string): string | null {
+    return this.cloudflare.zones.tunnelForHost(host);
+  }
+
   /** Registered connections of a host's tunnel. */
   connections(host: string): number {
     return this.connectionIds(host).length;
@@ -181,7 +186,7 @@ export class Town {
 
   /** Of all tunnels, or of one host's. */
   connectionIds(host?: string): readonly string[] {
-    const tunnel = host === undefined ? undefined : this.cloudflare.zones.tunnelForHost(host);
+    const tunnel = host === undefined ? undefined : this.tunnelOf(host);
     return this.edge
       .connections()
       .filter(({ tunnelId, state }) => state === 'serving' && (tunnel === undefined || tunnelId === tunnel))

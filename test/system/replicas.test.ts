@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ControllerReplica } from '../support/controller-replica.ts';
+import { HoldingOrigin } from '../support/holding-origin.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { deployFolder, installedIn, objectsIn } from '../support/manifests-of.ts';
 import { startTown, type Town } from '../support/town.ts';
@@ -123,6 +124,39 @@ describe('several replicas of the controller', function () {
     expect(await leader.leads()).to.equal(true);
   });
 
+  it('a request that runs on a follower when its Ingress is deleted comes to its end', async () => {
+    const host = 'slow.example.com';
+    const origin = await HoldingOrigin.start();
+    await town.user.apply(service('slow'), slice('slow-1', 'slow', origin.port));
+    await town.user.apply(ingress('slow', host, { paths: [{ service: 'slow' }] }));
+    const ofTunnel = () => town.edge.connections().filter(({ tunnelId }) => tunnelId === town.tunnelOf(host));
+    await town.until('the leader serves it', () => town.connections(host) === 2);
+    const leaders = new Set(ofTunnel().map(({ clientId }) => clientId));
+    const follower = await readyReplica();
+    await town.until('both serve it', () => town.connections(host) === 4);
+    const isOnFollower = () =>
+      ofTunnel().some(({ clientId, openStreams }) => openStreams > 0 && !leaders.has(clientId));
+    let answer = send(town.edge.frontUrl, 'GET', host, '/hold');
+    await town.until('it is held', () => origin.held === 1);
+    while (!isOnFollower()) {
+      origin.finish();
+      await answer;
+      answer = send(town.edge.frontUrl, 'GET', host, '/hold');
+      await town.until('it is held', () => origin.held === 1);
+    }
+    const tunnel = town.tunnelOf(host);
+    await town.user.remove('Ingress', 'slow');
+    const refused = ({ method, path, status }: { method: string; path: string; status: number }): boolean =>
+      method === 'DELETE' && path.includes(`cfd_tunnel/${tunnel}`) && status === 400;
+    await town.until('its removal has begun', () => town.cloudflare.calls.filter(refused).length > 1);
+    origin.finish();
+    expect(await answer).to.equal('200 part and end');
+    await town.until('the tunnel is gone', () => !town.tunnelIds().includes(tunnel!));
+    await town.until('its ledger, too', async () => (await town.user.list('Secret')).length === hosts.length);
+    expect(await follower.end('SIGTERM')).to.equal(0);
+    await origin.close();
+  });
+
   it('the leader is killed: no request that may be sent again is lost, and another leads', async () => {
     const follower = await readyReplica();
     const failures = load(['GET']);
@@ -241,9 +275,9 @@ describe('several replicas of the controller', function () {
 });
 
 /** Status and body of one request on a connection of its own, or what became of it. */
-function send(url: string, method: string, host: string): Promise<string> {
+function send(url: string, method: string, host: string, path = '/'): Promise<string> {
   return new Promise((resolve) => {
-    const sent = request(url, { method, headers: { host }, agent: false }, (response) => {
+    const sent = request(new URL(path, url), { method, headers: { host }, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {

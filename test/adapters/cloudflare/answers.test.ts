@@ -90,7 +90,7 @@ describe('answers that are not what Cloudflare says they are', () => {
       response.on('drain', more);
       more();
     });
-    const removal = { name: 'x', tunnel: null };
+    const removal = { name: 'x', tunnel: null, force: false };
     const result = await cloudflare.removeTunnel(removal, running());
     expect(codeOf(result)).to.equal('cloudflare-unreachable');
     expect(!result.ok && result.fault.message).to.include(`larger than ${maxAnswerBytes} bytes`);
@@ -102,9 +102,9 @@ describe('answers that are not what Cloudflare says they are', () => {
       const result = incoming.method === 'GET' ? foreign : { id: 'made', name: 'x' };
       response.writeHead(200, json).end(JSON.stringify({ success: true, errors: [], messages: [], result }));
     });
-    expect(codeOf(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()))).to.equal(
-      'ok',
-    );
+    expect(
+      codeOf(await cloudflare.removeTunnel({ name: request.name, tunnel: null, force: false }, running())),
+    ).to.equal('ok');
     expect(calls, 'one look, no deletion').to.equal(1);
   });
 

@@ -46,7 +46,12 @@ describe('the quota of tunnels', () => {
     expect(stage.log).to.deep.equal(['warn account nears its limit of tunnels']);
     must(await cloudflare.ensureTunnel(named('two.example.com'), running()));
     expect(stage.tunnels, 'a tunnel that is found is not counted twice').to.equal(801);
-    must(await cloudflare.removeTunnel({ name: named('two.example.com').name, tunnel: two }, running()));
+    must(
+      await cloudflare.removeTunnel(
+        { name: named('two.example.com').name, tunnel: two, force: false },
+        running(),
+      ),
+    );
     expect(stage.tunnels).to.equal(800);
     expect(stage.counted().filter((call) => call.startsWith('tunnels.count'))).to.have.length(1);
   });

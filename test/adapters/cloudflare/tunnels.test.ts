@@ -74,7 +74,7 @@ describe('tunnels at Cloudflare', () => {
     expect(codeOf(second)).to.equal('quota-exceeded');
   });
 
-  it('are removed with their connections in one call, and removing them again is success', async () => {
+  it('are left to whoever is connected, removed with their connections in one call when told to, and removing them again is success', async () => {
     stage = await openStage();
     const { api, cloudflare, counted } = stage;
     const { id } = must(await cloudflare.ensureTunnel(request, running()));
@@ -90,15 +90,19 @@ describe('tunnels at Cloudflare', () => {
       arch: 'linux_amd64',
       features: [],
     });
-    const removal = { name: request.name, tunnel: { accountId: api.accountId, id } };
+    const removal = { name: request.name, tunnel: { accountId: api.accountId, id }, force: false };
     counted();
-    must(await cloudflare.removeTunnel(removal, running()));
+    expect(codeOf(await cloudflare.removeTunnel(removal, running()))).to.equal('tunnel-in-use');
+    expect(api.tunnels.live(api.accountId)).to.have.length(1);
+    expect(revoked).to.be.empty;
+    expect(counted()).to.deep.equal(['tunnels.delete 400']);
+    must(await cloudflare.removeTunnel({ ...removal, force: true }, running()));
     expect(api.tunnels.live(api.accountId)).to.deep.equal([]);
     expect(revoked).to.include(id);
     expect(counted()).to.deep.equal(['tunnels.delete 200']);
     must(await cloudflare.removeTunnel(removal, running()));
     const unknown = { accountId: api.accountId, id: '00000000-0000-4000-8000-000000000000' };
-    must(await cloudflare.removeTunnel({ name: 'x', tunnel: unknown }, running()));
+    must(await cloudflare.removeTunnel({ name: 'x', tunnel: unknown, force: false }, running()));
   });
 
   it('are removed after a cleanup where their connections are in the way, and are gone when they are', async () => {
@@ -106,7 +110,7 @@ describe('tunnels at Cloudflare', () => {
     const { api, cloudflare, counted } = stage;
     const { accountId } = api;
     const { id } = must(await cloudflare.ensureTunnel(request, running()));
-    const removal = { name: request.name, tunnel: { accountId, id } };
+    const removal = { name: request.name, tunnel: { accountId, id }, force: true };
     counted();
     const refusal = { count: 1, status: 400, code: 1022 };
     api.faults.failNext({ ...refusal, count: 2, matches: (method, path) => isDeletion(method, path, id) });
@@ -131,11 +135,11 @@ describe('tunnels at Cloudflare', () => {
     const { api, cloudflare } = stage;
     must(await cloudflare.ensureTunnel(request, running()));
     must(await cloudflare.ensureTunnel({ ...request, name: `${request.name}.au` }, running()));
-    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null, force: false }, running()));
     expect(api.tunnels.live(api.accountId).map((tunnel) => tunnel.name)).to.deep.equal([
       `${request.name}.au`,
     ]);
-    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null, force: false }, running()));
   });
 });
 
@@ -147,7 +151,7 @@ describe('Cloudflare out of order', () => {
     stage = await openStage();
     const { api, cloudflare, counted } = stage;
     api.faults.failNext({ count: 1, status: 502, matches: (method) => method === 'GET' });
-    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null }, running()));
+    must(await cloudflare.removeTunnel({ name: request.name, tunnel: null, force: false }, running()));
     expect(counted()).to.deep.equal(['tunnels.list 502', 'tunnels.list 200']);
     api.faults.failNext({ count: 1, status: 500, matches: (method) => method === 'POST' });
     const result = await cloudflare.ensureTunnel(request, running());
