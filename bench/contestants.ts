@@ -6,9 +6,22 @@ import type { TunnelIdentity } from '../src/domain/ledger.ts';
 
 const accountId = '0123456789abcdef0123456789abcdef';
 
-export type ConnectorName = 'warp-ingress' | 'cloudflared';
-/** `direct`: the load generator meets the origin itself. */
-export type ContestantName = 'direct' | ConnectorName;
+/** Who is measured beside `direct`, where the load generator meets the origin itself. */
+export type Connector = OurConnector | { readonly kind: 'cloudflared'; readonly program: string };
+
+export interface OurConnector {
+  readonly kind: 'ours';
+  readonly name: string;
+  /** The folder that a build has put `src/` and `bench/` into. */
+  readonly build: string;
+}
+
+/** The build that this bench is a part of. */
+export const ownBuild = fileURLToPath(new URL('..', import.meta.url));
+
+export function nameOf(connector: Connector): string {
+  return connector.kind === 'ours' ? connector.name : connector.kind;
+}
 
 /** What a connector is told; both get the same. */
 export interface ConnectorWorld {
@@ -28,14 +41,13 @@ export function hostOf(tunnelId: string): string {
 }
 
 /** Writes the files that a connector needs and gives its command line. */
-export function ours(world: ConnectorWorld, profileFolder: string | null): readonly string[] {
+export function ours(build: string, world: ConnectorWorld, profileFolder: string | null): readonly string[] {
   const { tokenFile, caFile } = writeFiles(world);
-  const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
   const profile = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
   return [
     process.execPath,
     ...profile,
-    main,
+    join(build, 'src', 'main.js'),
     'tunnel',
     ...['--hostname', hostOf(world.tunnelId)],
     ...['--url', `http://127.0.0.1:${world.originPort}`],

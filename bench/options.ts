@@ -1,5 +1,7 @@
+import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
+import type { OurConnector } from './contestants.ts';
 
 export interface BenchOptions {
   readonly cases: readonly Case[];
@@ -7,6 +9,8 @@ export interface BenchOptions {
   readonly windowMs: number;
   readonly warmMs: number;
   readonly cloudflared: string | null;
+  /** Other builds of ours that are measured too. */
+  readonly builds: readonly OurConnector[];
   readonly nginx: string | null;
   readonly json: string | null;
   readonly profile: string | null;
@@ -17,6 +21,7 @@ export const usage = `Usage: npm run bench -- [FLAGS]
 Load generator → edge → connector → origin on loopback, each a process of its own; the connector alone on one CPU.
 
   --cloudflared PATH  measure this cloudflared too, in turns, and give ratios to it
+  --build FOLDER      measure this other build of ours too (its dist), under the folder's name (repeatable)
   --case NAME         only this case (repeatable): ${cases.map(({ name }) => name).join(', ')}
   --quick             short windows: a first look, not for publication
   --rounds N          rounds per case, of which the median counts (default 5)
@@ -33,6 +38,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
       args: [...argv],
       options: {
         cloudflared: { type: 'string' },
+        build: { type: 'string', multiple: true },
         case: { type: 'string', multiple: true },
         quick: { type: 'boolean' },
         rounds: { type: 'string' },
@@ -51,6 +57,11 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
       windowMs,
       warmMs: Math.min(500, windowMs),
       cloudflared: values.cloudflared ?? null,
+      builds: (values.build ?? []).map((folder) => ({
+        kind: 'ours',
+        name: basename(folder),
+        build: resolve(folder),
+      })),
       nginx: values.nginx ?? null,
       json: values.json ?? null,
       profile: values.profile ?? null,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 
 /** The processes of the bench, and how they talk: one order, one answer, over the channel that Node.js gives. */
 
@@ -33,10 +33,10 @@ export class Part<O, A> {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  /** `entry` is the script's path beside this file, without its ending; `cpus` is a list as `taskset` takes it. */
+  /** `entry` is the script's path, from here or absolute, without its ending; `cpus` is a list as `taskset` takes it. */
   constructor(entry: string, argv: readonly string[] = [], cpus: string | null = null) {
     this.#name = entry;
-    const script = fileURLToPath(new URL(`./${entry}.js`, import.meta.url));
+    const script = resolve(import.meta.dirname, `${entry}.js`);
     const [program = '', ...rest] = pinned([process.execPath, script, ...argv], cpus);
     this.#child = spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#exited = once(this.#child, 'exit');

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Case } from './cases.ts';
 import {
-  type ConnectorName,
+  type Connector,
   type ConnectorWorld,
-  type ContestantName,
   cloudflared,
   hostOf,
+  nameOf,
   ours,
+  ownBuild,
 } from './contestants.ts';
 import type { Placement } from './cpus.ts';
 import type { EdgeAddresses, EdgeOrder } from './edge.ts';
@@ -29,9 +30,12 @@ const settleMs = 100;
 /** After 1,000 sockets are open, until their memory is asked for. */
 const holdMs = 500;
 
+/** How many windows the round that is thrown away has: at 1 MiB a window holds too few requests to compile all code. */
+const warmUpWindows = 4;
+
 /** One who is measured: where its requests go, and the process that they cost. */
 interface Contestant {
-  readonly name: ContestantName;
+  readonly name: string;
   readonly port: number;
   readonly host: string;
   readonly pid: number | null;
@@ -46,7 +50,7 @@ export class Bench {
   /** A folder of its own, which its owner removes. */
   readonly #folder: string;
   readonly #parts = new Set<Part<never, unknown>>();
-  #connectors = 0;
+  #started = 0;
   #isStopped = false;
 
   constructor(options: BenchOptions, placement: Placement, folder: string) {
@@ -65,9 +69,10 @@ export class Bench {
           const index = (round + turn) % results.length;
           const contestant = world.contestants[index]!;
           progress(`${benchCase.name} ${round === 0 ? 'warm-up' : `round ${round}`} ${contestant.name}`);
-          const seen = await world.generator.ask(this.#order(benchCase, contestant));
+          const windows = round === 0 ? warmUpWindows : 1;
+          const seen = await world.generator.ask(this.#order(benchCase, contestant, windows));
           const measured = withoutRest(seen, contestant.restBytes);
-          // The first round is for the compilers and for pools.
+          // The first round is for the compilers and for pools, and longer.
           if (round > 0 || measured.failed > 0) results[index]!.rounds.push(measured);
           await sleep(settleMs);
         }
@@ -101,11 +106,12 @@ export class Bench {
     const contestants: Contestant[] = [
       { name: 'direct', port: originPort, host: '127.0.0.1', pid: null, restBytes: 0 },
     ];
-    for (const name of this.#connectorNames()) {
+    for (const connector of this.#connectors()) {
+      const name = nameOf(connector);
       const tunnelId = randomUUID();
-      const folder = join(this.#folder, `${name}-${++this.#connectors}`);
+      const folder = join(this.#folder, `${name}-${++this.#started}`);
       mkdirSync(folder);
-      const connector: ConnectorWorld = {
+      const itsWorld: ConnectorWorld = {
         folder,
         tunnelId,
         ca: addresses.ca,
@@ -114,9 +120,9 @@ export class Bench {
         haConnections,
       };
       const started =
-        kind === 'hosted' && name === 'warp-ingress'
-          ? await this.#startHosted(connector)
-          : await this.#startProgram(name, connector);
+        kind === 'hosted' && connector.kind === 'ours'
+          ? await this.#startHosted(connector.build, itsWorld)
+          : await this.#startProgram(connector, itsWorld);
       const isThere = edge.ask({ type: 'connections', tunnelId, count: haConnections });
       await registered(name, isThere, started.part);
       const { pid, restBytes } = started;
@@ -125,15 +131,18 @@ export class Bench {
     return { generator, contestants };
   }
 
-  async #startProgram(name: ConnectorName, connector: ConnectorWorld) {
-    const { profile, cloudflared: program } = this.#options;
-    const argv = name === 'warp-ingress' ? ours(connector, profile) : cloudflared(program ?? '', connector);
+  async #startProgram(connector: Connector, world: ConnectorWorld) {
+    const argv =
+      connector.kind === 'ours'
+        ? ours(connector.build, world, this.#options.profile)
+        : cloudflared(connector.program, world);
     const part = this.#start<'pid', number>('program', pinned(argv, this.#placement.connector));
     return { part, pid: await part.ask('pid'), restBytes: 0 };
   }
 
-  async #startHosted(world: ConnectorWorld) {
-    const part = this.#start<HostOrder, number>('thread-host', [], this.#placement.connector);
+  async #startHosted(build: string, world: ConnectorWorld) {
+    const entry = join(build, 'bench', 'thread-host');
+    const part = this.#start<HostOrder, number>(entry, [], this.#placement.connector);
     const pid = await part.ask({ type: 'pid' });
     await sleep(settleMs);
     const restBytes = processUsage(pid)?.rssBytes ?? 0;
@@ -141,27 +150,30 @@ export class Bench {
     return { part, pid, restBytes };
   }
 
-  #connectorNames(): readonly ConnectorName[] {
-    return this.#options.cloudflared === null ? ['warp-ingress'] : ['warp-ingress', 'cloudflared'];
+  #connectors(): readonly Connector[] {
+    const { builds, cloudflared: program } = this.#options;
+    const own = { kind: 'ours', name: 'warp-ingress', build: ownBuild } as const;
+    return [own, ...builds, ...(program === null ? [] : [{ kind: 'cloudflared', program } as const])];
   }
 
   async #origin(kind: Case['kind']): Promise<number> {
     if (this.#options.nginx === null || kind === 'idle')
       return this.#start<'listen', number>('origin').ask('listen');
     const port = await freePort();
-    const folder = join(this.#folder, `nginx-${this.#connectors}`);
+    const folder = join(this.#folder, `nginx-${this.#started}`);
     const argv = nginxOrigin(this.#options.nginx, folder, port);
     await this.#start<'pid', number>('program', pinned(argv, this.#placement.others)).ask('pid');
     return port;
   }
 
-  #order(benchCase: Case, { port, host, pid }: Contestant): GeneratorOrder {
+  #order(benchCase: Case, { port, host, pid }: Contestant, windows: number): GeneratorOrder {
     const common = { port, host, pid };
     if (benchCase.kind === 'idle') {
       return { type: 'idle', ...common, path: '/socket', sockets: benchCase.sockets, holdMs };
     }
     const { method, path, bodyBytes, concurrency } = benchCase;
-    const { warmMs, windowMs } = this.#options;
+    const { warmMs } = this.#options;
+    const windowMs = windows * this.#options.windowMs;
     return { type: 'load', ...common, method, path, bodyBytes, concurrency, warmMs, windowMs };
   }
 

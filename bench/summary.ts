@@ -1,11 +1,10 @@
 import type { Case } from './cases.ts';
-import type { ContestantName } from './contestants.ts';
 import type { Measured } from './generator/load.ts';
 
 /** One row of `--json`: medians over the rounds. Null where there is nothing to say. */
 export interface Row {
   readonly case: string;
-  readonly connector: ContestantName;
+  readonly connector: string;
   readonly requests_per_second: number;
   readonly p50_us: number;
   readonly p99_us: number;
@@ -18,7 +17,7 @@ export interface Row {
 
 /** What one contestant did in one case, a value per round. */
 export interface Rounds {
-  readonly contestant: ContestantName;
+  readonly contestant: string;
   readonly rounds: readonly Measured[];
 }
 
