@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { visit } from '../support/eyeball.ts';
+import { type KubeUser, kubeUser } from '../support/kube-user.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const patienceMs = 25_000;
@@ -43,7 +44,11 @@ describe('warp-ingress sandbox', () => {
   async function start(...flags: readonly string[]): Promise<Ready> {
     const readyFile = join(directory, 'ready.json');
     const env = { PATH: process.env.PATH };
-    child = spawn(process.execPath, [main, 'sandbox', '--ready-file', readyFile, ...flags], { env });
+    // A group of its own, as a shell gives it to what it runs in the foreground.
+    child = spawn(process.execPath, [main, 'sandbox', '--ready-file', readyFile, ...flags], {
+      env,
+      detached: true,
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         output += text;
@@ -106,6 +111,35 @@ describe('warp-ingress sandbox', () => {
     expect(await end('SIGINT')).to.equal(0);
   });
 
+  for (const [title, send] of [
+    ['Ctrl-C in its terminal', () => process.kill(-child!.pid!, 'SIGINT')],
+    ['a SIGTERM to it alone', () => child!.kill('SIGTERM')],
+  ] as const) {
+    it(`ends with the pods that it runs, by ${title}`, async function () {
+      this.timeout(60_000);
+      const ready = await start();
+      const annotations = { 'cloudflare-warp/mode': 'pod', 'cloudflare-warp/replicas': '2' };
+      await (await userOf(ready)).apply({
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'Ingress',
+        metadata: { name: 'hello', annotations },
+      });
+      let pods: readonly number[] = [];
+      await until('two pods run', () => {
+        pods = tunnelsOf(child!.pid!);
+        return pods.length === 2;
+      });
+      try {
+        const closed = once(child!, 'close');
+        send();
+        expect((await closed)[0]).to.equal(0);
+        expect(pods.filter(isAlive)).to.deep.equal([]);
+      } finally {
+        for (const pid of pods.filter(isAlive)) process.kill(pid, 'SIGKILL');
+      }
+    });
+  }
+
   it('refuses a port that is taken, in one line, and leaves nothing', async function () {
     this.timeout(60_000);
     const ready = await start('--only', 'world');
@@ -122,6 +156,24 @@ describe('warp-ingress sandbox', () => {
     await end('SIGTERM');
   });
 });
+
+async function userOf({ kubeconfig }: Ready): Promise<KubeUser> {
+  const { clusters, users, contexts } = JSON.parse(await readFile(kubeconfig, 'utf8'));
+  const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
+  const api = { url: server, ca: Buffer.from(ca, 'base64').toString(), token: users[0].user.token };
+  return kubeUser(api, contexts[0].context.namespace);
+}
+
+/** Process ids of the tunnels that a process has started itself. */
+function tunnelsOf(parent: number): readonly number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=', '-o', 'ppid=', '-o', 'args='], {
+    encoding: 'utf8',
+  }).split('\n');
+  return lines.flatMap((line) => {
+    const [, pid, ppid, args = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    return Number(ppid) === parent && args.includes(' tunnel --hostname ') ? [Number(pid)] : [];
+  });
+}
 
 function isAlive(pid: number): boolean {
   try {
