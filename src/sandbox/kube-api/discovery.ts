@@ -80,7 +80,12 @@ function resourceDiscoveries(group: string): JsonObject[] {
         ...(resource.shortNames.length > 0 && { shortNames: [...resource.shortNames] }),
         ...(resource.categories.length > 0 && { categories: [...resource.categories] }),
         ...(resource.hasStatus && {
-          subresources: [{ subresource: 'status', responseKind, verbs: ['get', 'patch', 'update'] }],
+          subresources: [
+            { subresource: 'status', responseKind, verbs: [...subresourceVerbs] },
+            ...(resource.scales
+              ? [{ subresource: 'scale', responseKind: scaleKind, verbs: [...subresourceVerbs] }]
+              : []),
+          ],
         }),
       };
     });
@@ -97,6 +102,9 @@ function resourceDiscoveries(group: string): JsonObject[] {
     );
   return [...stored, ...asked];
 }
+
+const subresourceVerbs = ['get', 'patch', 'update'];
+const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
 function kindOf({ group, version, kind }: ResourceDefinition): JsonObject {
   return { group, version, kind };
@@ -138,9 +146,10 @@ function resources(group: string, version: string): DiscoveryAnswer {
         singularName: '',
         namespaced,
         kind,
-        verbs: ['get', 'patch', 'update'],
+        verbs: [...subresourceVerbs],
       };
-      return resource.hasStatus ? [main, status] : [main];
+      const scale = { ...status, name: `${plural}/scale`, ...scaleKind };
+      return [main, ...(resource.hasStatus ? [status] : []), ...(resource.scales ? [scale] : [])];
     });
   const asked = reviews
     .filter((review) => review.group === group)

@@ -8,15 +8,19 @@ import { listQuery } from './http/options.ts';
 import { parseResourcePath, type ResourcePath } from './http/request-info.ts';
 import type { JsonObject, KubeObject } from './json.ts';
 import { openApi, openApiV2 } from './openapi.ts';
+import type { PodLogs } from './pod-logs.ts';
 import { timestamp } from './registry/metadata.ts';
 import type { Registry } from './registry/registry.ts';
 import { serviceAccounts } from './resources/access.ts';
+import { pods } from './resources/pod.ts';
 import { answerTo, findReview } from './reviews.ts';
 import { refuse, StatusError } from './status.ts';
 import type { Store } from './store/store.ts';
 import { list } from './verbs/list.ts';
+import { showLog } from './verbs/log.ts';
 import { applyType, patch } from './verbs/patch.ts';
 import { remove, removeCollection } from './verbs/remove.ts';
+import { isScale, rescale, scaleOf } from './verbs/scale.ts';
 import type { Watches } from './verbs/watch.ts';
 import { create, replace, subresourceOf, type Written } from './verbs/write.ts';
 import { type IncludeObject, presenter } from './view/present.ts';
@@ -33,6 +37,7 @@ export interface Surface {
   readonly clock: Clock;
   readonly calls: Map<string, number>;
   readonly authorization: Authorization;
+  readonly logs: PodLogs;
 }
 
 /** Answers one request, or throws a `StatusError`. `signal` ends when the client is gone or the server stops. */
@@ -62,7 +67,7 @@ export async function handle(
         surface.authorization.check(asker, attemptOf(verb, path));
       }
     }
-    return handleResource(exchange, path, facts.account, surface);
+    return handleResource(exchange, path, facts.account, surface, signal);
   }
   const review = findReview(segments);
   if (review !== null) {
@@ -132,6 +137,7 @@ async function handleResource(
   path: ResourcePath,
   account: string,
   surface: Surface,
+  signal: AbortSignal,
 ): Promise<void> {
   const { registry, store, watches } = surface;
   const presentation = exchange.presentation();
@@ -156,6 +162,10 @@ async function handleResource(
       return watches.start({ path, query, presenter: shown, response: exchange.response, account });
     }
     case 'get':
+      if (path.definition === pods && path.subresource === 'log') {
+        return showLog(exchange, registry.get(path), surface.logs, signal);
+      }
+      if (isScale(path)) return exchange.answer(200, scaleOf(registry.get(path)), presentation.encoding);
       subresourceOf(path);
       return exchange.answer(200, shown.one(registry.get(path)), presentation.encoding);
     case 'create':
@@ -166,9 +176,11 @@ async function handleResource(
       return answer(await create(exchange, path, registry));
     case 'update':
       if (collection) throw refuse.methodNotAllowed();
+      if (isScale(path)) return exchange.answer(200, await rescale(exchange, path, registry));
       return answer(await replace(exchange, path, registry));
     case 'patch':
       if (collection) throw refuse.methodNotAllowed();
+      if (isScale(path)) return exchange.answer(200, await rescale(exchange, path, registry));
       return answer(await patch(exchange, path, registry));
     case 'delete':
       if (path.subresource !== '') throw refuse.methodNotAllowed();

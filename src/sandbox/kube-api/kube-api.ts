@@ -9,6 +9,7 @@ import { type Account, Authorization, type Decision } from './authorization.ts';
 import { FaultSwitches, type Faults } from './fault-switches.ts';
 import { handle, type Surface } from './handler.ts';
 import { Exchange } from './http/exchange.ts';
+import { PodLogs } from './pod-logs.ts';
 import { GarbageCollector } from './registry/garbage-collector.ts';
 import { Registry } from './registry/registry.ts';
 import { namespaces } from './resources/cluster.ts';
@@ -41,6 +42,8 @@ export interface KubeApi {
   readonly faults: Faults;
   /** How often each thing was asked for, as `list ingresses` (the verb as RBAC has it). */
   readonly calls: ReadonlyMap<string, number>;
+  /** Where whoever runs pods puts what they write. */
+  readonly logs: PodLogs;
   /** Tells of every request of a service account and whether its Roles allow it; the function ends that. */
   readonly onDecision: (hear: (decision: Decision) => void) => () => void;
   /** How many watches are open and say what happens. */
@@ -71,7 +74,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const stopping = new AbortController();
   const calls = new Map<string, number>();
   const authorization = new Authorization(store);
-  const surface: Surface = { store, registry, watches, faults, clock, calls, authorization };
+  const logs = new PodLogs();
+  const surface: Surface = { store, registry, watches, faults, clock, calls, authorization, logs };
   const identity = authority.issue({ dnsNames: ['localhost', 'kubernetes'], ipAddresses: ['127.0.0.1'] });
   const server = createServer(identity, (request, response) => {
     void serve(new Exchange(request, response), surface, token, stopping.signal);
@@ -93,6 +97,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     registry,
     faults,
     calls,
+    logs,
     onDecision: (hear) => authorization.onDecision(hear),
     watchCount: () => watches.size,
     stop: () => {

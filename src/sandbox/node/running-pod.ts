@@ -105,7 +105,8 @@ export class RunningPod {
   }
 
   #containerOf(spec: JsonObject): Container {
-    const { address, clock, commandOf, onLine } = this.#world;
+    const { api, address, clock, commandOf, onLine } = this.#world;
+    const container = textAt(spec, 'name');
     const image = textAt(spec, 'image');
     const mounts = objectsAt(spec, 'volumeMounts').map(
       (mount) => [textAt(mount, 'mountPath'), join(this.#world.directory, textAt(mount, 'name'))] as const,
@@ -113,7 +114,7 @@ export class RunningPod {
     const args = listAt(spec, 'args').map((arg) => this.#inHere(String(arg), mounts));
     return new Container(
       {
-        name: textAt(spec, 'name'),
+        name: container,
         image,
         command: [...commandOf(image)!, ...args],
         env: Object.fromEntries(
@@ -126,7 +127,14 @@ export class RunningPod {
         readiness: probeOf(spec, 'readinessProbe', address),
         liveness: probeOf(spec, 'livenessProbe', address),
       },
-      { clock, onLine, onChange: () => this.#report() },
+      {
+        clock,
+        onLine: (text) => {
+          api.logs.add(this.#pod.metadata.uid, { container, text, atMs: clock.now() });
+          onLine(text);
+        },
+        onChange: () => this.#report(),
+      },
     );
   }
 
@@ -146,6 +154,7 @@ export class RunningPod {
     this.#retry?.cancel();
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
     await rm(this.#world.directory, { recursive: true, force: true });
+    this.#world.api.logs.end(this.#pod.metadata.uid);
     this.#world.onGone();
   }
 

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type KubeApi, startKubeApi } from '../../../src/sandbox/kube-api/kube-api.ts';
+import { pods } from '../../../src/sandbox/kube-api/resources/pod.ts';
+import { eventually } from '../../support/eventually.ts';
 import { endpointSlice, ingress, service } from './objects.ts';
 
 function kubectlIsHere(): boolean {
@@ -164,6 +166,37 @@ if (kubectlIsHere()) {
       expect(await kubectl('api-versions')).to.contain('discovery.k8s.io/v1');
       expect(await kubectl('auth', 'can-i', 'create', 'ingresses')).to.equal('yes\n');
       expect(await kubectl('explain', 'ingress.spec.rules.host')).to.contain('host <string>');
+    });
+
+    it('scales a Deployment', async () => {
+      await kubectl('create', 'deployment', 'sized', '--image=example.test/a:1', '--replicas=0');
+      const size = () => kubectl('get', 'deployment', 'sized', '-o', 'jsonpath={.spec.replicas}');
+      expect(await kubectl('scale', 'deployment', 'sized', '--replicas=3')).to.contain('scaled');
+      expect(await size()).to.equal('3');
+      await kubectl('scale', 'deployment', 'sized', '--current-replicas=3', '--replicas=2');
+      expect(await size()).to.equal('2');
+      await kubectl('delete', 'deployment', 'sized');
+    });
+
+    it('shows what a pod has written, and goes on until it is gone', async () => {
+      await kubectl('run', 'talker', '--image=example.test/a:1');
+      const early = await kubectl('logs', 'talker').catch((error: Error) => error.message);
+      expect(early).to.contain('container "talker" in pod "talker" is waiting to start: ContainerCreating');
+      const target = { definition: pods, namespace: 'default', name: 'talker' };
+      const { uid } = api.registry.get(target).metadata;
+      api.registry.update(target, 'status', { dryRun: false, writer: null }, (pod) => {
+        const state = { running: { startedAt: '2026-01-01T00:00:00Z' } };
+        return { ...pod, status: { phase: 'Running', containerStatuses: [{ name: 'talker', state }] } };
+      });
+      for (const text of ['one', 'two']) api.logs.add(uid, { container: 'talker', text, atMs: 0 });
+      expect(await kubectl('logs', 'talker')).to.equal('one\ntwo\n');
+      expect(await kubectl('logs', 'talker', '--tail=1')).to.equal('two\n');
+      const followed = kubectl('logs', '-f', 'talker');
+      await eventually('it is followed', () => api.logs.followers(uid) === 1);
+      api.logs.add(uid, { container: 'talker', text: 'three', atMs: 0 });
+      api.logs.end(uid);
+      expect(await followed).to.equal('one\ntwo\nthree\n');
+      await kubectl('delete', 'pod', 'talker', '--now', '--wait=false');
     });
 
     it('refuses an unknown field before it stores anything', async () => {

@@ -37,6 +37,8 @@ export interface ResourceDefinition {
   readonly model: string;
   /** Status is written through its subresource only. */
   readonly hasStatus: boolean;
+  /** Its size has a subresource of its own. */
+  readonly scales: boolean;
   /** `metadata.generation` counts changes of anything but metadata and status. */
   readonly countsGenerations: boolean;
   /** A deletion answers the object; otherwise a `Status`. */
@@ -84,6 +86,7 @@ export function define(
     namespaced: true,
     storage: group === '' ? given.plural : `${given.plural}.${group}`,
     hasStatus: false,
+    scales: false,
     countsGenerations: false,
     returnsDeleted: false,
     deprecation: '',

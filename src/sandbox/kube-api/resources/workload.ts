@@ -15,6 +15,7 @@ export const deployments = define({
   categories: ['all'],
   model: 'V1Deployment',
   hasStatus: true,
+  scales: true,
   countsGenerations: true,
   columns: [
     ...['Name', 'Ready', 'Up-to-date', 'Available', 'Age'].map((name) => column(name)),
@@ -58,6 +59,7 @@ export const replicaSets = define({
   categories: ['all'],
   model: 'V1ReplicaSet',
   hasStatus: true,
+  scales: true,
   countsGenerations: true,
   columns: [
     column('Name'),
