@@ -125,6 +125,13 @@ describe('the install', function () {
     }
   });
 
+  it('is not probed before it can listen, of which each start would leave a Warning', () => {
+    const deployment = objectsIn(base).find(({ kind }) => kind === 'Deployment');
+    const [container] = at(deployment, 'spec', 'template', 'spec', 'containers') as unknown as object[];
+    // The other probes wait for this one.
+    expect(at(container, 'startupProbe')).to.include({ initialDelaySeconds: 1, periodSeconds: 1 });
+  });
+
   it('runs with nothing that it does not need', () => {
     const deployment = objectsIn(base).find(({ kind }) => kind === 'Deployment');
     expect(at(deployment, 'spec', 'template', 'spec', 'securityContext')).to.include({

@@ -182,6 +182,9 @@ describe('the Deployment of a tunnel', () => {
     expect(ports).to.deep.equal([{ name: 'metrics', containerPort: port }]);
     expect(livenessProbe.httpGet).to.deep.equal({ path: '/healthz', port: 'metrics' });
     expect(readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'metrics' });
+    // Before it can listen, a probe's failure would be a Warning for users to wonder about.
+    expect(livenessProbe).to.include({ initialDelaySeconds: 1 });
+    expect(readinessProbe).to.include({ initialDelaySeconds: 1 });
     expect(resources.requests).to.have.all.keys('cpu', 'memory');
     expect(resources.limits).to.have.all.keys('memory');
   });

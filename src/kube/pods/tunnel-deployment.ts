@@ -136,7 +136,8 @@ function argumentsOf(request: TunnelRunRequest, settings: PodSettings): string[]
 function podSpec(args: readonly string[], settings: PodSettings, host: string, selector: object): object {
   const { image, credentials, ca, graceMs } = settings;
   const seconds = Math.ceil(graceMs / 1000) + terminationSlackSeconds;
-  const probe = (path: string) => ({ httpGet: { path, port: 'metrics' } });
+  // Listens within a second: asked sooner, Kubernetes would tell of a failed probe at each start.
+  const probe = (path: string) => ({ httpGet: { path, port: 'metrics' }, initialDelaySeconds: 1 });
   return {
     // A connector asks nothing of Kubernetes.
     automountServiceAccountToken: false,
