@@ -1,7 +1,7 @@
-import { giveBackSlab, ownSlab, type Slab, slabBytes, takeSlab } from './slabs.ts';
+import { ownSlab, queueSlabBytes, queueSlabs, type Slab } from './slabs.ts';
 
 /** Less than this is not worth a shared slab of its own. */
-const leastPooledBytes = slabBytes / 4;
+const leastPooledBytes = queueSlabBytes / 4;
 
 /**
  * What of one stream waits for windows or for the socket, copied: pieces as they come lie in buffers that are read
@@ -39,12 +39,12 @@ export class SendQueue {
     first.given += bytes;
     if (first.given < first.used) return;
     this.#pieces.shift();
-    giveBackSlab(first);
+    queueSlabs.giveBack(first);
   }
 
   clear(): void {
     this.#bytes = 0;
-    for (const piece of this.#pieces) giveBackSlab(piece);
+    for (const piece of this.#pieces) queueSlabs.giveBack(piece);
     this.#pieces.length = 0;
   }
 
@@ -52,7 +52,7 @@ export class SendQueue {
   #last(wanted: number): Slab {
     const last = this.#pieces.at(-1);
     if (last !== undefined && last.used < last.buffer.length) return last;
-    const next = wanted < leastPooledBytes ? ownSlab(wanted) : takeSlab();
+    const next = wanted < leastPooledBytes ? ownSlab(wanted) : queueSlabs.take();
     this.#pieces.push(next);
     return next;
   }

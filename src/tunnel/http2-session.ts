@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
 import type { EdgeSession, EdgeSessionEvents, SessionEnd } from './edge-session.ts';
+import { HighWater } from './high-water.ts';
 import { Peer } from './http2-peer.ts';
 import { Sender } from './http2-sender.ts';
 import { StreamTable } from './http2-stream-table.ts';
@@ -63,7 +64,9 @@ class Session implements EdgeSession {
     this.#events = events;
     this.#limits = limits;
     this.#clock = clock;
-    this.#output = new Output(socket, limits.outputHighWaterBytes, () => sender.pump());
+    const { leastOutputBytes, mostOutputBytes } = limits;
+    const highWater = new HighWater(leastOutputBytes, mostOutputBytes, () => clock.monotonic());
+    this.#output = new Output(socket, highWater, () => sender.pump());
     const sender = new Sender(this.#output, limits, () => this.#peer.dataSent());
     this.#streams = new StreamTable(sender, this.#output, limits, events, () => this.#lastStreamGone());
     this.#peer = new Peer(this.#streams, this.#output, limits, () => clock.monotonic(), {

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
-import { giveBackSlab, type Slab, slabBytes, takeSlab } from './slabs.ts';
+import type { HighWater } from './high-water.ts';
+import { outputSlabs, type Slab, slabBytes } from './slabs.ts';
 import { flagsOffset, frameFlag } from './wire/http2-frames.ts';
 
-/** So many unsent bytes are enough to keep a socket busy: whoever feeds it should wait. */
+/** So many unsent bytes are enough for an origin. */
 export const outputHighWaterBytes = 256 * 1024;
 /** With less than this left, a slab is left for the next one. */
 const leastSlabRoom = 1024;
@@ -19,7 +20,7 @@ const lent: Slab = { buffer: Buffer.alloc(0), used: 0, given: 0 };
  */
 export class Output {
   readonly #socket: Socket;
-  readonly #highWaterBytes: number;
+  readonly #highWater: HighWater;
   /** There is room again after `full`. */
   readonly #drained: () => void;
   /** Full slabs that wait for the socket, oldest first. */
@@ -31,13 +32,15 @@ export class Output {
   #inSocketBytes = 0;
   #unsentBytes = 0;
   #wasFull = false;
+  /** Taken by the socket since `#wasFull`. */
+  #takenBytes = 0;
   #immediate: NodeJS.Immediate | null = null;
   #flushes = 0;
   #closed = false;
 
-  constructor(socket: Socket, highWaterBytes: number, drained: () => void) {
+  constructor(socket: Socket, highWater: HighWater, drained: () => void) {
     this.#socket = socket;
-    this.#highWaterBytes = highWaterBytes;
+    this.#highWater = highWater;
     this.#drained = drained;
   }
 
@@ -48,8 +51,12 @@ export class Output {
 
   /** So much is unsent that no more DATA should be framed until `drained`. */
   get full(): boolean {
-    if (this.#unsentBytes < this.#highWaterBytes) return false;
-    this.#wasFull = true;
+    if (this.#unsentBytes < this.#highWater.bytes) return false;
+    if (!this.#wasFull) {
+      this.#wasFull = true;
+      this.#takenBytes = 0;
+      this.#highWater.filled();
+    }
     return true;
   }
 
@@ -71,7 +78,7 @@ export class Output {
    */
   reserve(bytes: number): number {
     if (this.#slab !== null && this.#slab.used + bytes > slabBytes) this.#leaveSlab();
-    this.#slab ??= takeSlab();
+    this.#slab ??= outputSlabs.take();
     return this.#slab.used;
   }
 
@@ -164,7 +171,7 @@ export class Output {
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#immediate = null;
     this.#waiting.length = 0;
-    if (this.#slab !== null && this.#slab !== this.#inSocket) giveBackSlab(this.#slab);
+    if (this.#slab !== null && this.#slab !== this.#inSocket) outputSlabs.giveBack(this.#slab);
     this.#slab = null;
     this.#unsentBytes = 0;
   }
@@ -199,7 +206,7 @@ export class Output {
     if (slab.used > slab.given) {
       this.#waiting.push(slab);
       this.#give();
-    } else if (slab !== this.#inSocket) giveBackSlab(slab);
+    } else if (slab !== this.#inSocket) outputSlabs.giveBack(slab);
   }
 
   readonly #written = (error?: Error | null): void => {
@@ -208,15 +215,17 @@ export class Output {
     // After an error the socket is gone, and the session is about to hear of it.
     if (this.#closed || error) return;
     this.#unsentBytes -= this.#inSocketBytes;
+    this.#takenBytes += this.#inSocketBytes;
     // Otherwise more was gathered behind that piece: it is being gathered into, or waits.
     if (slab.used === slab.given && slab !== lent) {
       if (slab === this.#slab) this.#slab = null;
-      giveBackSlab(slab);
+      outputSlabs.giveBack(slab);
     }
     // What is gathered in this turn leaves at its end.
     if (this.#waiting.length > 0 || this.#immediate === null) this.#give();
-    if (this.#wasFull && this.#unsentBytes <= this.#highWaterBytes / 2) {
+    if (this.#wasFull && this.#unsentBytes <= this.#highWater.bytes / 2) {
       this.#wasFull = false;
+      this.#highWater.drained(this.#takenBytes);
       this.#drained();
     }
   };

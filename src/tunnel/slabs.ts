@@ -1,38 +1,51 @@
 /**
- * Buffers into which sessions gather what they send. A slab is held only from the first byte of a turn until the
- * socket has taken it, so an idle connection holds none, and all sessions of a thread share the few that are
- * kept.
+ * Buffers into which sessions gather what they send, and where the bytes lie that must wait before that. A slab is held
+ * only while there is something in it, so an idle connection holds none, and all sessions of a thread share the few
+ * that are kept.
  */
 
-/** Eight full TLS records. With more the memory of streams that are stuck would grow. */
+/** Of output: eight full TLS records. With more the memory of streams that are stuck would grow. */
 export const slabBytes = 128 * 1024;
-
-/** At most 4 MiB of free slabs is kept per thread; more are left to the garbage collector. */
-const maxFreeSlabs = 32;
+/** Of a stream's queue: what it may hold before its origin is stopped. Most hold less than that. */
+export const queueSlabBytes = 64 * 1024;
 
 export interface Slab {
   readonly buffer: Buffer;
   /** Bytes written into it so far. */
   used: number;
-  /** Bytes from its beginning that the socket was given. */
+  /** Bytes from its beginning that were sent, or given to the socket. */
   given: number;
 }
 
-const free: Slab[] = [];
+/** Slabs of one size that can be used again. What is given back beyond `most` is left to the garbage collector. */
+class SlabPool {
+  readonly #bytes: number;
+  readonly #most: number;
+  readonly #free: Slab[] = [];
 
-export function takeSlab(): Slab {
-  return free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, given: 0 };
+  constructor(bytes: number, most: number) {
+    this.#bytes = bytes;
+    this.#most = most;
+  }
+
+  take(): Slab {
+    return this.#free.pop() ?? { buffer: Buffer.allocUnsafeSlow(this.#bytes), used: 0, given: 0 };
+  }
+
+  /** The caller has no further use for any byte of it, and nor has any socket. */
+  giveBack(slab: Slab): void {
+    if (this.#free.length >= this.#most || slab.buffer.length !== this.#bytes) return;
+    slab.used = 0;
+    slab.given = 0;
+    this.#free.push(slab);
+  }
 }
+
+/** The thread's. Each keeps 2 MiB at most. */
+export const outputSlabs = new SlabPool(slabBytes, 16);
+export const queueSlabs = new SlabPool(queueSlabBytes, 32);
 
 /** One for a few bytes, which is not kept. */
 export function ownSlab(bytes: number): Slab {
   return { buffer: Buffer.allocUnsafe(bytes), used: 0, given: 0 };
-}
-
-/** The caller has no further use for any byte of it, and nor has any socket. */
-export function giveBackSlab(slab: Slab): void {
-  if (free.length >= maxFreeSlabs || slab.buffer.length !== slabBytes) return;
-  slab.used = 0;
-  slab.given = 0;
-  free.push(slab);
 }

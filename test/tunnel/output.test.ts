@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
+import { HighWater } from '../../src/tunnel/high-water.ts';
 import { Output } from '../../src/tunnel/output.ts';
 import { slabBytes } from '../../src/tunnel/slabs.ts';
 
@@ -38,7 +39,7 @@ function stage(highWaterBytes = Number.MAX_SAFE_INTEGER): {
 } {
   const socket = new SlowSocket();
   let drains = 0;
-  const output = new Output(socket as unknown as Socket, highWaterBytes, () => {
+  const output = new Output(socket as unknown as Socket, new HighWater(highWaterBytes), () => {
     drains += 1;
   });
   return { socket, output, drains: () => drains };

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { HighWater } from '../high-water.ts';
 import { Output, outputHighWaterBytes } from '../output.ts';
 import { onChunk } from '../shared-reads.ts';
 import type { Exchange, OriginConnection } from './exchange.ts';
@@ -46,7 +47,9 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#socket = socket;
     this.#owner = owner;
     this.serverName = serverName;
-    this.#output = new Output(socket, outputHighWaterBytes, () => this.#exchange?.requestDrained());
+    this.#output = new Output(socket, new HighWater(outputHighWaterBytes), () =>
+      this.#exchange?.requestDrained(),
+    );
     onChunk(socket, (chunk) => this.#read(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));

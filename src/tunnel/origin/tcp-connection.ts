@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../time/clock.ts';
+import { HighWater } from '../high-water.ts';
 import { Output, outputHighWaterBytes } from '../output.ts';
 import { onChunk } from '../shared-reads.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
@@ -32,7 +33,9 @@ export class TcpConnection {
     this.#socket = socket;
     this.#clock = clock;
     this.#gone = gone;
-    this.#output = new Output(socket, outputHighWaterBytes, () => this.#sink?.requestDrained());
+    this.#output = new Output(socket, new HighWater(outputHighWaterBytes), () =>
+      this.#sink?.requestDrained(),
+    );
     onChunk(socket, (chunk) => this.#sink?.received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));

@@ -51,8 +51,12 @@ export interface Http2Limits {
   readonly firstSettingsMs: number;
   /** From our SETTINGS (counted from the peer's first) to its acknowledgement. Longer: SETTINGS_TIMEOUT. */
   readonly settingsAckMs: number;
-  /** Bytes given to the socket and not yet taken by the peer, above which no more DATA is framed. */
-  readonly outputHighWaterBytes: number;
+  /**
+   * Bytes given to the socket and not yet taken by the peer, above which no more DATA is framed: between these two, as
+   * fast as the peer takes them.
+   */
+  readonly leastOutputBytes: number;
+  readonly mostOutputBytes: number;
   /** The same with everything that is not flow-controlled (HEADERS, PING, RST). Above: ENHANCE_YOUR_CALM. */
   readonly maxUnsentBytes: number;
   /** Body bytes that one stream queues before its `write` says false. */
@@ -91,7 +95,8 @@ export const defaultHttp2Limits: Http2Limits = {
   prefaceMs: 10_000,
   firstSettingsMs: 2000,
   settingsAckMs: 10_000,
-  outputHighWaterBytes: 256 * kibi,
+  leastOutputBytes: 256 * kibi,
+  mostOutputBytes: mebi,
   maxUnsentBytes: 16 * mebi,
   streamQueueBytes: 64 * kibi,
   lingerMs: 1000,
