@@ -9,6 +9,8 @@ export interface PodState {
   readonly connectorId: string;
   /** `connIndex` of every connection that is registered now. */
   readonly connected: ReadonlySet<number>;
+  /** Why everybody is refused, or null. */
+  readonly accessProblem: string | null;
   /** In Prometheus' text format, and its type. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
@@ -19,7 +21,7 @@ const requestTimeoutMs = 10_000;
 
 /**
  * Serves `/healthz` (the process lives: never depends on the edge) and `/ready`, cloudflared's name and form of
- * it, also as `/readyz`: 200 with one registered connection or more; and `/metrics`. The caller owns it and closes it.
+ * it, also as `/readyz`: 200 with one registered connection or more (the controller reads `accessProblem` there); and `/metrics`. The caller owns it and closes it.
  */
 export async function startPodHealth(
   listen: { readonly host: string; readonly port: number },
@@ -30,7 +32,8 @@ export async function startPodHealth(
     const path = url.split('?', 1)[0];
     const readyConnections = state.connected.size;
     const status = readyConnections > 0 ? 200 : 503;
-    const body = { status, readyConnections, connectorId: state.connectorId };
+    const { connectorId, accessProblem } = state;
+    const body = { status, readyConnections, connectorId, accessProblem };
     if (path === '/healthz') response.end('ok\n');
     else if (path === '/ready' || path === '/readyz') {
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);

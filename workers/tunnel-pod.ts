@@ -25,6 +25,7 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
   const state = {
     connectorId: spec.connectorId,
     connected,
+    accessProblem: null as string | null,
     async metrics() {
       const counts = connector?.takeCounts(true) ?? null;
       if (counts !== null) metrics.counted(counts);
@@ -52,6 +53,7 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
       }
       case 'access.keys': {
         const { problem } = fact;
+        state.accessProblem = problem;
         if (problem === null) return log.info('requests with a token are let in again');
         return log.warn({ reason: problem }, 'every request is refused');
       }

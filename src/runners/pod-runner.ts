@@ -11,6 +11,7 @@ import type { SeenPod } from '../kube/pods/parse-pods.ts';
 import type { PodSettings } from '../kube/pods/tunnel-deployment.ts';
 import type { TunnelPods } from '../kube/pods/tunnel-pods.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import { PodAccess } from './pod-access.ts';
 import { PodTunnel, type PodTunnelWorld } from './pod-tunnel.ts';
 
 export interface PodRunnerOptions {
@@ -39,6 +40,7 @@ export class PodRunner implements TunnelRunner {
   readonly #homes = new Map<string, string>();
   readonly #stopping = new AbortController();
   readonly #world: PodTunnelWorld;
+  readonly #access: PodAccess;
   readonly #unsubscribe: () => void;
   #watch: { stop(): Promise<void> } | null = null;
   #look: Timer | null = null;
@@ -67,7 +69,17 @@ export class PodRunner implements TunnelRunner {
       apply: (wanted, aborted) => pods.apply(wanted, aborted),
       remove: (seen, aborted) => pods.remove(seen, aborted),
     };
-    this.#unsubscribe = leadership.onChange(() => this.#advanceAll());
+    this.#access = new PodAccess({
+      clock,
+      signal,
+      mayAsk: this.#world.mayWrite,
+      tunnels: () => this.#tunnels.values(),
+      ask: (address, aborted) => pods.ask(address, aborted),
+    });
+    this.#unsubscribe = leadership.onChange(() => {
+      this.#advanceAll();
+      this.#access.changed();
+    });
   }
 
   /** Finds what an earlier process has left. Without any pods there is nothing to watch until there is a run. */
@@ -99,6 +111,7 @@ export class PodRunner implements TunnelRunner {
   async close(): Promise<void> {
     this.#stopping.abort();
     this.#look?.cancel();
+    this.#access.stop();
     this.#unsubscribe();
     for (const tunnel of this.#tunnels.values()) tunnel.release();
     await this.#watch?.stop();
@@ -143,6 +156,7 @@ export class PodRunner implements TunnelRunner {
   #pod(seen: SeenPod): void {
     this.#homes.set(seen.name, seen.of);
     this.#tunnelOf(seen.of).pod(seen);
+    this.#access.changed();
   }
 
   #tell(name: string, tell: (tunnel: PodTunnel) => void): void {

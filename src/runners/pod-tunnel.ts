@@ -6,6 +6,7 @@ import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import type { WantedPods } from '../kube/pods/tunnel-deployment.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import { PodRun } from './pod-run.ts';
 
 export interface PodTunnelWorld {
   readonly clock: Clock;
@@ -27,36 +28,6 @@ export interface PodTunnelWorld {
 const writeBackoff: Backoff = { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 0 };
 /** Beyond the grace period, until pods that were asked to end are given up waiting for. */
 const endingSlackMs = 10_000;
-
-/** One run of a tunnel in pods, as its actor sees it. */
-class PodRun implements TunnelRun {
-  readonly request: TunnelRunRequest;
-  readonly hear: (fact: RunFact) => void;
-  readonly #tunnel: PodTunnel;
-  /** False for a successor until all pods are of its making: the run that it replaces counts them until then. */
-  counts: boolean;
-  told = 0;
-  isOver = false;
-
-  constructor(tunnel: PodTunnel, request: TunnelRunRequest, counts: boolean, hear: (fact: RunFact) => void) {
-    this.#tunnel = tunnel;
-    this.request = request;
-    this.counts = counts;
-    this.hear = hear;
-  }
-
-  updateRoutes(routes: RouteTable): void {
-    if (!this.isOver) this.#tunnel.follow(routes);
-  }
-
-  stop(): void {
-    if (!this.isOver) this.#tunnel.stop(this);
-  }
-
-  kill(): void {
-    if (!this.isOver) this.#tunnel.kill(this);
-  }
-}
 
 /**
  * The Deployment of one host: brought to what the newest run wants, one write at a time, and its pods' readiness told
@@ -91,6 +62,20 @@ export class PodTunnel {
   /** Nothing is known of it and nobody needs it. */
   get isIdle(): boolean {
     return this.#seen === null && this.#pods.size === 0 && this.#runs.length === 0 && this.#draining === null;
+  }
+
+  /** Addresses of the pods that let nobody in without a token. */
+  get guards(): readonly string[] {
+    if (this.#wish?.routes.access == null) return [];
+    return Array.from(this.#pods.values()).flatMap(({ address }) => address ?? []);
+  }
+
+  /** Why pods refuse everybody, or null. */
+  hearAccess(problem: string | null): void {
+    const newest = this.#runs.at(-1);
+    if (newest === undefined || newest.toldAccess === problem) return;
+    newest.toldAccess = problem;
+    newest.hear({ type: 'access', problem });
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {

@@ -12,6 +12,7 @@ import { keptLog } from '../support/kept-log.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { MemoryPods } from '../support/memory-pods.ts';
 import { podSettings } from '../support/pod-settings.ts';
+import { ScriptedLeadership } from '../support/scripted-leadership.ts';
 
 const host = 'app.example.com';
 const { graceMs } = podSettings;
@@ -201,6 +202,67 @@ describe('the pod runner', () => {
     await quiet();
     expect(pods.deployments.get(pods.nameOf(host))!.hash).not.to.equal(hash);
     expect(facts).to.deep.equal([connections(8)]);
+  });
+
+  describe('with an Access policy', () => {
+    const routes = {
+      ...routesToUrl(host, 'http://10.0.0.1'),
+      access: { team: 'acme', audience: ['app-1'] },
+    };
+    const access = (problem: string | null) => ({ type: 'access', problem });
+
+    it('asks the pods whether they can let anybody in, and tells what changes', async () => {
+      const { facts, run } = await start({ routes });
+      facts.length = 0;
+      pods.pod(host, 'pod-1', null, '10.2.0.1');
+      pods.pod(host, 'pod-2', null, '10.2.0.2');
+      pods.problems.set('10.2.0.1', null).set('10.2.0.2', 'no keys');
+      await clock.advance(1_000);
+      await quiet();
+      expect(facts).to.deep.equal([access('no keys')]);
+      await clock.advance(60_000);
+      await quiet();
+      expect(facts, 'once').to.have.length(1);
+      expect(pods.asked.length).to.be.above(4);
+      pods.problems.clear();
+      await clock.advance(30_000);
+      await quiet();
+      expect(facts, 'who cannot be asked has said nothing').to.have.length(1);
+      pods.problems.set('10.2.0.1', null);
+      await clock.advance(30_000);
+      await quiet();
+      expect(facts.at(-1)).to.deep.equal(access(null));
+      pods.problems.set('10.2.0.1', 'no keys again');
+      await clock.advance(30_000);
+      run.updateRoutes(routesToUrl(host, 'http://10.0.0.1'));
+      await clock.advance(30_000);
+      await quiet();
+      expect(facts.slice(-2), 'a policy that is gone has no problem').to.deep.equal([
+        access('no keys again'),
+        access(null),
+      ]);
+      const { length } = pods.asked;
+      await clock.advance(120_000);
+      expect(pods.asked).to.have.length(length);
+    });
+
+    it('leaves that to the leader', async () => {
+      await runner.close();
+      const leadership = new ScriptedLeadership();
+      leadership.isLeading = false;
+      runner = create(leadership);
+      await start({ routes });
+      pods.pod(host, 'pod-1', null, '10.2.0.1');
+      await clock.advance(60_000);
+      expect(pods.asked).to.be.empty;
+    });
+  });
+
+  it('asks no pod of a tunnel that everybody may come to', async () => {
+    await start();
+    pods.pod(host, 'pod-1', null, '10.2.0.1');
+    await clock.advance(60_000);
+    expect(pods.asked).to.be.empty;
   });
 
   it('says when it cannot know the image', async () => {

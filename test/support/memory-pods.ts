@@ -1,4 +1,4 @@
-import { type Fault, ok, type Result } from '../../src/fault.ts';
+import { type Fault, failed, ok, type Result } from '../../src/fault.ts';
 import type { SeenPods } from '../../src/kube/pods/parse-pods.ts';
 import { tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
 import type { PodsHearer, TunnelPods } from '../../src/kube/pods/tunnel-pods.ts';
@@ -11,6 +11,8 @@ export class MemoryPods implements TunnelPods {
   /** What the next writes fail with. */
   readonly failures: Fault[] = [];
   readonly wanted = tunnelPods;
+  /** Addresses. */
+  readonly asked: string[] = [];
   #hear: PodsHearer | null = null;
   #version = 0;
 
@@ -68,8 +70,17 @@ export class MemoryPods implements TunnelPods {
     this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut });
   }
 
-  pod(host: string, name: string, trouble: string | null = null): void {
-    this.#hear?.pod({ name, of: this.nameOf(host), trouble });
+  pod(host: string, name: string, trouble: string | null = null, address: string | null = null): void {
+    this.#hear?.pod({ name, of: this.nameOf(host), trouble, address });
+  }
+
+  /** Why each pod lets nobody in; those that are not here cannot be asked. */
+  readonly problems = new Map<string, string | null>();
+
+  async ask(address: string): Promise<Result<string | null>> {
+    this.asked.push(address);
+    const problem = this.problems.get(address);
+    return problem === undefined ? failed('pods-failing', 'unreachable') : ok(problem);
   }
 
   podGone(name: string): void {

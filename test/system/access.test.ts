@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { sandboxImage } from '../../src/sandbox/node/node.ts';
 import { AccessKey, certsOf } from '../support/access-key.ts';
 import { answersWith, CertsServer } from '../support/certs-server.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
@@ -19,7 +20,11 @@ describe('an Ingress that asks for Access', function () {
   beforeEach(async () => {
     certs = await CertsServer.start(answersWith(certsOf(key)));
     town = await startTown();
-    await town.startController(`--access-certs-url=${certs.url}`, '--log-level=error');
+    await town.startController(
+      `--access-certs-url=${certs.url}`,
+      '--log-level=error',
+      `--pod-image=${sandboxImage}`,
+    );
     await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
   });
   afterEach(async () => {
@@ -59,6 +64,18 @@ describe('an Ingress that asks for Access', function () {
     );
     certs.answer = answersWith(certsOf(key));
     await town.until('it is served', async () => (await statusWith(token())) === 200);
+  });
+
+  it('is told by its pods, too, that the keys cannot be had', async () => {
+    certs.answer = answersWith('', 500);
+    const inPods = { ...annotations, 'cloudflare-warp/mode': 'pod' };
+    await town.user.apply(ingress('app', host, { annotations: inPods }));
+    await town.until('an Event says so', async () =>
+      (await town.messages('app', 'InvalidIngress')).some((text) =>
+        text.includes('"acme" cannot be had: HTTP status 500'),
+      ),
+    );
+    expect(await statusWith(token())).to.equal(502);
   });
 
   it('stays closed when an edit of its team is not understood', async () => {

@@ -24,6 +24,8 @@ export interface SeenPod {
   readonly name: string;
   /** Of its Deployment. */
   readonly of: string;
+  /** Its IP address, once it has one. */
+  readonly address: string | null;
   /** Why it does not get to run, in words that do not change from one try to the next; or null. */
   readonly trouble: string | null;
 }
@@ -90,10 +92,11 @@ const podShape = z.object({
   status: z
     .object({
       phase: text,
+      podIP: z.string().min(1).max(64).nullish().catch(null),
       conditions: z.array(z.object({ type: text, status: text, reason: text, message: text })).nullish(),
       containerStatuses: z.array(containerShape).nullish(),
     })
-    .catch({ phase: '', conditions: [], containerStatuses: [] }),
+    .catch({ phase: '', podIP: null, conditions: [], containerStatuses: [] }),
 });
 
 /** The words of a container that is on its way. */
@@ -105,7 +108,7 @@ export function parseSeenPod(object: unknown): SeenPod | null {
   const hash = meta?.labels[hostHashLabel];
   const parsed = podShape.safeParse(object);
   if (meta === null || typeof hash !== 'string' || !parsed.success) return null;
-  const { phase, conditions, containerStatuses } = parsed.data.status;
+  const { phase, podIP, conditions, containerStatuses } = parsed.data.status;
   if (phase === 'Succeeded' || phase === 'Failed') return null;
   const waits = containerStatuses?.find(({ state }) => !underWay.has(state.waiting?.reason ?? ''));
   const unscheduled = conditions?.find(
@@ -115,6 +118,7 @@ export function parseSeenPod(object: unknown): SeenPod | null {
   return {
     name: meta.name,
     of: ledgerSecretNameOf(hash),
+    address: podIP ?? null,
     // One that is asked to end is nobody's trouble any more.
     trouble: why === null || meta.deleting ? null : `pod ${meta.name}: ${why}`,
   };

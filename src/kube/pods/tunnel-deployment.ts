@@ -47,7 +47,8 @@ const edgeCaAnnotation = 'cloudflare-warp/edge-ca';
 const nameLabel = 'app.kubernetes.io/name';
 const appName = 'cloudflare-warp-tunnel';
 
-const metricsPort = 2000;
+/** Where a connector listens for probes, scrapes and the controller. */
+export const metricsPort = 2000;
 const user = 65_532;
 const credentialsPath = '/etc/cloudflare-warp';
 const edgeCaPath = '/etc/cloudflare-warp-edge';
