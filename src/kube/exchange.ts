@@ -56,9 +56,10 @@ export async function readText(response: IncomingMessage, maxBytes: number): Pro
 /** `work`, or the signal's reason as soon as it is aborted; for work that takes no signal itself. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
     const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    // Also where nobody waits for it any more: that it fails must not end the process.
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
