@@ -1,10 +1,11 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-import https, { type RequestOptions } from 'node:https';
+import https from 'node:https';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { FaultError, failed, fault, ok, type Result } from '../fault.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import { type KubeAccess, processSurroundings, type Surroundings } from './access.ts';
+import { sharedCredentials } from './credentials.ts';
 import { type Deadline, deadline } from './deadline.ts';
 import { readText, send, unlessAborted } from './exchange.ts';
 import { findAccess } from './find-access.ts';
@@ -120,6 +121,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
   const agentOptions = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs, maxSockets };
   const plain = access.server.protocol === 'http:';
   const agent = plain ? new http.Agent(agentOptions) : new https.Agent(agentOptions);
+  const credentials = sharedCredentials(access, clock);
   const basePath = access.server.pathname.replace(/\/$/, '');
 
   function pathOf({ method, resource, name, subresource, query }: KubeRequest): string {
@@ -134,11 +136,11 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
   }
 
   async function ask(request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    const { headers: credentials, ...given } = await unlessAborted(credentialsOf(access), signal);
+    const { headers: authorization, ...given } = await unlessAborted(credentials(), signal);
     const headers: OutgoingHttpHeaders = {
       accept: 'application/json',
       'user-agent': 'cloudflare-warp-ingress',
-      ...(credentials as OutgoingHttpHeaders),
+      ...(authorization as OutgoingHttpHeaders),
     };
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     if (body !== undefined) {
@@ -202,18 +204,6 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
     },
     close: () => agent.destroy(),
   };
-}
-
-/** A missing token file or a failing credential plugin is not a bug of ours. */
-async function credentialsOf(access: KubeAccess): Promise<RequestOptions> {
-  try {
-    return await access.options();
-  } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new FaultError(
-      fault('kube-forbidden', `no credentials for the API server: ${message.slice(0, 300)}`),
-    );
-  }
 }
 
 async function readJson(response: IncomingMessage, limit: Deadline): Promise<Result<unknown>> {

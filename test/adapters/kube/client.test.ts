@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Surroundings } from '../../../src/kube/access.ts';
 import { connectKube, type KubeClient } from '../../../src/kube/client.ts';
+import { unlessAborted } from '../../../src/kube/exchange.ts';
 import { createAuthority } from '../../../src/sandbox/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -149,6 +150,31 @@ describe('kube client', () => {
     connected.value.close();
   });
 
+  it('asks a credential plugin once for all requests that wait for it', async () => {
+    const asked = join(dir, 'asked');
+    const credential = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token: 'from-plugin', expirationTimestamp: new Date(0).toISOString() },
+    };
+    const script = `require('node:fs').appendFileSync(${JSON.stringify(asked)}, '.');
+      console.log(${JSON.stringify(JSON.stringify(credential))});`;
+    const exec = { apiVersion: credential.apiVersion, command: process.execPath, args: ['-e', script] };
+    const kubeconfig = await kube.kubeconfig({}, { exec });
+    const connected = await connectKube({ kubeconfig, namespace: null }, clock, nowhere());
+    if (!connected.ok) return expect.fail(connected.fault.message);
+    const { value: client } = connected;
+    const answers = [1, 2, 3].map(() => client.call({ method: 'GET', resource: 'services' }, signal));
+    for (const _ of answers) {
+      const call = await kube.next('GET /services');
+      expect(call.headers.authorization).to.equal('Bearer from-plugin');
+      call.json(200, {});
+    }
+    await Promise.all(answers);
+    expect(await readFile(asked, 'utf8')).to.equal('.');
+    client.close();
+  });
+
   it('reads the UID of its namespace', async () => {
     const client = await kube.client(clock);
     const uid = client.readNamespaceUid(signal);
@@ -203,6 +229,19 @@ describe('kube client', () => {
       expect(answer).to.have.nested.property('fault.code', 'kube-forbidden');
       client.close();
     });
+  });
+
+  it('is not hurt by what fails after it was given up', async () => {
+    const unhandled: unknown[] = [];
+    const hear = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', hear);
+    const reading = Promise.withResolvers<never>();
+    const given = unlessAborted(reading.promise, AbortSignal.abort(new Error('given up')));
+    expect(await given.catch((thrown: Error) => thrown.message)).to.equal('given up');
+    reading.reject(new Error('no such file'));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', hear);
+    expect(unhandled).to.deep.equal([]);
   });
 
   describe('names what the server refuses', () => {
