@@ -17,7 +17,8 @@ interface PublisherWorld {
 
 /**
  * Keeps an Ingress' status equal to what its actor wants there: one write at a time, the newest wish wins, and
- * a write that failed is tried again for ever. Rests while another replica leads. Owned by one ingress actor, which hands it the outcomes.
+ * a write that failed is tried again for ever. Rests while another replica leads. Owned by one ingress actor, which
+ * hands it the outcomes.
  */
 export class StatusPublisher {
   readonly #context: ActorContext<IngressMessage>;

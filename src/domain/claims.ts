@@ -39,8 +39,8 @@ export interface LostPath {
 
 /**
  * The paths of all Ingresses that name a host, routed inside its one tunnel. The oldest wins a conflict: the same
- * path with the same match; only a default backend makes way for the rule of whichever Ingress. An Ingress that asks for another Access protection than the owner does not share the
- * host, because a tunnel is protected as a whole.
+ * path with the same match; only a default backend makes way for the rule of whichever Ingress. An Ingress that asks
+ * for another Access protection than the owner does not share the host, because a tunnel is protected as a whole.
  */
 export function mergeHost(host: string, seniority: readonly IngressSpec[]): MergedHost {
   const [owner, ...others] = seniority;

@@ -99,8 +99,8 @@ export function overviewOf(input: OverviewInput): Overview {
     const compiled = owner && compileHost(merged.rules, owner.settings, input.backends, input.cas);
     for (const { reason, message } of compiled?.notes ?? []) notes.push(note(ingress, reason, message));
     for (const { key, settings } of seniority.slice(1)) {
-      const own = merged.contributed.get(key);
-      const theirs = own === undefined ? [] : contributionNotes(own, settings, input.backends, input.cas);
+      const rules = merged.contributed.get(key);
+      const theirs = rules === undefined ? [] : contributionNotes(rules, settings, input.backends, input.cas);
       for (const { reason, message } of theirs) notes.push(note(key, reason, message));
     }
     const waits = compiled?.usable === false && owner?.settings.noBackend === 'close';

@@ -40,9 +40,9 @@ export interface Election extends Leadership {
 }
 
 /**
- * Contends for the Lease from `start` until `stop`: takes it when it is free, renews it, and watches whoever has it. `isLeading`
- * is true only while the last renewal is fresh enough for nobody else to have taken over, whatever has become of
- * our timers meanwhile. The rules are client-go's (`tools/leaderelection`). Owns its timers.
+ * Contends for the Lease from `start` until `stop`: takes it when it is free, renews it, and watches whoever has
+ * it. `isLeading` is true only while the last renewal is fresh enough for nobody else to have taken over, whatever
+ * has become of our timers meanwhile. The rules are client-go's (`tools/leaderelection`). Owns its timers.
  */
 export function createElection(options: ElectionOptions): Election {
   const { lease, me, clock, random, log, prepare } = options;

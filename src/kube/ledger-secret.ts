@@ -7,7 +7,8 @@ import { parseMeta } from './parse-meta.ts';
 /*
  * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel
  * also `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
- * as a whole or not at all; `dns-leaving` says that the records' removal has begun. No owner reference: the ledger outlives the Ingress.
+ * as a whole or not at all; `dns-leaving` says that the records' removal has begun. No owner reference: the ledger
+ * outlives the Ingress.
  */
 
 /** Its value is `hostHash(host)`: what ledgers are listed by. */
