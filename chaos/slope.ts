@@ -15,21 +15,29 @@ const hourMs = 3_600_000;
 
 /** Of three points at least. */
 export function slopeOf(points: readonly Point[]): Slope {
-  const count = points.length;
-  if (count < 3) throw new Error(`${count} points: a slope with its error takes three`);
-  const meanMs = points.reduce((sum, { ms }) => sum + ms, 0) / count;
-  const mean = points.reduce((sum, { value }) => sum + value, 0) / count;
-  let spread = 0;
-  let together = 0;
-  for (const { ms, value } of points) {
-    spread += (ms - meanMs) ** 2;
-    together += (ms - meanMs) * (value - mean);
+  return slopeWithin([points]);
+}
+
+/**
+ * One slope for several groups of points, each of which may lie higher or lower than the others: what a group has in common
+ * does not count. Of two points more than there are groups, at least.
+ */
+export function slopeWithin(groups: readonly (readonly Point[])[]): Slope {
+  const centred = groups.flatMap(centredPoints);
+  const free = centred.length - groups.length - 1;
+  if (free < 1) {
+    throw new Error(`${centred.length} points in ${groups.length} groups: a slope with its error takes more`);
   }
-  const slope = together / spread;
-  let left = 0;
-  for (const { ms, value } of points) left += (value - mean - slope * (ms - meanMs)) ** 2;
-  const error = Math.sqrt(left / (count - 2) / spread);
-  return { perHour: slope * hourMs, errorPerHour: error * hourMs };
+  const spread = centred.reduce((sum, { ms }) => sum + ms ** 2, 0);
+  const slope = centred.reduce((sum, { ms, value }) => sum + ms * value, 0) / spread;
+  const left = centred.reduce((sum, { ms, value }) => sum + (value - slope * ms) ** 2, 0);
+  return { perHour: slope * hourMs, errorPerHour: Math.sqrt(left / free / spread) * hourMs };
+}
+
+function centredPoints(points: readonly Point[]): readonly Point[] {
+  const meanMs = points.reduce((sum, { ms }) => sum + ms, 0) / points.length;
+  const mean = points.reduce((sum, { value }) => sum + value, 0) / points.length;
+  return points.map(({ ms, value }) => ({ ms: ms - meanMs, value: value - mean }));
 }
 
 /** It grows faster than the bound, and chance does not explain that: by two standard errors. */

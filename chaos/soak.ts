@@ -5,8 +5,11 @@ import { Random } from '../fuzz/random.ts';
 import { acts } from './acts.ts';
 import { type Arena, exitOnSignals, openArena } from './arena.ts';
 import type { FaultKind } from './faults.ts';
+import { type Growth, growthOf } from './growth.ts';
+import { ingressOf } from './hosts.ts';
 import { Load } from './load.ts';
-import { grows, type Point, type Slope, slopeOf } from './slope.ts';
+import { type Sample, sampled } from './sampling.ts';
+import type { Slope } from './slope.ts';
 
 /**
  * `npm run soak`: churn and load without pause, and what the controller's process holds, sampled. Exit code 1 if
@@ -15,41 +18,16 @@ import { grows, type Point, type Slope, slopeOf } from './slope.ts';
 
 const usage = `Usage: npm run soak -- [FLAGS]
 
-Ingresses come and go, endpoints roll, connections and threads die, every host is under load; memory, file
-descriptors, threads and timers of the controller's process are sampled, and their slopes reported.
+Ingresses change ten times a second, come and go, endpoints roll, connections and threads die, every host is under load;
+memory of every thread, file descriptors and timers of the controller's process are sampled, and their slopes reported.
 
   --minutes N   how long, beyond the warm-up (default 20)
-  --warm-up N   minutes before the samples count (default 3)
+  --warm-up N   minutes before the samples count (default 4)
   --hosts N     hosts under load (default 6)
+  --leak N      lets the controller keep N bytes for each change of an Ingress, from outside: the soak has to notice
   --json FILE   every sample as a line of JSON
+  --log FILE    the controller's log
 `;
-
-/** What is sampled; in MiB or pieces. */
-interface Sample {
-  readonly ms: number;
-  readonly rssMib: number;
-  readonly heapMib: number;
-  readonly externalMib: number;
-  readonly descriptors: number;
-  readonly threads: number;
-  readonly timers: number;
-}
-
-type Measure = Exclude<keyof Sample, 'ms'>;
-
-/**
- * Growth an hour that counts as none: room for what the allocator and the compilers still do after the warm-up. Chosen,
- * not measured; resident memory has been seen to grow faster (docs/reliability.md). A leak of one tunnel's state in each
- * change (some 40 KiB, 700 changes an hour) is more than the bound of any of the three kinds of memory.
- */
-const bounds: Readonly<Record<Measure, number>> = {
-  rssMib: 24,
-  heapMib: 6,
-  externalMib: 6,
-  descriptors: 6,
-  threads: 1,
-  timers: 6,
-};
 
 /** Each step one of these; what costs calls to Cloudflare stays far below the budget of 1,200 in five minutes. */
 const churn: readonly FaultKind[] = [
@@ -65,13 +43,15 @@ const churn: readonly FaultKind[] = [
 ];
 const stepMs = 4_000;
 const lengthMs = 1_000;
+/** Besides: an annotation that costs nothing but a message to the threads. */
+const changeEveryMs = 100;
 /** A thread dies now and then; more often would move every tunnel into quarantine. */
 const threadDeathEveryMs = 11 * 60_000;
-const sampleEveryMs = 5_000;
+/** Who looks leaves something as well: an attached inspector costs the process some 14 KiB (docs/reliability.md). */
+const sampleEveryMs = 15_000;
 const setupLimitMs = 120_000;
 const haConnections = 4;
 const pauseMs = 25;
-const mib = 2 ** 20;
 
 exitOnSignals();
 process.exitCode = await main(process.argv.slice(2));
@@ -98,101 +78,109 @@ interface Options {
   readonly minutes: number;
   readonly warmUpMinutes: number;
   readonly hosts: number;
+  readonly leakBytes: number;
   readonly json: string | null;
+  readonly log: string | null;
 }
 
-async function soak(arena: Arena, { minutes, warmUpMinutes, json }: Options): Promise<number> {
+async function soak(arena: Arena, options: Options): Promise<number> {
+  const { minutes, warmUpMinutes, leakBytes, json, log } = options;
+  if (log !== null) arena.first.onLine((line) => appendFileSync(log, `${line}\n`));
   arena.startControllers();
   arena.applyHosts();
   const hosts = arena.hosts.map(({ host }) => host);
   const allServe = (): boolean => arena.hosts.every((host) => arena.hasAllConnections(host));
   await arena.until('every host has all its connections', setupLimitMs, allServe);
+  if (leakBytes > 0) await arena.first.process.evaluate(leaking(leakBytes));
   const load = new Load(arena, hosts, pauseMs);
   const over = new AbortController();
   const churning = churnUntil(arena, over.signal);
   const samples: Sample[] = [];
   const startMs = arena.now();
   const totalMs = (minutes + warmUpMinutes) * 60_000;
-  let steps = 0;
+  let missed = 0;
+  let counts = { steps: 0, changes: 0 };
   try {
     while (arena.now() - startMs < totalMs) {
       await sleep(sampleEveryMs);
-      const sample = await sampled(arena);
+      // A thread that ends while it is asked gives no answer.
+      const sample = await sampled(arena.first, arena.now()).catch(() => null);
+      if (sample === null) missed += 1;
+      else if (sample.ms - startMs >= warmUpMinutes * 60_000) samples.push(sample);
       if (json !== null) appendFileSync(json, `${JSON.stringify(sample)}\n`);
-      if (sample.ms - startMs >= warmUpMinutes * 60_000) samples.push(sample);
     }
   } finally {
     over.abort();
-    steps = await churning;
+    counts = await churning;
   }
   await arena.until('every host serves at the end', setupLimitMs, () => {
     const nowMs = arena.now() - 1_000;
     return allServe() && hosts.every((host) => load.servesSince(host, nowMs));
   });
   await load.stop();
-  print(
-    `${load.total} requests, ${load.failures.length} failed; ${steps} changes; ${samples.length} samples`,
-  );
+  print(`${load.total} requests, ${load.failures.length} failed; ${counts.changes} changes of an Ingress`);
+  print(`${counts.steps} other steps; ${samples.length} samples, ${missed} missed`);
   const { restarts } = arena.first.process.view();
   if (restarts > 0) print(`the controller ended by itself: ${arena.news.join('; ')}`);
-  return report(samples) && restarts === 0 ? 0 : 1;
+  return report(growthOf(samples)) && restarts === 0 ? 0 : 1;
 }
 
-async function churnUntil(arena: Arena, signal: AbortSignal): Promise<number> {
+/** Ends with the signal, and says how much it has done. */
+async function churnUntil(arena: Arena, signal: AbortSignal): Promise<{ steps: number; changes: number }> {
   const random = new Random(1);
   let steps = 0;
+  let changes = 0;
+  /** Its Ingress is in other hands. */
+  let busy: string | null = null;
+  const changing = setInterval(() => {
+    const host = random.pick(arena.hosts);
+    if (host.name === busy) return;
+    changes += 1;
+    arena.owner.apply(ingressOf(host, { 'cloudflare-warp/connect-timeout': `${10 + (changes % 20)}s` }));
+  }, changeEveryMs);
   let nextDeathMs = arena.now() + threadDeathEveryMs / 2;
   while (!signal.aborted) {
     const isDeath = arena.now() >= nextDeathMs;
     if (isDeath) nextDeathMs += threadDeathEveryMs;
     const kind = isDeath ? 'thread-exits' : random.pick(churn);
-    const act = await acts[kind](arena, { host: random.pick(arena.hosts), pick: random.uint32() });
+    const host = random.pick(arena.hosts);
+    busy = host.name;
+    const act = await acts[kind](arena, { host, pick: random.uint32() });
     await sleep(lengthMs);
     await act?.end?.();
+    busy = null;
     steps += 1;
     await sleep(stepMs - lengthMs, null, { signal }).catch(() => {});
   }
-  return steps;
+  clearInterval(changing);
+  return { steps, changes };
 }
 
-async function sampled(arena: Arena): Promise<Sample> {
-  const { rssBytes, heapUsedBytes, externalBytes, resources } = await arena.first.process.memory();
-  const threads = await arena.first.process.threads();
-  const descriptors = await arena.first.descriptors();
-  return {
-    ms: Math.round(arena.now()),
-    rssMib: rssBytes / mib,
-    heapMib: heapUsedBytes / mib,
-    externalMib: externalBytes / mib,
-    descriptors: [...descriptors.values()].reduce((sum, count) => sum + count, 0),
-    threads: threads.length,
-    timers: resources.Timeout ?? 0,
-  };
+/** Code for the controller's main thread that keeps something for each line of a watch about an Ingress. */
+function leaking(bytes: number): string {
+  return `{
+    const { parse } = JSON;
+    const kept = (globalThis.kept = []);
+    JSON.parse = (text, reviver) => {
+      if (/^.{0,40}"kind":"Ingress"/.test(text)) kept.push(new Array(${Math.ceil(bytes / 8)}).fill(kept.length));
+      return parse(text, reviver);
+    };
+  }`;
 }
 
 /** True when nothing grows. */
-function report(samples: readonly Sample[]): boolean {
-  const measures = Object.keys(bounds) as readonly Measure[];
-  const rows = measures.map((measure) => {
-    const points: readonly Point[] = samples.map((sample) => ({ ms: sample.ms, value: sample[measure] }));
-    const slope = slopeOf(points);
-    const values = points.map(({ value }) => value);
-    return { measure, slope, values, isGrowing: grows(slope, bounds[measure]) };
-  });
-  print(
-    `${'measure'.padEnd(14)}${'least'.padStart(9)}${'most'.padStart(9)}  an hour, ± 2 standard errors (bound)`,
-  );
-  for (const { measure, slope, values, isGrowing } of rows) {
-    const range = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(1).padStart(9));
-    print(
-      `${measure.padEnd(14)}${range.join('')}  ${words(slope)} (${bounds[measure]})${isGrowing ? ' GROWS' : ''}`,
-    );
+function report(growths: readonly Growth[]): boolean {
+  const head = ['measure', 'least', 'most', 'an hour, ± 2 standard errors', 'bound'];
+  print(`| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}`);
+  for (const { measure, least, most, slope, boundPerHour, isGrowing } of growths) {
+    const cells = [measure, least.toFixed(1), most.toFixed(1), words(slope), `${boundPerHour}`];
+    print(`| ${cells.join(' | ')} |${isGrowing ? ' GROWS' : ''}`);
   }
-  return rows.every(({ isGrowing }) => !isGrowing);
+  return growths.every(({ isGrowing }) => !isGrowing);
 }
 
 function words({ perHour, errorPerHour }: Slope): string {
-  return `${perHour >= 0 ? '+' : ''}${perHour.toFixed(2)} ± ${(2 * errorPerHour).toFixed(2)}`;
+  return `${perHour >= 0 ? '+' : '−'}${Math.abs(perHour).toFixed(1)} ± ${(2 * errorPerHour).toFixed(1)}`;
 }
 
 function readOptions(argv: readonly string[]): Options | string {
@@ -201,16 +189,20 @@ function readOptions(argv: readonly string[]): Options | string {
       args: [...argv],
       options: {
         minutes: { type: 'string', default: '20' },
-        'warm-up': { type: 'string', default: '3' },
+        'warm-up': { type: 'string', default: '4' },
         hosts: { type: 'string', default: '6' },
+        leak: { type: 'string' },
         json: { type: 'string' },
+        log: { type: 'string' },
       },
     });
     return {
       minutes: positive('--minutes', values.minutes),
       warmUpMinutes: positive('--warm-up', values['warm-up']),
       hosts: positive('--hosts', values.hosts),
+      leakBytes: values.leak === undefined ? 0 : positive('--leak', values.leak),
       json: values.json ?? null,
+      log: values.log ?? null,
     };
   } catch (error) {
     return (error as Error).message;

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
-import { listThreads, type ThreadView } from './inspector.ts';
+import { listThreads, type ThreadView, withInspector } from './inspector.ts';
 import { type ProcessMemory, readMemory, readThreadMemory, type ThreadMemory } from './process-memory.ts';
 import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
 
@@ -132,6 +132,11 @@ export class ControllerProcess {
   /** See `shiftWallClock`. A process that is started later has the right time. */
   async shiftWallClock(shiftMs: number): Promise<void> {
     await shiftWallClock(await this.#inspector(), shiftMs);
+  }
+
+  /** Runs code in its main thread; what it gives is of no interest. */
+  async evaluate(expression: string): Promise<void> {
+    await withInspector(await this.#inspector(), ({ send }) => send('Runtime.evaluate', { expression }));
   }
 
   /** What its main thread holds after a garbage collection. */

@@ -42,8 +42,12 @@ export interface Inspector {
 }
 
 /** Attaches for no longer than `act` takes: a process with an inspector attached does not exit. */
-export async function withInspector<T>(url: string, act: (inspector: Inspector) => Promise<T>): Promise<T> {
-  const socket = new WebSocket(url, { handshakeTimeout: answerLimitMs, perMessageDeflate: false });
+export async function withInspector<T>(
+  url: string,
+  act: (inspector: Inspector) => Promise<T>,
+  limitMs = answerLimitMs,
+): Promise<T> {
+  const socket = new WebSocket(url, { handshakeTimeout: limitMs, perMessageDeflate: false });
   const waiting = new Map<number, (result: unknown) => void>();
   /** The same for workers, by session and id. */
   const asked = new Map<string, (result: unknown) => void>();
@@ -67,7 +71,7 @@ export async function withInspector<T>(url: string, act: (inspector: Inspector) 
     const { sessionId, workerInfo } = attachedShape.parse(params);
     workers.push({ sessionId, view: viewOf(workerInfo) });
   });
-  const limit = setTimeout(() => failed.reject(new Error('the inspector does not answer')), answerLimitMs);
+  const limit = setTimeout(() => failed.reject(new Error('the inspector does not answer')), limitMs);
   let lastId = 0;
   const send = (method: string, params: object): Promise<unknown> => {
     const id = ++lastId;

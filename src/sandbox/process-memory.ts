@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { mainThread, type ThreadView, withInspector } from './inspector.ts';
+import { type Inspector, mainThread, type ThreadView, withInspector } from './inspector.ts';
+
+/** For the collection of garbage in many threads, on a machine that is busy. */
+const collectionLimitMs = 30_000;
 
 const shape = z.object({
   rssBytes: z.number(),
@@ -33,7 +36,7 @@ export function readMemory(inspectorUrl: string): Promise<ProcessMemory> {
 
 /** Of each thread, the main thread first, once garbage is collected in all of them. */
 export function readThreadMemory(inspectorUrl: string): Promise<readonly ThreadMemory[]> {
-  return withInspector(inspectorUrl, async ({ workers, send, ask }) => {
+  const read = async ({ workers, send, ask }: Inspector): Promise<readonly ThreadMemory[]> => {
     const main = { ...mainThread, ...(await memoryOf(send)) };
     const others: ThreadMemory[] = [];
     for (const { sessionId, view } of workers) {
@@ -41,7 +44,8 @@ export function readThreadMemory(inspectorUrl: string): Promise<readonly ThreadM
       others.push({ ...view, ...memory });
     }
     return [main, ...others];
-  });
+  };
+  return withInspector(inspectorUrl, read, collectionLimitMs);
 }
 
 async function memoryOf(ask: (method: string, params: object) => Promise<unknown>): Promise<ProcessMemory> {

@@ -13,6 +13,7 @@ const hosts = [
 const [left, right] = [0, 1].map(
   (shard) => candidates.find((host) => shardOf(host, 2) === shard && !hosts.includes(host))!,
 );
+const everyHost = [...hosts, left!, right!];
 
 describe('hosts in shards', function () {
   this.timeout(90_000);
@@ -42,8 +43,29 @@ describe('hosts in shards', function () {
 
   const everyHostHas = (connectors: number): Promise<void> =>
     town.until(`every host has ${connectors} connectors`, () =>
-      [...hosts, left!, right!].every((host) => town.connections(host) === connectors * haConnections),
+      everyHost.every((host) => town.connections(host) === connectors * haConnections),
     );
+
+  /** Requests to every host without a pause, until what is given back is called: what went wrong. */
+  function visits(): () => Promise<readonly string[]> {
+    const failures: string[] = [];
+    let [over, asked] = [false, 0];
+    const visiting = everyHost.map(async (host) => {
+      while (!over) {
+        const { status, body } = await town.get(host);
+        asked++;
+        if (status !== 200) failures.push(`${host}: ${status} ${body}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    });
+    return async () => {
+      const soFar = asked;
+      await town.until('visited meanwhile', () => asked > soFar + 20);
+      over = true;
+      await Promise.all(visiting);
+      return failures;
+    };
+  }
 
   it('each host has one of them, and an Ingress with hosts in several has all its tunnels in its status', async () => {
     expect(
@@ -61,29 +83,35 @@ describe('hosts in shards', function () {
     const ledger = await versions();
     const status = await town.status('both');
     const callsBefore = town.cloudflare.calls.length;
-    const failures: string[] = [];
-    let [over, asked] = [false, 0];
-    const visits = [...hosts, left!, right!].map(async (host) => {
-      while (!over) {
-        const { status, body } = await town.get(host);
-        asked++;
-        if (status !== 200) failures.push(`${host}: ${status} ${body}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    });
+    const failures = visits();
     const old = running.splice(0);
     await run('0/3', '1/3', '2/3');
     await everyHostHas(2);
     await stopAll(old);
     await everyHostHas(1);
-    const soFar = asked;
-    await town.until('visited meanwhile', () => asked > soFar + 20);
-    over = true;
-    await Promise.all(visits);
-    expect(failures).to.deep.equal([]);
+    expect(await failures()).to.deep.equal([]);
     expect(town.tunnelIds()).to.have.members(tunnels);
     expect(await versions()).to.deep.equal(ledger);
     expect(await town.status('both')).to.have.members(status);
+    const writes = town.cloudflare.calls.slice(callsBefore).filter(({ method }) => method !== 'GET');
+    expect(writes).to.deep.equal([]);
+  });
+
+  it('serve on while the process of one is replaced, which writes nothing', async () => {
+    const own = everyHost.filter((host) => shardOf(host, 3) === 1);
+    const others = everyHost.filter((host) => shardOf(host, 3) !== 1);
+    const ledger = await versions();
+    const connections = others.flatMap((host) => town.connectionIds(host));
+    const callsBefore = town.cloudflare.calls.length;
+    const failures = visits();
+    const [old] = running.splice(1, 1);
+    await run('1/3');
+    await town.until('both serve', () => own.every((host) => town.connections(host) === 2 * haConnections));
+    await stopAll([old!]);
+    await everyHostHas(1);
+    expect(await failures()).to.deep.equal([]);
+    expect(await versions()).to.deep.equal(ledger);
+    expect(others.flatMap((host) => town.connectionIds(host))).to.have.members(connections);
     const writes = town.cloudflare.calls.slice(callsBefore).filter(({ method }) => method !== 'GET');
     expect(writes).to.deep.equal([]);
   });

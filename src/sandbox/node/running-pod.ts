@@ -48,6 +48,8 @@ export class RunningPod {
     message: '',
   };
   #retry: Timer | null = null;
+  /** What lays its files; whoever removes them waits for it. */
+  #creating: Promise<void> = Promise.resolve();
   #ending: Promise<void> | null = null;
 
   constructor(pod: KubeObject, world: PodWorld) {
@@ -69,7 +71,7 @@ export class RunningPod {
       return pod;
     });
     this.#report();
-    void this.#create();
+    this.#creating = this.#create();
   }
 
   /** As a kubelet ends a pod: SIGTERM, SIGKILL when the time is over, then the object goes. */
@@ -97,7 +99,9 @@ export class RunningPod {
     if (missing !== null) {
       this.#waiting = { reason: 'ContainerCreating', message: missing };
       this.#report();
-      this.#retry = this.#world.clock.after(mountAgainMs, () => void this.#create());
+      this.#retry = this.#world.clock.after(mountAgainMs, () => {
+        this.#creating = this.#create();
+      });
       return;
     }
     this.#containers = specs.map((spec) => this.#containerOf(spec));
@@ -152,6 +156,7 @@ export class RunningPod {
 
   async #end(graceMs: number): Promise<void> {
     this.#retry?.cancel();
+    await this.#creating;
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
     await rm(this.#world.directory, { recursive: true, force: true });
     this.#world.api.logs.end(this.#pod.metadata.uid);
