@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { unreachable } from '../src/fault.ts';
 import { createAuthority } from '../src/sandbox/certificates.ts';
 import { openControlStream } from './edge/control-stream.ts';
 import { FrontConnection } from './edge/front.ts';
+import { RelayPairs } from './edge/relay-pairs.ts';
 import { TunnelConnection } from './edge/tunnel-connection.ts';
 import { serveOrders } from './orders.ts';
 
@@ -12,11 +14,16 @@ import { serveOrders } from './orders.ts';
 export type EdgeOrder =
   | { readonly type: 'addresses' }
   /** Answered once the tunnel has so many registered connections. */
-  | { readonly type: 'connections'; readonly tunnelId: string; readonly count: number };
+  | { readonly type: 'connections'; readonly tunnelId: string; readonly count: number }
+  /** Answered once so many connections of a relay wait for clients. */
+  | { readonly type: 'relays'; readonly count: number };
 
 export interface EdgeAddresses {
   readonly tunnelPort: number;
   readonly frontPort: number;
+  /** Where a bare relay connects to (TLS), and where its clients do. */
+  readonly relayPort: number;
+  readonly relayFrontPort: number;
   /** PEM of the root that vouches for the edge. */
   readonly ca: string;
 }
@@ -50,6 +57,9 @@ const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
   });
 });
 const frontServer = createServer((socket) => new FrontConnection(socket, route));
+const relays = new RelayPairs();
+const relayServer = createTlsServer({ ...certificate, ciphers }, (socket) => relays.relay(socket));
+const relayFrontServer = createServer((socket) => relays.client(socket));
 
 function unregister(connection: TunnelConnection): void {
   for (const { connections } of tunnels.values()) {
@@ -66,8 +76,11 @@ function route(tunnelId: string): TunnelConnection | null {
 }
 
 async function addresses(): Promise<EdgeAddresses> {
-  const [tunnelPort, frontPort] = await Promise.all([listen(tunnelServer), listen(frontServer)]);
-  return { tunnelPort, frontPort, ca: authority.cert };
+  const servers = [tunnelServer, frontServer, relayServer, relayFrontServer] as const;
+  const [tunnelPort = 0, frontPort = 0, relayPort = 0, relayFrontPort = 0] = await Promise.all(
+    servers.map(listen),
+  );
+  return { tunnelPort, frontPort, relayPort, relayFrontPort, ca: authority.cert };
 }
 
 async function connections(tunnelId: string, count: number): Promise<null> {
@@ -85,6 +98,16 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-serveOrders<EdgeOrder, EdgeAddresses | null>((order) =>
-  order.type === 'addresses' ? addresses() : connections(order.tunnelId, order.count),
-);
+serveOrders<EdgeOrder, EdgeAddresses | null>(async (order) => {
+  switch (order.type) {
+    case 'addresses':
+      return addresses();
+    case 'connections':
+      return connections(order.tunnelId, order.count);
+    case 'relays':
+      await relays.waiting(order.count);
+      return null;
+    default:
+      return unreachable(order);
+  }
+});

@@ -11,6 +11,7 @@ export interface BenchOptions {
   readonly cloudflared: string | null;
   /** Other builds of ours that are measured too. */
   readonly builds: readonly OurConnector[];
+  readonly relay: boolean;
   readonly nginx: string | null;
   readonly json: string | null;
   readonly profile: string | null;
@@ -22,6 +23,7 @@ Load generator → edge → connector → origin on loopback, each a process of 
 
   --cloudflared PATH  measure this cloudflared too, in turns, and give ratios to it
   --build FOLDER      measure this other build of ours too (its dist), under the folder's name (repeatable)
+  --relay             measure a bare relay too: what reading and writing TLS and TCP costs without any HTTP
   --case NAME         only this case (repeatable): ${cases.map(({ name }) => name).join(', ')}
   --quick             short windows: a first look, not for publication
   --rounds N          rounds per case, of which the median counts (default 5)
@@ -39,6 +41,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
       options: {
         cloudflared: { type: 'string' },
         build: { type: 'string', multiple: true },
+        relay: { type: 'boolean' },
         case: { type: 'string', multiple: true },
         quick: { type: 'boolean' },
         rounds: { type: 'string' },
@@ -62,6 +65,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
         name: basename(folder),
         build: resolve(folder),
       })),
+      relay: values.relay ?? false,
       nginx: values.nginx ?? null,
       json: values.json ?? null,
       profile: values.profile ?? null,

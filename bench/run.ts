@@ -20,6 +20,7 @@ import { freePort, nginxOrigin } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { Part, pinned } from './orders.ts';
 import { processUsage } from './process-usage.ts';
+import type { RelayOrder, RelayWorld } from './relay.ts';
 import type { Rounds } from './summary.ts';
 import type { HostOrder } from './thread-host.ts';
 
@@ -27,6 +28,8 @@ import type { HostOrder } from './thread-host.ts';
 const connectWithinMs = 30_000;
 /** Between two turns, so that what the one before has cancelled is over. */
 const settleMs = 100;
+/** Connections of the bare relay: more than any case has clients. */
+const relayPairs = 64;
 /** After 1,000 sockets are open, until their memory is asked for. */
 const holdMs = 500;
 
@@ -128,6 +131,11 @@ export class Bench {
       const { pid, restBytes } = started;
       contestants.push({ name, port: addresses.frontPort, host: hostOf(tunnelId), pid, restBytes });
     }
+    if (this.#options.relay && kind === 'load') {
+      const port = addresses.relayFrontPort;
+      const pid = await this.#startRelay(edge, { ...addresses, originPort });
+      contestants.push({ name: 'relay', port, host: '127.0.0.1', pid, restBytes: 0 });
+    }
     return { generator, contestants };
   }
 
@@ -148,6 +156,16 @@ export class Bench {
     const restBytes = processUsage(pid)?.rssBytes ?? 0;
     await part.ask({ type: 'run', world });
     return { part, pid, restBytes };
+  }
+
+  async #startRelay(
+    edge: Part<EdgeOrder, EdgeAddresses | null>,
+    world: Omit<RelayWorld, 'pairs'>,
+  ): Promise<number> {
+    const part = this.#start<RelayOrder, number>('relay', [], this.#placement.connector);
+    await part.ask({ type: 'run', pairs: relayPairs, ...world });
+    await registered('relay', edge.ask({ type: 'relays', count: relayPairs }), part);
+    return part.ask({ type: 'pid' });
   }
 
   #connectors(): readonly Connector[] {

@@ -43,7 +43,7 @@ describe('npm run bench', function () {
     ];
     const json = join(folder, 'rows.json');
     const { child, output } = start(
-      ...['--rounds', '1', '--window', '100', '--json', json],
+      ...['--rounds', '1', '--window', '100', '--relay', '--json', json],
       ...names.flatMap((name) => ['--case', name]),
     );
     const [code] = await once(child, 'close');
@@ -53,6 +53,7 @@ describe('npm run bench', function () {
       names.flatMap((name) => [
         [name, 'direct'],
         [name, 'warp-ingress'],
+        ...(/^(get|post)-/.test(name) ? [[name, 'relay']] : []),
       ]),
     );
     for (const row of rows) {
