@@ -45,6 +45,7 @@ for (let started = 0; started < tunnels; started += atOnce) {
       credentials: { accountTag: 'bench', tunnelId, tunnelSecret: Buffer.alloc(32, 1).toString('base64') },
       connectorId: randomUUID(),
       connections: [0, 1, 2, 3],
+      urgent: true,
       edge: { addresses: Array(connectionsPerTunnel).fill(address), ca, region: '' },
       graceMs: 0,
       routes: { host: `${tunnelId}.example.com`, routes: [], access: null },

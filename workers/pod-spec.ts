@@ -38,6 +38,7 @@ export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpe
     credentials,
     connectorId: randomUUID(),
     connections: Array.from({ length: haConnections }, (_, index) => index),
+    urgent: true,
     edge: {
       addresses: settings.edge,
       ca: ca === null ? null : ca.value,

@@ -25,7 +25,17 @@ export class ControllerUnderTest {
     this.#child = spawn(
       process.execPath,
       // As in the image.
-      ['--max-semi-space-size=1', ...profiling, '--import', probe, program, 'controller', ...own, ...flags],
+      [
+        '--max-semi-space-size=1',
+        '--inspect-port=127.0.0.1:0',
+        ...profiling,
+        '--import',
+        probe,
+        program,
+        'controller',
+        ...own,
+        ...flags,
+      ],
       { stdio: ['ignore', log, log, 'ipc'] },
     );
     closeSync(log);
@@ -55,6 +65,15 @@ export class ControllerUnderTest {
     const answer = once(this.#child, 'message') as Promise<[LoopDelay]>;
     this.#child.send('report' satisfies ProbeOrder);
     return (await answer)[0];
+  }
+
+  /** Opens the inspector of the running process. It stays open, and threads with it are dearer. */
+  async inspectorUrl(): Promise<string> {
+    const read = (): string | undefined =>
+      /^Debugger listening on (ws:\S+)$/m.exec(this.#tail(Number.POSITIVE_INFINITY))?.[1];
+    this.#child.kill('SIGUSR1');
+    await until('the inspector is open', () => read() !== undefined);
+    return read()!;
   }
 
   /** Waits until `/readyz` answers 200. It must have come far enough to say where it listens. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { type Measured, measure } from './measure.ts';
+import { measure } from './measure.ts';
+import type { Measured } from './measured.ts';
 import { readScaleOptions, usage } from './options.ts';
 import { linesOf } from './words.ts';
 

@@ -1,86 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { ControllerUnderTest } from './controller.ts';
-import { firstPath, hostOf, nameOf } from './manifests.ts';
+import { nameOf } from './manifests.ts';
+import type { Measured } from './measured.ts';
 import type { ScaleOptions } from './options.ts';
-import type { LoopDelay } from './probe.ts';
-import { type Settlement, settle } from './settlement.ts';
-import { until, Visitors } from './visitors.ts';
+import { settle } from './settlement.ts';
+import { Trial } from './trial.ts';
 
-const mebi = 1 << 20;
-/** A phase begins when Kubernetes has not been called for so long: what the one before began has come to its end. */
-const calmMs = 3_000;
-const longestUnrestMs = 180_000;
 /** New hosts that Cloudflare's calls suffice for at once. */
 const mostNew = 100;
-const mostChanged = 500;
-const newIngresses = 10;
-const lagSamples = 20;
-const rollTickMs = 30;
 /** Beyond the Ingresses of a world: those that a phase makes. */
 const spareTunnels = 200;
-
-/** Those for the Lease, one in some seconds, not counted. */
-export interface Calls {
-  readonly kubernetes: number;
-  readonly cloudflare: number;
-}
-
-/** What one phase took. */
-export interface Cost extends LoopDelay {
-  readonly cpuMs: number;
-  readonly calls: Calls;
-}
-
-export interface Start extends Cost {
-  /** From the start of the process, milliseconds: the first and the last host that answered 200. */
-  readonly firstServedMs: number;
-  readonly allServedMs: number;
-  /** Every connection of every tunnel is registered, and `/readyz` says so. */
-  readonly allConnectedMs: number;
-  readonly readyMs: number;
-}
-
-export interface Idle extends LoopDelay {
-  readonly seconds: number;
-  /** Percent of one core. */
-  readonly cpuPercent: number;
-  readonly rssMib: number;
-  readonly peakRssMib: number;
-  readonly mibPerHour: number;
-  readonly calls: Calls;
-}
-
-export interface Times extends Cost {
-  readonly p50Ms: number;
-  readonly maxMs: number;
-}
-
-/** One world. Times are milliseconds, and null is "not asked for". */
-export interface Measured {
-  readonly ingresses: number;
-  readonly haConnections: number;
-  threads: number | null;
-  first: (Start & { readonly ingresses: number }) | null;
-  cold: Start | null;
-  idle: Idle | null;
-  /** From the Ingress' creation to its first answer, Cloudflare's imitated API included. */
-  newIngress: (Cost & { readonly answeredMs: readonly number[] }) | null;
-  /** Until the last of them answers at its new path. */
-  change:
-    | (Cost & { readonly ingresses: number; readonly allAnsweredMs: number; readonly cpuMsEach: number })
-    | null;
-  /** `lagMs`: from an event to the first request that reaches the new address. */
-  roll:
-    | (Cost & {
-        readonly events: number;
-        readonly eventsPerMinute: number;
-        /** Beyond what the controller takes when idle. */
-        readonly cpuMsEach: number;
-        readonly lagMs: readonly number[];
-      })
-    | null;
-  stopMs: number | null;
-}
 
 /** Measures one number of Ingresses in worlds of its own, which it ends. `say` hears what is going on. */
 export async function measure(
@@ -90,7 +17,7 @@ export async function measure(
 ): Promise<Measured> {
   const measured: Measured = {
     ...{ ingresses: size, haConnections: options.haConnections, threads: null, first: null, cold: null },
-    ...{ idle: null, newIngress: null, change: null, roll: null, stopMs: null },
+    ...{ idle: null, newIngress: null, change: null, roll: null, threadDeath: null, stopMs: null },
   };
   if (options.phases.has('first')) {
     const many = Math.min(size, mostNew);
@@ -123,6 +50,12 @@ export async function measure(
       say(`${size} Ingresses: roll`);
       measured.roll = await trial.roll(options);
     }
+    if (options.phases.has('thread-death')) {
+      // The last one, because what opens the inspector leaves it open.
+      await trial.calm();
+      say(`${size} Ingresses: the death of a thread`);
+      measured.threadDeath = await trial.threadDeath();
+    }
     measured.stopMs = await trial.stop();
   });
   return measured;
@@ -147,216 +80,4 @@ async function inWorld(
     await trial.stop();
     await world.stop();
   }
-}
-
-/** One controller in one world, from its start to its end. */
-class Trial {
-  readonly #world: Settlement;
-  readonly #names: readonly string[];
-  readonly #options: ScaleOptions;
-  readonly #visitors: Visitors;
-  #controller: ControllerUnderTest | null = null;
-  #idleCpuPercent = 0;
-
-  constructor(world: Settlement, names: readonly string[], options: ScaleOptions) {
-    this.#world = world;
-    this.#names = names;
-    this.#options = options;
-    this.#visitors = new Visitors(world.edge.frontUrl);
-  }
-
-  get threads(): number {
-    return this.#running.threads;
-  }
-
-  async calm(): Promise<void> {
-    const untilMs = performance.now() + longestUnrestMs;
-    for (let before = -1; before !== this.#calls().kubernetes && performance.now() < untilMs; ) {
-      before = this.#calls().kubernetes;
-      await sleep(calmMs);
-    }
-  }
-
-  async start(): Promise<Start> {
-    const { haConnections, controllerFlags, profile } = this.#options;
-    const served: number[] = [];
-    const failures: unknown[] = [];
-    const wanted = new Map(this.#names.map((name) => [hostOf(name), name]));
-    const callsBefore = this.#calls();
-    const flags = [...this.#world.flags, '--ha-connections', String(haConnections), ...controllerFlags];
-    const controller = new ControllerUnderTest(flags, this.#world.folder, profile);
-    this.#controller = controller;
-    const sinceMs = (): number => performance.now() - controller.startedAtMs;
-    this.#world.onFirstConnection = (host) => {
-      const name = wanted.get(host);
-      if (name === undefined) return;
-      this.#visitors.until(name, firstPath).then(
-        () => served.push(sinceMs()),
-        (error: unknown) => failures.push(error),
-      );
-    };
-    controller.watchLoop();
-    await until('every host answers', () => {
-      if (failures.length > 0) throw failures[0];
-      // Throws with the end of its log if it has ended.
-      return controller.usage.cpuUs >= 0 && served.length === this.#names.length;
-    });
-    await until('every connection is registered', () => {
-      return this.#world.connections() === this.#names.length * haConnections;
-    });
-    const allConnectedMs = sinceMs();
-    await controller.ready();
-    const readyMs = sinceMs();
-    return {
-      ...{ firstServedMs: Math.min(...served), allServedMs: Math.max(...served), allConnectedMs, readyMs },
-      ...(await controller.loopDelay()),
-      cpuMs: controller.usage.cpuUs / 1_000,
-      calls: this.#callsSince(callsBefore),
-    };
-  }
-
-  async idle(idleMs: number): Promise<Idle> {
-    const before = { ...this.#running.usage, atMs: performance.now(), calls: this.#calls() };
-    await sleep(idleMs);
-    const after = this.#running.usage;
-    const elapsedMs = performance.now() - before.atMs;
-    const calls = this.#callsSince(before.calls);
-    this.#idleCpuPercent = (after.cpuUs - before.cpuUs) / elapsedMs / 10;
-    // Watching the loop takes CPU of its own, so it has a time of its own.
-    this.#running.watchLoop();
-    await sleep(Math.min(idleMs, 10_000));
-    return {
-      seconds: elapsedMs / 1_000,
-      cpuPercent: this.#idleCpuPercent,
-      rssMib: after.rssBytes / mebi,
-      peakRssMib: this.#running.peakBytes / mebi,
-      mibPerHour: ((after.rssBytes - before.rssBytes) / mebi / elapsedMs) * 3_600_000,
-      calls,
-      ...(await this.#running.loopDelay()),
-    };
-  }
-
-  async newIngresses(): Promise<Measured['newIngress']> {
-    const answeredMs: number[] = [];
-    const cost = await this.#costOf(async () => {
-      for (let index = 0; index < newIngresses; index++) {
-        const name = `new-${index}`;
-        const startedMs = performance.now();
-        this.#world.add(name);
-        await this.#visitors.until(name, firstPath);
-        answeredMs.push(performance.now() - startedMs);
-        await sleep(100);
-      }
-    });
-    for (let index = 0; index < newIngresses; index++) this.#world.removeIngress(`new-${index}`);
-    const expected = this.#names.length * this.#options.haConnections;
-    await until('the new ones are gone again', () => this.#world.connections() === expected);
-    return { ...cost, answeredMs };
-  }
-
-  async change(): Promise<Measured['change']> {
-    const changed = this.#names.slice(0, Math.min(mostChanged, Math.ceil(this.#names.length / 2)));
-    let allAnsweredMs = 0;
-    const cost = await this.#costOf(async () => {
-      const startedMs = performance.now();
-      for (const name of changed) this.#world.changeIngress(name, '/changed');
-      await Promise.all(inTurns(changed, 8).map((some) => this.#visitAll(some, '/changed')));
-      allAnsweredMs = performance.now() - startedMs;
-    });
-    const cpuMsEach = cost.cpuMs / changed.length;
-    await this.#costOf(async () => {
-      for (const name of changed) this.#world.changeIngress(name, firstPath);
-      for (const name of changed) await this.#visitors.until(name, firstPath);
-    });
-    return { ...cost, ingresses: changed.length, allAnsweredMs, cpuMsEach };
-  }
-
-  async roll({ rollMs, rollRate }: ScaleOptions): Promise<Measured['roll']> {
-    const lagMs: number[] = [];
-    let events = 0;
-    let elapsedMs = 0;
-    const sampleEvery = Math.max(1, Math.floor((rollMs / 60_000) * (rollRate / lagSamples)));
-    const cost = await this.#costOf(async () => {
-      const startedMs = performance.now();
-      const samples: Promise<void>[] = [];
-      while (elapsedMs < rollMs) {
-        const due = (elapsedMs / 60_000) * rollRate;
-        for (; events < due; events++) {
-          const round = Math.floor(events / this.#names.length);
-          const name = this.#names[events % this.#names.length]!;
-          const address = `127.0.0.${2 + (round % 2)}`;
-          this.#world.changeSlice(name, address);
-          if (events % sampleEvery !== 0) continue;
-          const changedMs = performance.now();
-          samples.push(
-            this.#visitors.until(name, firstPath, address).then(() => {
-              lagMs.push(performance.now() - changedMs);
-            }),
-          );
-        }
-        await sleep(rollTickMs);
-        elapsedMs = performance.now() - startedMs;
-      }
-      await Promise.all(samples);
-    });
-    const idleCpuMs = (this.#idleCpuPercent / 100) * elapsedMs;
-    return {
-      ...cost,
-      events,
-      eventsPerMinute: (events / elapsedMs) * 60_000,
-      cpuMsEach: (cost.cpuMs - idleCpuMs) / events,
-      lagMs,
-    };
-  }
-
-  /** Milliseconds until the process was gone. Idempotent. */
-  async stop(): Promise<number | null> {
-    const controller = this.#controller;
-    if (controller === null) return null;
-    this.#controller = null;
-    const startedMs = performance.now();
-    await controller.stop();
-    this.#visitors.close();
-    return performance.now() - startedMs;
-  }
-
-  get #running(): ControllerUnderTest {
-    if (this.#controller === null) throw new Error('the controller was not started');
-    return this.#controller;
-  }
-
-  async #visitAll(names: readonly string[], path: string): Promise<void> {
-    for (const name of names) await this.#visitors.until(name, path);
-  }
-
-  async #costOf(work: () => Promise<void>): Promise<Cost> {
-    const calls = this.#calls();
-    const { cpuUs } = this.#running.usage;
-    this.#running.watchLoop();
-    await work();
-    const delay = await this.#running.loopDelay();
-    return { ...delay, cpuMs: (this.#running.usage.cpuUs - cpuUs) / 1_000, calls: this.#callsSince(calls) };
-  }
-
-  #calls(): Calls {
-    const { kubernetes, cloudflare } = this.#world;
-    // The leader renews its Lease all the time, whatever there is to do.
-    const asked = Array.from(kubernetes.calls, ([call, count]) =>
-      call.endsWith(' leases') ? 0 : count,
-    ).reduce((sum, count) => sum + count, 0);
-    return { kubernetes: asked, cloudflare: cloudflare.calls.length };
-  }
-
-  #callsSince(before: Calls): Calls {
-    const now = this.#calls();
-    return {
-      kubernetes: now.kubernetes - before.kubernetes,
-      cloudflare: now.cloudflare - before.cloudflare,
-    };
-  }
-}
-
-/** So many lists, dealt like cards. */
-function inTurns<T>(all: readonly T[], lists: number): readonly T[][] {
-  return Array.from({ length: lists }, (_, list) => all.filter((_, index) => index % lists === list));
 }

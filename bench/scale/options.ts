@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll'] as const;
+export const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll', 'thread-death'] as const;
 export type Phase = (typeof phases)[number];
 
 export interface ScaleOptions {
@@ -41,6 +41,8 @@ idle    nothing happens: CPU, memory, calls
 new     one Ingress more, ten times, one after the other
 change  500 Ingresses (half of all, if fewer) changed at once
 roll    every EndpointSlice again and again
+thread-death
+        one thread of the controller ends by itself while every host is visited
 `;
 
 /** The options, or one line that says what is wrong with them. */

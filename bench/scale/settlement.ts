@@ -35,6 +35,8 @@ export interface Settlement {
   readonly connections: () => number;
   /** Hears each host when the first connection of its tunnel registers. */
   onFirstConnection: (host: string) => void;
+  /** Hears of each connection that registers or goes. */
+  onConnection: (change: 'opened' | 'closed') => void;
   /** Ingress, Service and EndpointSlice, as their user makes them. */
   add(name: string): void;
   /** What a controller would have left in the ledger and at Cloudflare for this Ingress. */
@@ -74,6 +76,7 @@ export async function settle(tunnels: number): Promise<Settlement> {
     reports: {
       opened: ({ registration: { tunnelId } }) => {
         connections++;
+        settlement.onConnection('opened');
         const before = registered.get(tunnelId) ?? 0;
         registered.set(tunnelId, before + 1);
         const tunnel = cloudflare.tunnels.get(accountId, tunnelId);
@@ -83,6 +86,7 @@ export async function settle(tunnels: number): Promise<Settlement> {
       },
       closed: (tunnelId) => {
         connections--;
+        settlement.onConnection('closed');
         registered.set(tunnelId, (registered.get(tunnelId) ?? 1) - 1);
       },
     },
@@ -117,6 +121,7 @@ export async function settle(tunnels: number): Promise<Settlement> {
     ],
     connections: () => connections,
     onFirstConnection: () => {},
+    onConnection: () => {},
     add(name) {
       create(services, serviceOf(name));
       create(endpointSlices, sliceOf(name, originPort));

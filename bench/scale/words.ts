@@ -1,8 +1,8 @@
-import type { Calls, Measured, Start } from './measure.ts';
+import type { Calls, Measured, Start } from './measured.ts';
 
 /** What was measured, in lines that a person reads; `least` is the smallest world of the same run. */
 export function linesOf(measured: Measured, least: Measured): readonly string[] {
-  const { first, cold, idle, newIngress, change, roll } = measured;
+  const { first, cold, idle, newIngress, change, roll, threadDeath } = measured;
   const lines = [`\n${measured.ingresses} Ingresses, ${measured.threads ?? '–'} threads`];
   const line = (title: string, ...facts: readonly string[]): void =>
     void lines.push(`  ${title.padEnd(8)}${facts.join(', ')}`);
@@ -45,6 +45,15 @@ export function linesOf(measured: Measured, least: Measured): readonly string[] 
       `followed after ${ms(median(roll.lagMs))} (longest ${ms(Math.max(...roll.lagMs))})`,
       `loop p99 ${ms(roll.p99Ms)}, max ${ms(roll.maxMs)}`,
       callWords(roll.calls),
+    );
+  }
+  if (threadDeath !== null) {
+    const { lost, halfMs, nearlyAllMs, allMs, requests, failedInFlight, failedLater } = threadDeath;
+    line(
+      'thread',
+      `${lost} connections lost`,
+      `half are back after ${ms(halfMs)}, 99 % after ${ms(nearlyAllMs)}, all after ${ms(allMs)}`,
+      `of ${requests} requests ${failedInFlight} failed that were under way, ${failedLater} that came later`,
     );
   }
   if (measured.stopMs !== null) line('stop', ms(measured.stopMs));

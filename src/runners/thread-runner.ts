@@ -129,6 +129,7 @@ class RunnerOverThreads implements ThreadRunner {
     const { clock, edge, graceMs } = this.#options;
     const { credentials, region } = token.value;
     const part = new ThreadPart(`${run.id}.${this.#nextPart++}`, connections, host.thread, clock);
+    const urgent = run.parts.size === 0;
     this.#threads.enter(host, { run, part });
     run.begun(part);
     host.thread.send({
@@ -139,6 +140,7 @@ class RunnerOverThreads implements ThreadRunner {
         credentials,
         connectorId: run.connectorId,
         connections,
+        urgent,
         edge: { ...edge, region: edge.region === '' ? region : edge.region },
         graceMs,
         routes: run.routes,

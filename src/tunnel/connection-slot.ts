@@ -1,6 +1,7 @@
 import type { Fault, FaultCode, Result } from '../fault.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import type { Turn } from './dial-gate.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
 import type { EdgeConnection, EdgeConnectionEvents } from './edge-connection.ts';
 
@@ -16,6 +17,8 @@ export interface SlotHost {
   readonly random: () => number;
   /** How long a connection that the edge is leaving may take for its running requests, milliseconds. */
   readonly graceMs: number;
+  /** When the connection may be dialled; ended by the slot. */
+  turn(go: () => void): Turn;
   /** The address to dial next. */
   address(connIndex: number): Promise<Result<EdgeAddress>>;
   /** The next attempt is to go to another address. */
@@ -44,6 +47,8 @@ export class ConnectionSlot {
   #current: SlotConnection | null = null;
   readonly #leaving = new Map<SlotConnection, Timer>();
   #retryTimer: Timer | null = null;
+  /** From when it is to be dialled until it is registered or not. */
+  #turn: Turn | null = null;
   /** Attempts since the last lasting connection. */
   #attempts = 0;
   #state: 'idle' | 'running' | 'stopping' | 'ended' = 'idle';
@@ -56,7 +61,7 @@ export class ConnectionSlot {
   start(): void {
     if (this.#state !== 'idle') return;
     this.#state = 'running';
-    void this.#attempt();
+    this.#attempt();
   }
 
   /** Unregisters and lets running requests finish; `ended` follows. Idempotent. */
@@ -79,13 +84,21 @@ export class ConnectionSlot {
     if (this.#state === 'stopping' || this.#state === 'ended') return false;
     this.#state = 'stopping';
     this.#retryTimer?.cancel();
+    this.#turn?.end(false);
     return true;
   }
 
-  async #attempt(): Promise<void> {
+  #attempt(): void {
+    this.#turn = this.#host.turn(() => void this.#dial());
+  }
+
+  async #dial(): Promise<void> {
     const address = await this.#host.address(this.connIndex);
     if (this.#state !== 'running') return;
-    if (!address.ok) return this.#retry(address.fault);
+    if (!address.ok) {
+      this.#turn?.end(false);
+      return this.#retry(address.fault);
+    }
     this.#connect(address.value);
   }
 
@@ -96,8 +109,12 @@ export class ConnectionSlot {
       const heldMs = registeredAtMs === null ? 0 : clock.monotonic() - registeredAtMs;
       if (heldMs >= connectionBackoff.healthyAfterMs) this.#attempts = 0;
     };
+    const turn = this.#turn;
+    turn?.dials(`${address.ip}:${address.port}`);
     const connection = this.#host.open(address, this.#attempts, this.connIndex, {
+      reached: () => turn?.reached(),
       registered: (details) => {
+        turn?.end(true);
         registeredAtMs = clock.monotonic();
         for (const old of this.#leaving.keys()) old.retire();
         this.#host.registered(this.connIndex, details.location, address);
@@ -113,6 +130,7 @@ export class ConnectionSlot {
       },
       configurationRefused: (cause) => this.#host.configurationRefused(this.connIndex, cause),
       ended: (cause) => {
+        turn?.end(false);
         if (this.#current === connection) {
           this.#current = null;
           forgetFailures();
@@ -138,7 +156,7 @@ export class ConnectionSlot {
     // On top of what the edge asks for: it asks all of its connectors for the same.
     const delayMs = (cause.retryAfterMs ?? 0) + backoffMs;
     this.#attempts++;
-    this.#retryTimer = clock.after(delayMs, () => void this.#attempt());
+    this.#retryTimer = clock.after(delayMs, () => this.#attempt());
     this.#host.lost(this.connIndex, cause, Math.round(delayMs));
   }
 

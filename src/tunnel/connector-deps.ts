@@ -2,6 +2,7 @@ import type { Logger } from '../log.ts';
 import { systemClock } from '../time/clock.ts';
 import { createAccessTeams } from './access/access-teams.ts';
 import type { ConnectorDeps } from './connector.ts';
+import { DialGate } from './dial-gate.ts';
 import { cloudflareDns, dnsOverTls } from './dns-over-tls.ts';
 import { systemResolver, withFallback } from './edge-resolver.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -18,6 +19,7 @@ export function systemConnectorDeps(
   return {
     ...tools,
     heartbeat: new Heartbeat(systemClock),
+    gate: new DialGate(systemClock),
     resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
     teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
   };

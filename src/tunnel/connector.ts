@@ -5,6 +5,7 @@ import type { AccessTeams } from './access/access-teams.ts';
 import { clientInfo } from './client-info.ts';
 import { ConnectionSlot, type SlotHost } from './connection-slot.ts';
 import { createCounts } from './counts.ts';
+import type { DialGate } from './dial-gate.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import { EdgeDirectory } from './edge-directory.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
@@ -21,6 +22,8 @@ export interface ConnectorDeps {
   readonly clock: Clock;
   /** One for all connectors of the thread, on the same clock. */
   readonly heartbeat: Heartbeat;
+  /** As the heartbeat. */
+  readonly gate: DialGate;
   readonly random: () => number;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
   readonly resolver: EdgeResolver;
@@ -53,7 +56,7 @@ export function startConnector(
   hear: (fact: TunnelFact) => void,
 ): Connector {
   const { run, connectorId } = spec;
-  const { clock, heartbeat, random, log, teams } = deps;
+  const { clock, heartbeat, gate, random, log, teams } = deps;
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
   const counts = createCounts(clock);
@@ -62,6 +65,7 @@ export function startConnector(
     hearAccess: (problem) => hear({ type: 'access.keys', run, problem }),
   });
   const timers = new Set<Timer>();
+  const registered = new Set<number>();
   let routes = spec.routes;
   let othersStarted = false;
   let ended = false;
@@ -70,6 +74,7 @@ export function startConnector(
     clock,
     random,
     graceMs: spec.graceMs,
+    turn: (go) => gate.enter(registered.size + (spec.urgent ? 0 : 1), go),
     address: (connIndex) => directory.addressOf(connIndex),
     rotate: (connIndex, unreachable) => directory.rotate(connIndex, unreachable),
     open: (address, previousAttempts, connIndex, events) =>
@@ -96,11 +101,14 @@ export function startConnector(
         events,
       ),
     registered: (connIndex, location, { ip, port }) => {
+      registered.add(connIndex);
       hear({ type: 'connection.registered', run, connIndex, location, edge: `${ip}:${port}` });
       startOthers();
     },
-    lost: (connIndex, fault, retryInMs) =>
-      hear({ type: 'connection.lost', run, connIndex, fault, retryInMs }),
+    lost: (connIndex, fault, retryInMs) => {
+      registered.delete(connIndex);
+      hear({ type: 'connection.lost', run, connIndex, fault, retryInMs });
+    },
     configurationRefused: (connIndex, { code, message }) =>
       log.warn({ host: spec.host, connIndex, code, detail: message }, 'configuration refused'),
     ended: (slot) => {

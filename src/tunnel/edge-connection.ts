@@ -45,6 +45,8 @@ export interface EdgeConnectionOptions {
 }
 
 export interface EdgeConnectionEvents {
+  /** TCP has reached the edge. */
+  reached(): void;
   registered(details: RegisteredDetails): void;
   /**
    * The edge will open no more streams here (GOAWAY, or the control stream is gone), but running requests go
@@ -87,6 +89,7 @@ export class EdgeConnection {
     this.#options = options;
     this.#events = events;
     this.#dial = dialEdge(options.address, options.ca, options.clock, {
+      reached: () => events.reached(),
       connected: (socket) => this.#dialled(socket),
       failed: (cause) => this.#end(cause),
     });

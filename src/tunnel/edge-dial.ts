@@ -10,6 +10,7 @@ import { type Fault, fault } from '../fault.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { cloudflareRoots } from './cloudflare-roots.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
+import { EdgeSessions } from './edge-sessions.ts';
 import { withSharedReads } from './shared-reads.ts';
 
 /** Name in SNI and in the edge's certificate, whatever address is dialled (protocol page section 4). */
@@ -22,6 +23,8 @@ export const dialStepTimeoutMs = 15_000;
 const keepAliveMs = 15_000;
 
 export interface DialEvents {
+  /** TCP is connected, TLS begins. */
+  reached(): void;
   /** The handshake is done and the edge's name verified. The listener owns the socket from here on. */
   connected(socket: TLSSocket): void;
   /** `edge-dial`, `edge-tls` or `edge-timeout`; the socket is gone. */
@@ -35,26 +38,30 @@ export interface Dial {
 
 /**
  * TCP and TLS to one edge address, no ALPN. `ca` is a PEM bundle that replaces all roots; null means the public
- * roots and Cloudflare's. Exactly one event follows unless destroyed.
+ * roots and Cloudflare's. Exactly one of the last two events follows unless destroyed.
  */
 export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, events: DialEvents): Dial {
-  const context = secureContext(ca);
-  if (context === null) {
+  const trust = trustIn(ca);
+  if (trust === null) {
     const timer = clock.after(0, () =>
       events.failed(fault('edge-tls', 'the edge CA bundle is not readable PEM')),
     );
     return { destroy: () => timer.cancel() };
   }
+  const { context, sessions } = trust;
+  const place = `${address.ip}:${address.port}`;
+  const session = sessions.of(place);
   const socket = withSharedReads((reads) =>
     connect({
       host: address.ip,
       port: address.port,
       servername: edgeServerName,
       secureContext: context,
+      ...(session === undefined ? {} : { session }),
       ...reads,
     }),
   );
-  const place = `${address.ip}:${address.port}`;
+  sessions.learnFrom(socket, place, clock.monotonic());
   let step: 'TCP connect' | 'TLS handshake' = 'TCP connect';
   let timer: Timer = clock.after(dialStepTimeoutMs, onTimeout);
 
@@ -70,6 +77,7 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
     timer = clock.after(dialStepTimeoutMs, onTimeout);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveMs);
+    events.reached();
   }
 
   function onSecure(): void {
@@ -85,6 +93,7 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
   function onError(error: Error): void {
     giveUp();
     const code = step === 'TCP connect' ? 'edge-dial' : 'edge-tls';
+    if (code === 'edge-tls') sessions.forget(place);
     events.failed(fault(code, `${place}: ${step} failed: ${error.message}`));
   }
 
@@ -109,16 +118,24 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
   }
 }
 
-/** Parsing all roots costs milliseconds, and every connection of the process has the same: the last is kept. */
-let lastContext: { readonly ca: string | null; readonly context: SecureContext } | null = null;
+/** Whom we trust, and what those who were trusted gave us. */
+interface Trust {
+  readonly ca: string | null;
+  readonly context: SecureContext;
+  readonly sessions: EdgeSessions;
+}
 
-function secureContext(ca: string | null): SecureContext | null {
-  if (lastContext === null || lastContext.ca !== ca) {
+/** Parsing all roots costs milliseconds, and every connection of the process has the same: the last is kept. */
+let lastTrust: Trust | null = null;
+
+function trustIn(ca: string | null): Trust | null {
+  if (lastTrust === null || lastTrust.ca !== ca) {
     const roots = ca === null ? [...getCACertificates('default'), ...cloudflareRoots] : certificatesOf(ca);
     if (roots === null) return null;
-    lastContext = { ca, context: createSecureContext({ ca: roots, minVersion: 'TLSv1.2' }) };
+    const context = createSecureContext({ ca: roots, minVersion: 'TLSv1.2' });
+    lastTrust = { ca, context, sessions: new EdgeSessions() };
   }
-  return lastContext.context;
+  return lastTrust;
 }
 
 /** OpenSSL skips what it cannot read, and then trusts nobody without saying why. */

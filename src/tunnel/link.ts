@@ -20,6 +20,8 @@ export interface ConnectorSpec {
   readonly connectorId: string;
   /** Which of the tunnel's HA connections run here, as `connIndex` (0–255). */
   readonly connections: readonly number[];
+  /** No other connection of the tunnel is there, nor begins before these: they go before those of others. */
+  readonly urgent: boolean;
   readonly edge: EdgeSettings;
   readonly graceMs: number;
   readonly routes: RouteTable;

@@ -1,6 +1,7 @@
 import { defaultOriginSettings } from '../../src/domain/ingress.ts';
 import type { Route, RouteTable } from '../../src/domain/routes.ts';
 import { type Connector, startConnector } from '../../src/tunnel/connector.ts';
+import { DialGate } from '../../src/tunnel/dial-gate.ts';
 import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
 import { Heartbeat } from '../../src/tunnel/heartbeat.ts';
 import type { ConnectorSpec, TunnelFact } from '../../src/tunnel/link.ts';
@@ -39,6 +40,7 @@ export function specFor(edge: ScriptedEdge, overrides: Partial<ConnectorSpec> = 
     },
     connectorId: 'b7f6b2d3-27a2-4dd3-a69b-5c97600d79d1',
     connections,
+    urgent: true,
     edge: { addresses: connections.map(() => edge.address), ca: edge.ca, region: '' },
     graceMs: 30_000,
     routes: routesTo(null),
@@ -61,6 +63,7 @@ export class RunningConnector {
       {
         clock: this.clock,
         heartbeat: new Heartbeat(this.clock),
+        gate: new DialGate(this.clock),
         random,
         resolver,
         teams: noTeams,

@@ -1,19 +1,33 @@
+import { constants, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type TlsOptions,
+  type Server as TlsServer,
+} from 'node:tls';
 import { assert } from 'chai';
 import type { Fault } from '../../src/fault.ts';
+import { createAuthority } from '../../src/sandbox/certificates.ts';
 import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { dialEdge, dialStepTimeoutMs } from '../../src/tunnel/edge-dial.ts';
+import { onChunk } from '../../src/tunnel/shared-reads.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { ScriptedEdge } from '../support/scripted-edge.ts';
 
 function dial(port: number, ca: string | null, clock: Clock = systemClock) {
-  const heard: { socket: TLSSocket | null; faults: Fault[] } = { socket: null, faults: [] };
+  const heard: { socket: TLSSocket | null; resumed: boolean; faults: Fault[] } = {
+    socket: null,
+    resumed: false,
+    faults: [],
+  };
   const attempt = dialEdge({ ip: '127.0.0.1', port }, ca, clock, {
+    reached: () => {},
     connected: (socket) => {
       heard.socket = socket;
+      heard.resumed = socket.isSessionReused();
     },
     failed: (fault) => heard.faults.push(fault),
   });
@@ -91,8 +105,72 @@ describe('edge dial', () => {
     attempt.destroy();
     attempt.destroy();
     await clock.advance(dialStepTimeoutMs * 2);
-    assert.deepEqual(heard, { socket: null, faults: [] });
+    assert.deepEqual(heard, { socket: null, resumed: false, faults: [] });
     server.close();
     await once(server, 'close');
   });
 });
+
+describe('edge dial, again', () => {
+  const { cert, key, ca } = certified('h2.cftunnel.com');
+  let edge: TlsServer;
+
+  const start = async (options: TlsOptions = {}): Promise<void> => {
+    edge = createTlsServer({ cert, key, ...options }, (socket) => {
+      socket.on('error', () => {});
+      // What a client resumes with comes behind the handshake, before this.
+      socket.end('hello');
+    });
+    edge.on('tlsClientError', () => {});
+    edge.listen(0, '127.0.0.1');
+    await once(edge, 'listening');
+  };
+  /** Whether it resumed, once all that the edge had to say is read. */
+  const resumes = async (): Promise<boolean> => {
+    const { heard } = dial((edge.address() as AddressInfo).port, ca);
+    const socket = await eventually('connected', () => heard.socket);
+    onChunk(socket, () => {});
+    socket.resume();
+    await eventually('the edge has said all', () => socket.readableEnded);
+    socket.destroy();
+    return heard.resumed;
+  };
+  afterEach(async () => {
+    edge.close();
+    await once(edge, 'close');
+  });
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    it(`resumes the session of an address that it knows (${version})`, async () => {
+      await start({ maxVersion: version });
+      assert.deepEqual([await resumes(), await resumes(), await resumes()], [false, true, true]);
+    });
+
+    it(`does without where the edge has forgotten it (${version})`, async () => {
+      await start({ maxVersion: version });
+      await resumes();
+      edge.setTicketKeys(randomBytes(48));
+      assert.isFalse(await resumes());
+    });
+  }
+
+  it('does without where the edge gives none', async () => {
+    await start({ secureOptions: constants.SSL_OP_NO_TICKET, sessionTimeout: 1, maxVersion: 'TLSv1.2' });
+    assert.deepEqual([await resumes(), await resumes()], [false, false]);
+  });
+
+  it('keeps none of an edge that is not who it should be', async () => {
+    const other = certified('edge.example');
+    await start({ cert: other.cert, key: other.key, maxVersion: 'TLSv1.2' });
+    for (const attempt of ['first', 'second']) {
+      const { heard } = dial((edge.address() as AddressInfo).port, other.ca);
+      const fault = await eventually(`the ${attempt} is refused`, () => heard.faults[0]);
+      assert.strictEqual(fault.code, 'edge-tls');
+    }
+  });
+});
+
+function certified(name: string) {
+  const authority = createAuthority('edge');
+  return { ...authority.issue({ dnsNames: [name] }), ca: authority.cert };
+}

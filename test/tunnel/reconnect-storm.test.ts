@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { Random } from '../../fuzz/random.ts';
 import { type Fault, fault, ok } from '../../src/fault.ts';
 import { ConnectionSlot, connectionBackoff } from '../../src/tunnel/connection-slot.ts';
+import { DialGate } from '../../src/tunnel/dial-gate.ts';
 import type { EdgeConnectionEvents } from '../../src/tunnel/edge-connection.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -21,11 +22,13 @@ class Fleet {
 
   constructor() {
     const random = new Random(1);
+    const gate = new DialGate(this.clock);
     this.#slots = Array.from({ length: connections }, (_, index) => {
       return new ConnectionSlot(index, {
         clock: this.clock,
         random: () => random.uint32() / 2 ** 32,
         graceMs: 30_000,
+        turn: (go) => gate.enter(0, go),
         address: async () => ok(address),
         rotate: () => {},
         open: (_address, _attempts, _index, events) => this.#attempt(events),
