@@ -22,9 +22,8 @@ export async function runTunnel(config: TunnelConfig, log: Logger): Promise<Runn
   if (source.from !== 'origincert') return runTunnelPod({ ...config, source }, metrics, log);
   const stopping = new AbortController();
   const ended = Promise.withResolvers<Fault | null>();
-  const started = findToken(config, source, log, stopping.signal).then((token) =>
-    runTunnelPod({ ...config, source: { from: 'token', token } }, metrics, log),
-  );
+  const find = (): Promise<string> => findToken(config, source, log, stopping.signal);
+  const started = runTunnelPod({ ...config, source: { from: 'search', find } }, metrics, log);
   started
     .then((running) => running.ended)
     .then(ended.resolve, (thrown: unknown) =>

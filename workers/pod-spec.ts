@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { FaultError, fault } from '../src/fault.ts';
+import { FaultError, fault, unreachable } from '../src/fault.ts';
 import { readEdgeRoots } from '../src/tunnel/edge-roots.ts';
 import type { ConnectorSpec } from '../src/tunnel/link.ts';
 import { parseTunnelToken } from '../src/tunnel/token.ts';
@@ -9,7 +8,9 @@ export interface TunnelPodSettings {
   /** From where the tunnel's credentials come; `token` is a secret. */
   readonly source:
     | { readonly from: 'token'; readonly token: string }
-    | { readonly from: 'token-file'; readonly path: string };
+    | { readonly from: 'token-file'; readonly path: string }
+    /** Wherever else, which may take long; rejects with a `FaultError`. */
+    | { readonly from: 'search'; find(): Promise<string> };
   readonly routes: ConnectorSpec['routes'];
   /** `host:port`; empty means discovery. */
   readonly edge: readonly string[];
@@ -24,19 +25,18 @@ export interface TunnelPodSettings {
 }
 
 /** One tunnel with all of its connections. Reads the files that the settings name; rejects with a `FaultError`. */
-export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpec> {
+export async function podSpec(settings: TunnelPodSettings, connectorId: string): Promise<ConnectorSpec> {
   const { source, cacert, haConnections, graceMs, routes } = settings;
-  const text = source.from === 'token' ? source.token : await tokenText(source.path);
-  const token = parseTunnelToken(text);
-  if (!token.ok) throw new FaultError(token.fault);
-  const { credentials, region } = token.value;
   const ca = cacert === null ? null : await readEdgeRoots(cacert);
   if (ca?.ok === false) throw new FaultError(ca.fault);
+  const token = parseTunnelToken(await tokenText(source));
+  if (!token.ok) throw new FaultError(token.fault);
+  const { credentials, region } = token.value;
   return {
     run: 'pod',
     host: routes.host,
     credentials,
-    connectorId: randomUUID(),
+    connectorId,
     connections: Array.from({ length: haConnections }, (_, index) => index),
     urgent: true,
     edge: {
@@ -49,7 +49,20 @@ export async function podSpec(settings: TunnelPodSettings): Promise<ConnectorSpe
   };
 }
 
-async function tokenText(path: string): Promise<string> {
+async function tokenText(source: TunnelPodSettings['source']): Promise<string> {
+  switch (source.from) {
+    case 'token':
+      return source.token;
+    case 'token-file':
+      return fileText(source.path);
+    case 'search':
+      return source.find();
+    default:
+      return unreachable(source);
+  }
+}
+
+async function fileText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

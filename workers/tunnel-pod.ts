@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Fault, FaultError } from '../src/fault.ts';
 import type { Logger } from '../src/log.ts';
 import { type Connector, startConnector } from '../src/tunnel/connector.ts';
@@ -19,11 +20,11 @@ export interface PodMetrics {
  * and drained for at most the grace period. Rejects with a `FaultError` when it cannot start with these settings.
  */
 export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetrics, log: Logger) {
-  const spec = await podSpec(settings);
+  const connectorId = randomUUID();
   const connected = new Set<number>();
   let connector: Connector | null = null;
   const state = {
-    connectorId: spec.connectorId,
+    connectorId,
     connected,
     accessProblem: null as string | null,
     async metrics() {
@@ -35,6 +36,11 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
   };
   const health = settings.metrics && (await startPodHealth(settings.metrics, state, log));
   if (health?.ok === false) throw new FaultError(health.fault);
+  // While its token is looked for the process lives and is not ready.
+  const spec = await podSpec(settings, connectorId).catch(async (thrown: unknown) => {
+    await health?.value.close();
+    throw thrown;
+  });
   const ended = Promise.withResolvers<Fault | null>();
   let stopping = false;
 

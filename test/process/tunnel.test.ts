@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -145,6 +147,29 @@ describe('warp-ingress tunnel', () => {
       expect(tunnel.output).to.contain(sentence);
     });
   }
+
+  it("lives, and is not ready, while Cloudflare's API is away that knows its tunnel", async () => {
+    const api = createServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
+    await once(api, 'listening');
+    const content = { zoneID: 'zone', accountID: 'account', apiToken: 'cert-token' };
+    const base64 = Buffer.from(JSON.stringify(content)).toString('base64');
+    const name = 'ARGO TUNNEL TOKEN';
+    const cert = join(folder, 'cert.pem');
+    await writeFile(cert, `-----BEGIN ${name}-----\n${base64}\n-----END ${name}-----\n`);
+    const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+    const argv = ['--hostname', 'app.example.com', '--url', 'http://svc', '--origincert', cert];
+    const tunnel = new Tunnel([...argv, '--api-url', url, '--metrics', '127.0.0.1:0']);
+    processes.push(tunnel);
+    try {
+      await tunnel.logged('tunnel not found yet', 1);
+      expect((await tunnel.probe('/healthz')).status).to.equal(200);
+      expect((await tunnel.probe('/ready')).status).to.equal(503);
+      tunnel.child.kill('SIGTERM');
+      expect(await tunnel.exitCode()).to.equal(0);
+    } finally {
+      api.close();
+    }
+  });
 
   it('ends when the certificate is not there', async () => {
     const tunnel = new Tunnel(['--hostname', 'app.example.com', '--url', 'http://svc', '--origincert', '/c']);

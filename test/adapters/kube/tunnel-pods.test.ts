@@ -3,21 +3,10 @@ import { routesToUrl } from '../../../src/domain/url-routes.ts';
 import { createTunnelPods, type TunnelPods } from '../../../src/kube/pods/tunnel-pods.ts';
 import { keptLog } from '../../support/kept-log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { podSettings } from '../../support/pod-settings.ts';
 import { ScriptedKube } from '../../support/scripted-kube.ts';
 
 const host = 'app.example.com';
-const settings = {
-  image: 'warp:1',
-  credentials: { from: 'token' },
-  apiUrl: null,
-  edge: [],
-  ca: null,
-  accessCertsUrl: null,
-  graceMs: 30_000,
-  logLevel: 'info',
-  template: null,
-} as const;
-
 describe('the door to tunnel pods', () => {
   let kube: ScriptedKube;
   let pods: TunnelPods;
@@ -36,7 +25,7 @@ describe('the door to tunnel pods', () => {
     const tunnel = { accountId: 'account', id: 'tunnel', token: 'token' };
     const routes = routesToUrl(host, 'http://10.0.0.1');
     const place = { mode: 'pod', replicas } as const;
-    const made = pods.wanted({ host, tunnel, haConnections: 4, place, routes }, settings);
+    const made = pods.wanted({ host, tunnel, haConnections: 4, place, routes }, podSettings);
     return made.ok ? made.value : expect.fail(made.fault.message);
   }
 
