@@ -10,7 +10,6 @@ export interface PemCertificates {
   readonly broken: number | null;
 }
 
-/** What OpenSSL passes over without a word is told here. */
 export function certificatesIn(text: string): PemCertificates {
   const blocks = text.match(block) ?? [];
   const broken = blocks.findIndex((each) => !isCertificate(each));

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import {
   connect,
   createSecureContext,
@@ -6,6 +5,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
+import { certificatesIn } from '../domain/certificates.ts';
 import { type Fault, fault } from '../fault.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { cloudflareRoots } from './cloudflare-roots.ts';
@@ -130,7 +130,7 @@ let lastTrust: Trust | null = null;
 
 function trustIn(ca: string | null): Trust | null {
   if (lastTrust === null || lastTrust.ca !== ca) {
-    const roots = ca === null ? [...getCACertificates('default'), ...cloudflareRoots] : certificatesOf(ca);
+    const roots = ca === null ? [...getCACertificates('default'), ...cloudflareRoots] : rootsOf(ca);
     if (roots === null) return null;
     const context = createSecureContext({ ca: roots, minVersion: 'TLSv1.2' });
     lastTrust = { ca, context, sessions: new EdgeSessions() };
@@ -139,11 +139,7 @@ function trustIn(ca: string | null): Trust | null {
 }
 
 /** OpenSSL skips what it cannot read, and then trusts nobody without saying why. */
-function certificatesOf(bundle: string): string[] | null {
-  const blocks = bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
-  try {
-    return blocks?.map((block) => new X509Certificate(block).toString()) ?? null;
-  } catch {
-    return null;
-  }
+function rootsOf(bundle: string): string | null {
+  const { count, pem, broken } = certificatesIn(bundle);
+  return count > 0 && broken === null ? pem : null;
 }
