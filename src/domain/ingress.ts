@@ -41,6 +41,7 @@ export interface HostRules {
 
 /** `ImplementationSpecific` arrives here as `prefix`. */
 export interface PathRule {
+  /** As `url-path` has it. */
   readonly path: string;
   readonly match: 'exact' | 'prefix';
   readonly backend: BackendRef;

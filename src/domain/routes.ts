@@ -15,6 +15,7 @@ export interface RouteTable {
 }
 
 export interface Route {
+  /** As `url-path` has it. */
   readonly path: string;
   readonly match: 'exact' | 'prefix';
   readonly target: RouteTarget;

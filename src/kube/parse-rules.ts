@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isPublishableHost } from '../domain/host.ts';
 import type { BackendRef, HostRules, PathRule, Problem } from '../domain/ingress.ts';
+import { pathOfText } from '../domain/url-path.ts';
 import { quoted } from './parse-annotations.ts';
 
 /** Tunnels of a whole account (and so of one Ingress), and paths of one host. */
@@ -156,7 +157,7 @@ function parsePath(
     return null;
   }
   const ref = parseBackend(backend, `${where}.backend`, report);
-  return ref && { path: text, match, backend: ref };
+  return ref && { path: pathOfText(text), match, backend: ref };
 }
 
 /** Missing is read as ImplementationSpecific, which is a prefix here. */

@@ -1,4 +1,5 @@
 import { hostMatches, matchRoute, type Route, type RouteTable } from '../domain/routes.ts';
+import { pathOfBytes } from '../domain/url-path.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
 import { AccessGuard } from './access/access-guard.ts';
@@ -55,6 +56,8 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
   readonly #log: ProxyOptions['log'];
   readonly #origins: Origins;
   #routes: RouteTable;
+  /** Some path has escapes, so that of a request, in which they may be written in other ways, is not compared as it is. */
+  #hasEscapes: boolean;
   /** The authority that matched last: nearly always the next one, too. */
   #knownAuthority = '';
   #openRequests = 0;
@@ -69,6 +72,7 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
     this.#log = options.log;
     this.#origins = new Origins(options.clock);
     this.#routes = options.routes;
+    this.#hasEscapes = hasEscapes(options.routes);
     this.#origins.update(options.routes);
   }
 
@@ -79,6 +83,7 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
   updateRoutes(routes: RouteTable): void {
     if (this.#destroyed) return;
     this.#routes = routes;
+    this.#hasEscapes = hasEscapes(routes);
     this.#knownAuthority = '';
     this.#origins.update(routes);
   }
@@ -151,7 +156,8 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
       this.#knownAuthority = authority;
     }
     const query = head.path.indexOf('?');
-    return matchRoute(this.#routes, query < 0 ? head.path : head.path.slice(0, query));
+    const path = query < 0 ? head.path : head.path.slice(0, query);
+    return matchRoute(this.#routes, this.#hasEscapes ? pathOfBytes(path) : path);
   }
 
   #answer(
@@ -165,6 +171,10 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
     this.#counts.request(codeClass(status), 0);
     return answered;
   }
+}
+
+function hasEscapes({ routes }: RouteTable): boolean {
+  return routes.some(({ path }) => path.includes('%'));
 }
 
 /** A missing `:authority` is replaced by a host header (protocol page, section 5.1). */

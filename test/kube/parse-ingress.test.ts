@@ -230,6 +230,11 @@ describe('parseIngress', () => {
     expect(spec.hosts).to.have.length(1);
   });
 
+  it('takes a path that no URL can hold as a browser sends it', () => {
+    const object = ingress({ rules: [rule('a.example.com', [{ ...path, path: '/caf\u00e9 menu' }])] });
+    expect(hostsOf(object)).to.deep.equal({ 'a.example.com': ['prefix /caf%C3%A9%20menu'] });
+  });
+
   it('gives the default backend what no rule of a host matches', () => {
     const other = { service: { name: 'other', port: { number: 81 } } };
     const narrow = rule('a.example.com', [{ ...path, path: '/x' }]);

@@ -45,6 +45,23 @@ describe('the proxy routes', () => {
       expect((await ask(edge, path)).status, path).to.equal(status);
   });
 
+  it('by escapes in upper and lower case, and by bytes that were sent without', async () => {
+    const { edge } = await serve((port, otherPort) => ({
+      host: 'app.example.com',
+      routes: [routeTo([otherPort], {}, '/caf%C3%A9'), routeTo([port], {}, '/')],
+      access: null,
+    }));
+    const paths = {
+      '/caf%C3%A9': 201,
+      '/caf%c3%a9/x?%c3': 201,
+      '/caf\u00c3\u00a9': 201,
+      '/caf%25C3%25A9': 200,
+      '/caf%C3%A8': 200,
+    };
+    for (const [path, status] of Object.entries(paths))
+      expect((await ask(edge, path)).status, path).to.equal(status);
+  });
+
   it('nothing where no path matches: 404 by rule', async () => {
     const { edge, counted, origin } = await serve((port) => ({
       host: 'app.example.com',
