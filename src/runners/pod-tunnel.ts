@@ -48,6 +48,7 @@ export class PodTunnel {
   readonly #pods = new Map<string, SeenPod>();
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
+  #wantedMaking = '';
   /** The run that ends when no pod is left. */
   #draining: { readonly run: PodRun; readonly overdue: Timer } | null = null;
   #retry: Timer | null = null;
@@ -200,6 +201,7 @@ export class PodTunnel {
     if (wish !== this.#wish) return;
     if (!wanted.ok) return this.#failed(wish.host, wanted.fault);
     this.#wantedHash = wanted.value.hash;
+    this.#wantedMaking = wanted.value.making;
     // One that is being deleted is made again once it is gone.
     if (this.#seen?.hash === this.#wantedHash || this.#seen?.deleting) return;
     if (!mayWrite() || this.#retry !== null) return;
@@ -240,9 +242,9 @@ export class PodTunnel {
     }
     // Who serves is not ended because of a pod that does not.
     if (newest !== undefined && isWanted && newest.told === 0) {
-      const [trouble] = [seen.trouble, ...Array.from(this.#pods.values(), (pod) => pod.trouble)].filter(
-        (each) => each !== null,
-      );
+      // Those of an older making are on their way out.
+      const pods = [...this.#pods.values()].filter(({ making }) => making === this.#wantedMaking);
+      const [trouble] = [seen.trouble, ...pods.map((pod) => pod.trouble)].filter((each) => each !== null);
       if (trouble !== undefined) this.#fail(newest, fault('pods-failing', trouble));
     }
     if (this.#draining !== null && seen === null && this.#pods.size === 0) this.#drained();

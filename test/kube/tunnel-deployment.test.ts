@@ -203,6 +203,19 @@ describe('the Deployment of a tunnel', () => {
     });
   });
 
+  it('has pods of the same making whatever their number', () => {
+    const makingOf = (of: WantedPods) =>
+      (of.deployment as { spec: { template: { metadata: { annotations: Record<string, string> } } } }).spec
+        .template.metadata.annotations['cloudflare-warp/making'];
+    const [one, two] = [wanted(), wanted({ place: { mode: 'pod', replicas: 2 } })];
+    expect(one.making).to.equal(two.making);
+    expect(makingOf(one)).to.equal(one.making);
+    expect(JSON.stringify(manifest().spec.template)).to.equal(
+      JSON.stringify((two.deployment as Manifest).spec.template),
+    );
+    expect(wanted({}, { image: 'registry.example/warp:2' }).making).not.to.equal(one.making);
+  });
+
   it('has a disruption budget from two replicas on', () => {
     expect(wanted().budget).to.equal(null);
     const two = wanted({ place: { mode: 'pod', replicas: 2 } });

@@ -176,6 +176,23 @@ describe('the pod runner', () => {
     expect(pods.writes).to.deep.equal([`apply ${host}`]);
   });
 
+  it('does not take the failure of pods of an older making for one of the new', async () => {
+    await start();
+    pods.pod(host, 'old', 'pod old: ErrImagePull');
+    await quiet();
+    const { facts } = await start({ haConnections: 2 });
+    expect(facts).to.be.empty;
+    pods.ready(host, 0, false);
+    pods.pod(host, 'new', null);
+    await quiet();
+    expect(facts).to.be.empty;
+    pods.pod(host, 'new', 'pod new: CrashLoopBackOff');
+    await quiet();
+    expect(facts).to.deep.equal([
+      { type: 'ended', fault: fault('pods-failing', 'pod new: CrashLoopBackOff') },
+    ]);
+  });
+
   it('goes on while one pod serves and another one fails', async () => {
     const { facts } = await start();
     pods.ready(host, 1, false);

@@ -15,6 +15,8 @@ export class MemoryPods implements TunnelPods {
   readonly asked: string[] = [];
   #hear: PodsHearer | null = null;
   #version = 0;
+  /** Of pods that come now. */
+  #making = '';
 
   get isWatched(): boolean {
     return this.#hear !== null;
@@ -41,11 +43,12 @@ export class MemoryPods implements TunnelPods {
     return ok(this.deployments.size > 0);
   }
 
-  async apply({ deployment, hash }: WantedPods): Promise<Result<SeenPods>> {
+  async apply({ deployment, hash, making }: WantedPods): Promise<Result<SeenPods>> {
     const { host } = hostOf(deployment);
     this.writes.push(`apply ${host}`);
     const failure = this.failures.shift();
     if (failure !== undefined) return { ok: false, fault: failure };
+    this.#making = making;
     const before = this.deployments.get(this.nameOf(host));
     const made = {
       name: this.nameOf(host),
@@ -71,7 +74,7 @@ export class MemoryPods implements TunnelPods {
   }
 
   pod(host: string, name: string, trouble: string | null = null, address: string | null = null): void {
-    this.#hear?.pod({ name, of: this.nameOf(host), trouble, address });
+    this.#hear?.pod({ name, of: this.nameOf(host), making: this.#making, trouble, address });
   }
 
   /** Why each pod lets nobody in; those that are not here cannot be asked. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostAnnotation, hostHashLabel, ledgerSecretNameOf } from '../ledger-secret.ts';
 import { parseMeta } from '../parse-meta.ts';
-import { podsHashAnnotation } from './tunnel-deployment.ts';
+import { makingAnnotation, podsHashAnnotation } from './tunnel-deployment.ts';
 
 /** A Deployment of tunnel pods as it is now. */
 export interface SeenPods {
@@ -24,6 +24,8 @@ export interface SeenPod {
   readonly name: string;
   /** Of its Deployment. */
   readonly of: string;
+  /** What it was made from (`WantedPods.making`); empty where that is not known. */
+  readonly making: string;
   /** Its IP address, once it has one. */
   readonly address: string | null;
   /** Why it does not get to run, in words that do not change from one try to the next; or null. */
@@ -110,6 +112,7 @@ export function parseSeenPod(object: unknown): SeenPod | null {
   if (meta === null || typeof hash !== 'string' || !parsed.success) return null;
   const { phase, podIP, conditions, containerStatuses } = parsed.data.status;
   if (phase === 'Succeeded' || phase === 'Failed') return null;
+  const making = meta.annotations[makingAnnotation];
   const waits = containerStatuses?.find(({ state }) => !underWay.has(state.waiting?.reason ?? ''));
   const unscheduled = conditions?.find(
     ({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
@@ -118,6 +121,7 @@ export function parseSeenPod(object: unknown): SeenPod | null {
   return {
     name: meta.name,
     of: ledgerSecretNameOf(hash),
+    making: typeof making === 'string' ? making : '',
     address: podIP ?? null,
     // One that is asked to end is nobody's trouble any more.
     trouble: why === null || meta.deleting ? null : `pod ${meta.name}: ${why}`,

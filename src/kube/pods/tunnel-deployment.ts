@@ -37,10 +37,14 @@ export interface WantedPods {
   /** Null where one replica is all there is: a budget would only keep a node from being drained. */
   readonly budget: object | null;
   readonly hash: string;
+  /** Of the pods alone: one of another making is an older one. */
+  readonly making: string;
 }
 
 /** Of what was asked for; never compared with what the server has made of it (defaults, other writers). */
 export const podsHashAnnotation = 'cloudflare-warp/wanted';
+/** Of the template that a pod was made from, without this. */
+export const makingAnnotation = 'cloudflare-warp/making';
 const tunnelAnnotation = 'cloudflare-warp/tunnel';
 const tokenAnnotation = 'cloudflare-warp/token-hash';
 const edgeCaAnnotation = 'cloudflare-warp/edge-ca';
@@ -65,7 +69,7 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
   const args = argumentsOf(request, settings);
   const labels = { [nameLabel]: appName, [hostHashLabel]: hostHash(host) };
   const selector = { matchLabels: labels };
-  const template = mergeTemplate(
+  const plain = mergeTemplate(
     {
       metadata: {
         labels: { ...labels, [managedByLabel]: 'cloudflare-warp-ingress' },
@@ -81,6 +85,8 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
     },
     settings.template,
   );
+  const making = shortHash(JSON.stringify(plain));
+  const template = mergeTemplate(plain, { metadata: { annotations: { [makingAnnotation]: making } } });
   const spec = {
     replicas: place.replicas,
     selector,
@@ -99,6 +105,7 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
   return ok({
     name: ledgerSecretName(host),
     hash,
+    making,
     deployment: {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
