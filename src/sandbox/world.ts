@@ -67,7 +67,16 @@ export async function startWorld(settings: WorldSettings = {}): Promise<World> {
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
-      for (const end of endings.reverse()) await end();
+      const failures: unknown[] = [];
+      // One that cannot be ended must not keep the listeners of the others open.
+      for (const end of endings.reverse()) {
+        try {
+          await end();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
     })();
     return stopping;
   };

@@ -105,6 +105,21 @@ describe('sandbox world', () => {
     expect(existsSync(files.directory)).to.equal(false);
   });
 
+  it('ends everything else when one part cannot be ended, and says so', async () => {
+    const { kubernetes, edge, origin, files } = world;
+    const { down } = origin;
+    Object.assign(origin, { down: () => Promise.reject(new Error('stuck')) });
+    const outcome = await world.stop().catch((error: Error) => error.message);
+    await down();
+    expect(outcome).to.equal('stuck');
+    for (const url of [kubernetes.url, edge.frontUrl]) {
+      expect(await canConnect(Number(new URL(url).port)), url).to.equal(false);
+    }
+    expect(existsSync(files.directory)).to.equal(false);
+    // For the hook: what had to be ended is.
+    world = await startWorld();
+  });
+
   it('ends what it had started when it cannot go on', async () => {
     const taken = Number(new URL(world.edge.frontUrl).port);
     const outcome = await startWorld({ ports: { front: taken } }).then(
