@@ -7,6 +7,7 @@ import type { FailedRequest, Violation } from './verdict.ts';
 export interface Story {
   readonly violations: readonly Violation[];
   readonly faults: readonly OpenFault[];
+  readonly stalls: readonly OpenFault[];
   readonly failures: readonly FailedRequest[];
   /** What was seen of the world meanwhile. */
   readonly moments: readonly Moment[];
@@ -34,16 +35,18 @@ export async function keepAccount(arena: Arena, story: Story, folder: string): P
   await writeFile(join(folder, 'account.txt'), `${told.join('\n')}\n`);
 }
 
-function momentsOf({ faults, failures, moments }: Story): readonly Moment[] {
-  const ofFaults = faults.flatMap(({ index, kind, hosts, startMs, hitMs, endMs, wholeMs }) => {
-    const name = `fault ${index} ${kind}`;
-    return [
-      { ms: startMs, what: `${name} of ${hosts.join(' ')} begins` },
-      { ms: hitMs, what: `${name} has hit` },
-      { ms: endMs, what: `${name} ends` },
-      ...[...wholeMs].map(([host, ms]) => ({ ms, what: `${name}: ${host} is whole` })),
-    ];
-  });
+function momentsOf({ faults, stalls, failures, moments }: Story): readonly Moment[] {
+  const ofFaults = [...faults, ...stalls].flatMap(
+    ({ index, kind, hosts, startMs, hitMs, endMs, wholeMs }) => {
+      const name = `fault ${index} ${kind}`;
+      return [
+        { ms: startMs, what: `${name} of ${hosts.join(' ')} begins` },
+        { ms: hitMs, what: `${name} has hit` },
+        { ms: endMs, what: `${name} ends` },
+        ...[...wholeMs].map(([host, ms]) => ({ ms, what: `${name}: ${host} is whole` })),
+      ];
+    },
+  );
   const ofRequests = failures.map(({ host, startMs, endMs, status, why }) => ({
     ms: startMs,
     what: `${host}: a request begins that fails after ${Math.round(endMs - startMs)} ms (${status}: ${why})`,

@@ -13,7 +13,8 @@ export type Part =
   | 'kubernetes'
   | 'cloudflare'
   | 'cluster'
-  | 'pods';
+  | 'pods'
+  | 'machine';
 
 /**
  * What a host may lose. `nothing`: no request fails. `some`: a part of its connections, so nothing but requests
@@ -257,7 +258,6 @@ export const faults = {
     what: 'GOAWAY on one connection',
     hosts: 'own',
     loss: 'nothing',
-    thins: true,
     lengthMs: atOnce,
     weight: 2,
   },
@@ -383,6 +383,21 @@ export const faultKinds = Object.keys(faults) as readonly FaultKind[];
 export function ruleOf(kind: FaultKind): FaultRule {
   return faults[kind];
 }
+
+/**
+ * No fault that anybody drew: the machine gave this process, which is the edge and the visitors as well, no time for so long
+ * that connectors rightly take the edge for dead. What fails then is not judged.
+ */
+export const stallRule: FaultRule = {
+  part: 'machine',
+  what: 'the machine has no time for the edge',
+  hosts: 'every',
+  loss: 'all',
+  holdsUp: ['threads', 'process', 'replicas', 'edge', 'kubernetes', 'cloudflare', 'cluster', 'pods'],
+  lengthMs: atOnce,
+  boundMs: afterBackoffMs,
+  weight: 0,
+};
 
 /** Something is gone for a while, and has to be back within the bound. */
 export function isBound({ loss, mayLoseOne, thins, blinds }: FaultRule): boolean {

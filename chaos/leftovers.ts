@@ -101,6 +101,24 @@ export function misplaced(arena: Arena, wanted: readonly Host[]): readonly Viola
   return violations;
 }
 
+/** Replicas that say that they are not ready, and for what they wait. */
+export async function notReady({ replicas }: Arena): Promise<readonly Violation[]> {
+  const answers = await Promise.all(replicas.map((replica) => replica.ops('/readyz')));
+  return answers.flatMap((answer) => (answer?.status === 200 ? [] : [`not ready: ${answer?.body}`]));
+}
+
+/** Ingresses whose status does not name their tunnel. */
+export function wrongStatus(arena: Arena): readonly Violation[] {
+  return arena.owner.list('Ingress').flatMap((ingress) => {
+    const host = arena.hosts.find(({ name }) => name === ingress.metadata.name)?.host;
+    if (host === undefined) return [];
+    const expected = `${arena.tunnelOf(host)}.cfargotunnel.com`;
+    return JSON.stringify(ingress.status).includes(expected)
+      ? []
+      : [`status of ${ingress.metadata.name} is ${JSON.stringify(ingress.status)}, expected ${expected}`];
+  });
+}
+
 /** What a process holds although it serves nothing any more, against what it held before it served anything. */
 export function heldBack(before: Holdings, after: Holdings): readonly Violation[] {
   const limits: readonly [what: keyof Holdings, more: number][] = [

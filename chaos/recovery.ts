@@ -1,11 +1,13 @@
 import type { Arena } from './arena.ts';
-import type { FaultKind, FaultRule } from './faults.ts';
+import { type FaultKind, type FaultRule, stallRule } from './faults.ts';
 import type { Host } from './hosts.ts';
 import type { Load } from './load.ts';
 import type { FaultRecord } from './verdict.ts';
 
 /** How often the world is looked at, milliseconds: the grain of what is measured. */
 export const lookEveryMs = 20;
+/** A connector takes an edge that says nothing for 2 s for dead (`tunnel/heartbeat`); half of that is noted. */
+const stallMs = 1_000;
 /** From a watch that is open until what it tells has been acted upon. */
 const catchUpMs = 300;
 
@@ -18,7 +20,7 @@ export interface Moment {
 /** A fault that has begun, as far as it is known how it went. */
 export interface OpenFault extends FaultRecord {
   readonly rule: FaultRule;
-  readonly kind: FaultKind;
+  readonly kind: FaultKind | 'stall';
   hitMs: number;
   endMs: number;
   wholeMs: Map<string, number>;
@@ -41,6 +43,8 @@ export class Recovery {
   #seesAllSinceMs = 0;
   readonly #timer: NodeJS.Timeout;
   readonly #moments: Moment[] = [];
+  readonly #stalls: OpenFault[] = [];
+  #lookedMs: number;
   /** What was noted last, by what it is about. */
   readonly #seen = new Map<string, number>();
 
@@ -48,6 +52,7 @@ export class Recovery {
     this.#arena = arena;
     this.#load = load;
     this.#hosts = new Map(arena.hosts.map((host) => [host.host, host]));
+    this.#lookedMs = arena.now();
     this.#allWatches = arena.world.kubernetes.watchCount();
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
   }
@@ -76,6 +81,11 @@ export class Recovery {
     return this.#moments;
   }
 
+  /** When this process itself stood still. */
+  get stalls(): readonly OpenFault[] {
+    return this.#stalls;
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -84,6 +94,8 @@ export class Recovery {
     const nowMs = this.#arena.now();
     const watches = this.#arena.world.kubernetes.watchCount();
     const seesAll = watches >= this.#allWatches;
+    if (nowMs - this.#lookedMs > stallMs) this.#noteStall(this.#lookedMs, nowMs);
+    this.#lookedMs = nowMs;
     this.#note(nowMs, 'watches', watches);
     for (const host of this.#hosts.keys()) {
       this.#note(nowMs, `${host} connections`, this.#arena.servingConnections(host));
@@ -101,6 +113,21 @@ export class Recovery {
       }
       if (fault.wholeMs.size === fault.hosts.length) this.#open.delete(fault);
     }
+  }
+
+  #noteStall(startMs: number, endMs: number): void {
+    const stall: OpenFault = {
+      index: this.#stalls.length,
+      kind: 'stall',
+      rule: stallRule,
+      hosts: [...this.#hosts.keys()],
+      startMs,
+      hitMs: endMs,
+      endMs,
+      wholeMs: new Map(),
+    };
+    this.#stalls.push(stall);
+    this.watch(stall);
   }
 
   #note(ms: number, about: string, count: number): void {

@@ -162,7 +162,7 @@ function leaking(bytes: number): string {
     const { parse } = JSON;
     const kept = (globalThis.kept = []);
     JSON.parse = (text, reviver) => {
-      if (/^.{0,40}"kind":"Ingress"/.test(text)) kept.push(new Array(${Math.ceil(bytes / 8)}).fill(kept.length));
+      if (/^.{0,100}"kind":"Ingress"/.test(text)) kept.push(new Array(${Math.ceil(bytes / 8)}).fill(kept.length));
       return parse(text, reviver);
     };
   }`;

@@ -15,7 +15,7 @@ export interface FaultRow {
 }
 
 export function rowsOf({ faults, failures }: ChaosOutcome): readonly FaultRow[] {
-  return faults.map(({ index, kind, hosts, startMs, endMs, wholeMs }) => {
+  return faults.flatMap(({ index, kind, hosts, startMs, endMs, wholeMs }) => {
     const lastMs = Math.max(...wholeMs.values());
     const isKnown = Number.isFinite(lastMs);
     const failed = failures.filter(
@@ -25,17 +25,24 @@ export function rowsOf({ faults, failures }: ChaosOutcome): readonly FaultRow[] 
         request.startMs <= (wholeMs.get(request.host) ?? Number.POSITIVE_INFINITY),
     ).length;
     const host = hosts.length === 1 ? hosts[0]! : null;
+    if (kind === 'stall') return [];
     return { index, kind, host, wholeAfterMs: isKnown ? Math.round(lastMs - endMs) : null, failed };
   });
 }
 
 /** One line on a run as a whole. */
 export function summary(outcome: ChaosOutcome): string {
-  const { requests, failures, faults, skipped, secrets, holdings } = outcome;
+  const { requests, failures, faults, skipped, secrets, stalls, holdings } = outcome;
   const words = [
     `${requests} requests, ${failures.length} failed; ${faults.length} faults, ${skipped} found nothing to break`,
     `${secrets} secrets looked for`,
   ];
+  if (stalls.length > 0) {
+    const lengthMs = stalls.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
+    words.push(
+      `the machine had no time ${stalls.length} times, ${(lengthMs / 1000).toFixed(1)} s in all: what failed then is not judged`,
+    );
+  }
   for (const [before, after] of holdings) {
     const change = (what: keyof typeof before, unit = 1): string =>
       `${what} ${Math.round(before[what] / unit)} → ${Math.round(after[what] / unit)}`;

@@ -3,7 +3,7 @@ import { type FaultKind, type FaultRule, isBound, type Loss } from './faults.ts'
 /** What became of one fault. Times are milliseconds on one monotonic clock. */
 export interface FaultRecord {
   readonly index: number;
-  readonly kind: FaultKind;
+  readonly kind: FaultKind | 'stall';
   readonly rule: FaultRule;
   /** Which hosts it is about. */
   readonly hosts: readonly string[];
@@ -29,7 +29,7 @@ export type Violation = string;
 
 /**
  * Judges a run: every failed request against the faults that may explain it. A fault explains what its rule says
- * and no more; two at once that each take some of a host's connections may take all of them.
+ * and no more; two at once that each take some of a host's connections, in order or not, may take all of them.
  */
 export function unexplained(
   requests: readonly FailedRequest[],
@@ -117,7 +117,7 @@ function explains(fault: FaultRecord, request: FailedRequest, all: readonly Faul
   if (onlyStatus !== undefined && request.status !== onlyStatus) return false;
   switch (lossOf(fault, request.host)) {
     case 'nothing':
-      return false;
+      return fault.rule.thins === true && isShortOfConnections(fault, request, all);
     case 'all':
       return true;
     case 'some':

@@ -44,10 +44,14 @@ describe('the verdict of a soak', () => {
     expect(growing(quietSamples())).to.deep.equal([]);
   });
 
-  for (const bytes of [256, 1024]) {
-    it(`sees ${bytes} bytes that are kept for each change of an Ingress, wherever they are`, () => {
+  const found: readonly [bytes: number, measures: readonly Measure[]][] = [
+    [256, ['heapMib', 'threadHeapMib', 'externalMib']],
+    [1024, ['heapMib', 'threadHeapMib', 'externalMib', 'mallocMib', 'rssMib']],
+  ];
+  for (const [bytes, measures] of found) {
+    it(`sees ${bytes} bytes that are kept for each change of an Ingress, in ${measures.join(', ')}`, () => {
       const perMinute = (bytes * changesPerMinute) / mib;
-      for (const measure of ['heapMib', 'externalMib', 'mallocMib'] as const) {
+      for (const measure of measures) {
         expect(growing(leaking(measure, perMinute)), measure).to.deep.equal([measure]);
       }
     });
@@ -68,6 +72,15 @@ describe('the verdict of a soak', () => {
       });
     expect(growing(withMoreThreads(quietSamples()))).to.deep.equal([]);
     expect(growing(withMoreThreads(leaking('rssMib', 0.8)))).to.deep.equal(['rssMib']);
+  });
+
+  it('sees growth beside what malloc gives back at once, and does not mistake that for anything', () => {
+    const givingBack = (samples: readonly Sample[]): readonly Sample[] =>
+      samples.map((sample) =>
+        sample.ms < 600_000 ? sample : { ...sample, mallocMib: sample.mallocMib - 14 },
+      );
+    expect(growing(givingBack(quietSamples()))).to.deep.equal([]);
+    expect(growing(givingBack(leaking('mallocMib', 0.6)))).to.deep.equal(['mallocMib']);
   });
 
   it('is none without samples enough', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type FaultKind, ruleIn, ruleOf } from '../../chaos/faults.ts';
+import { type FaultKind, ruleIn, ruleOf, stallRule } from '../../chaos/faults.ts';
 import { type FailedRequest, type FaultRecord, overdue, unexplained } from '../../chaos/verdict.ts';
 
 const hosts = ['a', 'b', 'c'];
@@ -35,6 +35,7 @@ describe('the verdict on a failed request', () => {
   const exitsOfOne = fault('thread-exits', { rule: ruleIn({ ...alone, replicas: 2 }, 'thread-exits') });
   const podKilled = fault('pod-killed');
   const podDeleted = fault('pod-deleted', { index: 1 });
+  const stall = fault('edge-cut-all', { kind: 'stall', rule: stallRule });
   const refuses = fault('edge-refuses', { index: 1 });
   const sigterm = fault('controller-terminated');
   const cases: [
@@ -72,6 +73,13 @@ describe('the verdict on a failed request', () => {
       [failed('a', 120, 130)],
       0,
     ],
+    [
+      'the second of two pods that are deleted at once',
+      [podDeleted, { ...podDeleted, index: 2 }],
+      [failed('a', 150, 160)],
+      0,
+    ],
+    ['a machine that had no time for the edge', [stall], [failed('a', 120, 130)], 0],
     ['a pod that is deleted in order', [podDeleted], [failed('a', 105, 130)], 1],
     ['a thread that died while another replica served', [exitsOfOne], [failed('a', 150, 160)], 1],
     [
