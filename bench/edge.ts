@@ -38,7 +38,7 @@ let registrationsChanged = (): void => {};
 
 const authority = createAuthority('bench edge');
 const certificate = authority.issue({ dnsNames: ['h2.cftunnel.com'] });
-// Both connectors offer AES-128 first; Node.js would choose AES-256 by itself.
+// Both connectors offer AES-128 first; Node.js would choose AES-256 by itself, as a server that has the choice.
 const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
 const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
   const connection = new TunnelConnection(socket, () => unregister(connection));

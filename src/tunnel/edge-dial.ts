@@ -1,6 +1,7 @@
 import {
   connect,
   createSecureContext,
+  DEFAULT_CIPHERS,
   getCACertificates,
   type SecureContext,
   type TLSSocket,
@@ -18,6 +19,16 @@ export const edgeServerName = 'h2.cftunnel.com';
 
 /** Bound of the TCP connect, and again of the TLS handshake, milliseconds. */
 export const dialStepTimeoutMs = 15_000;
+
+/**
+ * As cloudflared, and unlike Node.js, AES with 128 bits comes first: an edge that leaves the choice to us then spends less
+ * on each byte, and so do we.
+ */
+const preferredCipher = 'TLS_AES_128_GCM_SHA256';
+const ciphers = [
+  preferredCipher,
+  ...DEFAULT_CIPHERS.split(':').filter((cipher) => cipher !== preferredCipher),
+].join(':');
 
 /** Idle time before TCP keep-alive probes, milliseconds. */
 const keepAliveMs = 15_000;
@@ -132,7 +143,7 @@ function trustIn(ca: string | null): Trust | null {
   if (lastTrust === null || lastTrust.ca !== ca) {
     const roots = ca === null ? [...getCACertificates('default'), ...cloudflareRoots] : rootsOf(ca);
     if (roots === null) return null;
-    const context = createSecureContext({ ca: roots, minVersion: 'TLSv1.2' });
+    const context = createSecureContext({ ca: roots, minVersion: 'TLSv1.2', ciphers });
     lastTrust = { ca, context, sessions: new EdgeSessions() };
   }
   return lastTrust;

@@ -11,7 +11,7 @@ import { assert } from 'chai';
 import type { Fault } from '../../src/fault.ts';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
 import { type Clock, systemClock } from '../../src/time/clock.ts';
-import { dialEdge, dialStepTimeoutMs } from '../../src/tunnel/edge-dial.ts';
+import { dialEdge, dialStepTimeoutMs, edgeServerName } from '../../src/tunnel/edge-dial.ts';
 import { onChunk } from '../../src/tunnel/shared-reads.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -50,6 +50,20 @@ describe('edge dial', () => {
     assert.strictEqual(socket.alpnProtocol || null, null);
     socket.destroy();
     await edge.close();
+  });
+
+  it('asks for AES with 128 bits first where the edge leaves it to us', async () => {
+    const { cert, key, ca } = certified(edgeServerName);
+    const server = createTlsServer({ cert, key, honorCipherOrder: false }, (edge) => edge.resume());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { heard } = dial((server.address() as AddressInfo).port, ca);
+    const socket = await eventually('connected', () => heard.socket);
+    const { name } = socket.getCipher();
+    socket.destroy();
+    server.close();
+    await once(server, 'close');
+    assert.strictEqual(name, 'TLS_AES_128_GCM_SHA256');
   });
 
   it('refuses a certificate for another name, and one of an unknown authority', async () => {
