@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { startWorld, type World } from '../../src/sandbox/world.ts';
+import { eventually } from '../support/eventually.ts';
 import { kubeUser } from '../support/kube-user.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 
@@ -120,12 +121,8 @@ describe('the image', function () {
       child.stdout.on('data', (chunk) => {
         log += chunk;
       });
-      let status = 0;
-      for (let tries = 0; status !== 200 && tries < 200; tries++) {
-        status = await statusOf(edge.frontUrl, 'image.example.com');
-        if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 200));
-      }
-      expect(status, log).to.equal(200);
+      const serves = async () => (await statusOf(edge.frontUrl, 'image.example.com')) === 200;
+      await eventually('the host answers 200', serves, { withinMs: 40_000, everyMs: 200, told: () => log });
     } finally {
       child.kill('SIGTERM');
     }

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { visitors } from './visitors.ts';
 
 /** Visitors that ask again and again for as long as it lasts, each as soon as it has its answer. */
 export class SteadyLoad {
@@ -6,28 +7,22 @@ export class SteadyLoad {
   readonly failures: string[] = [];
   answered = 0;
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #visitors: readonly Promise<void>[];
-  #isOver = false;
+  readonly #end: () => Promise<void>;
 
-  constructor(url: string, host: string, expected: string, visitors = 8) {
-    this.#visitors = Array.from({ length: visitors }, () => this.#visit(url, host, expected));
+  constructor(url: string, host: string, expected: string, atOnce = 8) {
+    this.#end = visitors(Array.from({ length: atOnce }, () => () => this.#visit(url, host, expected)));
   }
 
   /** Waits for the answers that are on their way. */
   async stop(): Promise<void> {
-    this.#isOver = true;
-    await Promise.all(this.#visitors);
+    await this.#end();
     this.#agent.destroy();
   }
 
   async #visit(url: string, host: string, expected: string): Promise<void> {
-    while (!this.#isOver) {
-      const answer = await ask(url, host, this.#agent);
-      if (answer === `200 ${expected}`) this.answered++;
-      else this.failures.push(answer);
-      // Visitors are slower than the loop that all parts of this world share.
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    const answer = await ask(url, host, this.#agent);
+    if (answer === `200 ${expected}`) this.answered++;
+    else this.failures.push(answer);
   }
 }
 

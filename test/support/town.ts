@@ -11,6 +11,7 @@ import type { Edge } from '../../src/sandbox/edge/edge.ts';
 import type { Faults } from '../../src/sandbox/kube-api/fault-switches.ts';
 import type { KubeApi } from '../../src/sandbox/kube-api/kube-api.ts';
 import { startWorld, type World } from '../../src/sandbox/world.ts';
+import { eventually } from './eventually.ts';
 import { type KubeObject, type KubeUser, kubeUser } from './kube-user.ts';
 import { WorkerThreads } from './worker-threads.ts';
 
@@ -155,11 +156,7 @@ export class Town {
   }
 
   async until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
-    const untilMs = performance.now() + patienceMs;
-    while (!(await look())) {
-      if (performance.now() > untilMs) throw new Error(`did not happen within ${patienceMs} ms: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await eventually(what, look, { withinMs: patienceMs, everyMs: 20 });
   }
 
   /** The names that lead to a tunnel. */

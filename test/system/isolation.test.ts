@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
+import { visitors } from '../support/visitors.ts';
 
 const hosts = ['a.example.com', 'b.example.com', 'c.example.com', 'd.example.com'];
 
@@ -26,18 +27,15 @@ describe('one tunnel and its neighbours, each in a thread of its own', function 
   async function underLoad(during: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
     const failures = new Map(hosts.map((host) => [host, 0]));
     asked = 0;
-    let over = false;
-    const clients = hosts.map(async (host) => {
-      while (!over) {
+    const end = visitors(
+      hosts.map((host) => async () => {
         const answer = await town.get(host).catch(() => null);
         asked++;
         if (answer?.status !== 200) failures.set(host, failures.get(host)! + 1);
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
-    });
-    await during();
-    over = true;
-    await Promise.all(clients);
+      }),
+      2,
+    );
+    await during().finally(end);
     return failures;
   }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { eventually } from '../support/eventually.ts';
 import { visit } from '../support/eyeball.ts';
 import { type KubeUser, kubeUser } from '../support/kube-user.ts';
 
@@ -65,13 +66,13 @@ describe('warp-ingress sandbox', () => {
   }
 
   async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
-    const untilMs = performance.now() + patienceMs;
-    while (!(await look())) {
-      if (performance.now() > untilMs || child?.exitCode !== null) {
-        throw new Error(`did not happen: ${what}; the sandbox said:\n${output}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const told = (): string => `the sandbox said:\n${output}`;
+    const lookWhileItRuns = async (): Promise<boolean> => {
+      if (await look()) return true;
+      if (child?.exitCode !== null) throw new Error(`ended before: ${what}; ${told()}`);
+      return false;
+    };
+    await eventually(what, lookWhileItRuns, { withinMs: patienceMs, everyMs: 50, told });
   }
 
   it('serves its sample, comes back from what it is made to suffer, and leaves nothing', async function () {

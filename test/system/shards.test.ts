@@ -3,6 +3,7 @@ import type { Controller } from '../../src/controller.ts';
 import { shardOf } from '../../src/domain/shard.ts';
 import { ingress, pathOf, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
+import { visitors } from '../support/visitors.ts';
 
 const haConnections = 2;
 const candidates = Array.from({ length: 60 }, (_, index) => `app${index}.example.com`);
@@ -49,20 +50,18 @@ describe('hosts in shards', function () {
   /** Requests to every host without a pause, until what is given back is called: what went wrong. */
   function visits(): () => Promise<readonly string[]> {
     const failures: string[] = [];
-    let [over, asked] = [false, 0];
-    const visiting = everyHost.map(async (host) => {
-      while (!over) {
+    let asked = 0;
+    const end = visitors(
+      everyHost.map((host) => async () => {
         const { status, body } = await town.get(host);
         asked++;
         if (status !== 200) failures.push(`${host}: ${status} ${body}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    });
+      }),
+    );
     return async () => {
       const soFar = asked;
       await town.until('visited meanwhile', () => asked > soFar + 20);
-      over = true;
-      await Promise.all(visiting);
+      await end();
       return failures;
     };
   }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { visit } from '../support/eyeball.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
+import { visitors } from '../support/visitors.ts';
 
 const hosts = ['a.example.com', 'b.example.com', 'c.example.com', 'd.example.com'];
 const haConnections = 4;
@@ -30,24 +31,22 @@ describe('tunnels that share threads, as is the default', function () {
   async function underLoad(
     during: (answered: () => number) => Promise<void>,
   ): Promise<readonly { host: string; failed: number }[]> {
-    let over = false;
     let answered = 0;
-    const clients = hosts
-      .flatMap((host) => Array.from({ length: clientsPerHost }, () => host))
-      .map(async (host) => {
-        let failed = 0;
-        while (!over) {
-          // No edge may try a POST again, so each one that was open on a dead connection fails.
-          const answer = await visit(town.edge.frontUrl, { host, method: 'POST' }).catch(() => null);
-          if (answer?.status === 200) answered++;
-          else failed++;
-          await new Promise((resolve) => setTimeout(resolve, 2));
-        }
-        return { host, failed };
-      });
-    await during(() => answered);
-    over = true;
-    return Promise.all(clients);
+    const clients = hosts.flatMap((host) =>
+      Array.from({ length: clientsPerHost }, () => ({ host, failed: 0 })),
+    );
+    const end = visitors(
+      clients.map((client) => async () => {
+        const { host } = client;
+        // No edge may try a POST again, so each one that was open on a dead connection fails.
+        const answer = await visit(town.edge.frontUrl, { host, method: 'POST' }).catch(() => null);
+        if (answer?.status === 200) answered++;
+        else client.failed++;
+      }),
+      2,
+    );
+    await during(() => answered).finally(end);
+    return clients;
   }
 
   const deaths: readonly [what: string, expression: string, code: string][] = [

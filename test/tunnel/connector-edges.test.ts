@@ -95,10 +95,15 @@ describe('connector with two regions', () => {
     await regions[0].close();
     await running!.losses(2);
     // The first attempt finds nobody there; the next ones go elsewhere.
-    for (let second = 0; second < 40 && regions[1].open.length < 4; second += 1) {
+    let waitedMs = 0;
+    const look = async (): Promise<boolean> => {
+      if (regions[1].open.length >= 4) return true;
+      assert.isBelow(waitedMs, 20_000, 'both are in the other region');
+      waitedMs += 500;
       await clock.advance(500);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+      return false;
+    };
+    await eventually('both are in the other region', look, { everyMs: 10 });
     await running!.registrations(6);
     assert.strictEqual(regions[1].open.length, 4);
     assert.isTrue(kept.every((peer) => !peer.closed));

@@ -37,11 +37,14 @@ describe('connector', () => {
     eventually(`connection ${index}`, () => edge.connections[index]);
   /** Long before a grace period is over: because the last request is done. */
   const closes = async (peer: EdgePeer): Promise<void> => {
-    for (let waitedMs = 0; waitedMs < 3000 && !peer.closed; waitedMs += 100) {
+    let waitedMs = 0;
+    await eventually('a drained connection is closed', async () => {
+      if (peer.closed) return true;
+      assert.isBelow(waitedMs, 3000, 'a drained connection is closed');
+      waitedMs += 100;
       await running?.clock.advance(100);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-    assert.isTrue(peer.closed, 'a drained connection is closed');
+      return false;
+    });
   };
   const refuse = (cause: string, retryAfterSeconds = 0): EdgeAnswer => ({
     kind: 'refused',

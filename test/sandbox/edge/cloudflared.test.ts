@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import { createAuthority } from '../../../src/sandbox/certificates.ts';
 import { type SandboxOrigin, startOrigin } from '../../../src/sandbox/origin.ts';
 import { EdgeStage, stageTunnel } from '../../support/edge-stage.ts';
+import { eventually } from '../../support/eventually.ts';
 import { begin, type EyeballRequest, visit } from '../../support/eyeball.ts';
 import { scriptHttp2 } from '../../support/http2-origin.ts';
 import { cloudflaredPath, RealCloudflared } from '../../support/real-cloudflared.ts';
@@ -40,12 +41,8 @@ if (cloudflaredPath !== undefined) {
     const get = (request: Omit<EyeballRequest, 'host'>) => visit(stage.edge.frontUrl, { host, ...request });
 
     async function until(what: string, look: () => boolean): Promise<void> {
-      const untilMs = performance.now() + patienceMs;
-      while (!look()) {
-        if (performance.now() > untilMs)
-          throw new Error(`did not happen: ${what}; cloudflared said:\n${cloudflared.log}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      const told = (): string => `cloudflared said:\n${cloudflared.log}`;
+      await eventually(what, look, { withinMs: patienceMs, everyMs: 50, told });
     }
 
     let version = 0;
