@@ -7,8 +7,8 @@ import { Foreign, takenIngress } from './foreign.ts';
 import type { Host } from './hosts.ts';
 import { type Holdings, heldBack, holdings, misplaced, notReady, wrongStatus } from './leftovers.ts';
 import { Load } from './load.ts';
+import { lookForSecrets, watchOps } from './lookouts.ts';
 import { type Moment, type OpenFault, Recovery } from './recovery.ts';
-import type { Replica } from './replica.ts';
 import type { PlannedFault } from './schedule.ts';
 import { Secrecy } from './secrecy.ts';
 import { deadlineMs, type FailedRequest, overdue, unexplained, type Violation } from './verdict.ts';
@@ -46,11 +46,8 @@ export interface ChaosOutcome {
 const setupLimitMs = 60_000;
 /** Requests that began before a thread was lost may have been given to it a moment later. */
 const hitSlackMs = 500;
-const lookAtOpsEveryMs = 1_000;
 /** Of quiet and load after the last fault, in which nothing may fail. */
 const quietMs = 2_000;
-/** The liveness probe of a kubelet gives up later than that. */
-const healthLimitMs = 10_000;
 
 /** One run: a world, a controller, load, the faults of the plan, and what became of all of it. */
 export async function runChaos(settings: ChaosSettings): Promise<ChaosOutcome> {
@@ -261,34 +258,6 @@ function isAbout(rule: FaultRule, host: Host, own: Host): boolean {
     case 'every':
       return true;
   }
-}
-
-/** Asks all the while whether the process lives. */
-function watchOps(replica: Replica, violations: Violation[], patience: number) {
-  return again(async () => {
-    const answer = await replica.ops('/healthz', healthLimitMs * patience);
-    if (answer !== null && answer.status !== 200) violations.push(`/healthz said ${answer.status}`);
-  });
-}
-
-function lookForSecrets(secrecy: Secrecy) {
-  return again(() => secrecy.look());
-}
-
-function again(look: () => Promise<void>) {
-  const over = new AbortController();
-  const looking = (async () => {
-    while (!over.signal.aborted) {
-      await look();
-      await sleep(lookAtOpsEveryMs, null, { signal: over.signal }).catch(() => {});
-    }
-  })();
-  return {
-    stop: () => {
-      over.abort();
-      return looking;
-    },
-  };
 }
 
 /** What is still wrong after the time that it may take until it is right. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspectorUrlIn } from '../../src/sandbox/inspector.ts';
 import { type ProcessUsage, processUsage } from '../process-usage.ts';
 import type { LoopDelay, ProbeOrder } from './probe.ts';
 import { until } from './visitors.ts';
@@ -69,8 +70,7 @@ export class ControllerUnderTest {
 
   /** Opens the inspector of the running process. It stays open, and threads with it are dearer. */
   async inspectorUrl(): Promise<string> {
-    const read = (): string | undefined =>
-      /^Debugger listening on (ws:\S+)$/m.exec(this.#tail(Number.POSITIVE_INFINITY))?.[1];
+    const read = (): string | undefined => inspectorUrlIn(this.#tail(Number.POSITIVE_INFINITY));
     this.#child.kill('SIGUSR1');
     await until('the inspector is open', () => read() !== undefined);
     return read()!;

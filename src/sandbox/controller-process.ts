@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, systemClock, type Timer } from '../time/clock.ts';
-import { listThreads, type ThreadView, withInspector } from './inspector.ts';
+import { inspectorUrlIn, listThreads, type ThreadView, withInspector } from './inspector.ts';
 import { type ProcessMemory, readMemory, readThreadMemory, type ThreadMemory } from './process-memory.ts';
 import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
 
@@ -180,7 +180,7 @@ export class ControllerProcess {
 
   #read(output: Readable): void {
     createInterface({ input: output }).on('line', (line) => {
-      const url = /^Debugger listening on (ws:\S+)$/.exec(line)?.[1];
+      const url = inspectorUrlIn(line);
       if (url !== undefined) {
         this.#inspectorUrl = url;
         this.#inspectorOpened?.();

@@ -41,6 +41,11 @@ export interface Inspector {
   ask(sessionId: string, method: string, params: object): Promise<unknown>;
 }
 
+/** Where the inspector of a process listens, from what it wrote to stderr; undefined before it does. */
+export function inspectorUrlIn(written: string): string | undefined {
+  return /^Debugger listening on (ws:\S+)$/m.exec(written)?.[1];
+}
+
 /** Attaches for no longer than `act` takes: a process with an inspector attached does not exit. */
 export async function withInspector<T>(
   url: string,

@@ -12,7 +12,7 @@ interface Kept {
 
 /**
  * TLS sessions (RFC 8446, section 2.2) of edge addresses that were verified, so that connections after the first one
- * cost half: no certificate is sent, signed, verified. An edge that does not know a session makes a new one. Holds
+ * cost less: no certificate is sent, signed, verified. An edge that does not know a session makes a new one. Holds
  * secrets, in memory only; as many connections as there are may use one, which tells nobody anything new: all of them
  * go on to say whose they are.
  */
