@@ -35,7 +35,7 @@ export interface Election extends Leadership {
   start(): void;
   /** What keeps it from being known who leads, in words; null once it was known. */
   readonly pending: string | null;
-  /** Leads no more, and gives the Lease back, so that another replica leads within a second or two. Idempotent. */
+  /** Leads no more, and gives the Lease back within 6 s if it can, so that another replica leads a second or two later. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -164,18 +164,45 @@ export function createElection(options: ElectionOptions): Election {
     }
   }
 
+  /**
+   * Again and again for a while: whoever comes next, another replica or this pod's next life, else waits for all of the
+   * Lease's validity.
+   */
   async function giveBack(): Promise<void> {
     if (running === null) return;
     await running;
     lose('stopped');
     const holder = sighting?.record?.holder ?? '';
     if (held === null && holder !== '' && holder !== me) return;
-    const { signal: never } = new AbortController();
-    const seen = await bounded((cut) => lease.read(cut), never);
-    if (!seen.ok || seen.value?.record.holder !== me) return;
+    const late = fault('kube-unreachable', `no success within ${giveBackLimitMs} ms`);
+    const limit = deadline(clock, giveBackLimitMs, new AbortController().signal, new FaultError(late));
+    try {
+      for (let attempt = 0; ; attempt += 1) {
+        const given = await vacate(limit.signal);
+        if (given.ok) return;
+        const pauseMs = Math.max(
+          backoffDelayMs(giveBackBackoff, attempt, random()),
+          given.fault.retryAfterMs ?? 0,
+        );
+        await sleep(clock, pauseMs, limit.signal).catch(() => {});
+        if (!limit.signal.aborted) continue;
+        log.warn({ lease: lease.name, detail: given.fault.message }, 'lease not given back');
+        return;
+      }
+    } finally {
+      limit.release();
+    }
+  }
+
+  /** Looks at it anew each time: our last renewal, given up on the way, may have arrived after all. */
+  async function vacate(within: AbortSignal): Promise<Result<void>> {
+    const seen = await bounded((cut) => lease.read(cut), within);
+    if (!seen.ok) return seen;
+    if (seen.value?.record.holder !== me) return ok(undefined);
     // As client-go does: a second, for whoever only looks at that.
     const nobody = { holder: '', durationMs: 1_000, nowMs: clock.now() };
-    await bounded((cut) => lease.write(seen.value, nobody, cut), never);
+    const written = await bounded((cut) => lease.write(seen.value, nobody, cut), within);
+    return written.ok ? ok(undefined) : written;
   }
 
   function leadsNow(): boolean {
@@ -210,5 +237,8 @@ export function createElection(options: ElectionOptions): Election {
 const renewEveryMs = 2_000;
 const lookEveryMs = 1_000;
 const requestTimeoutMs = 3_000;
+/** Of a pod's 60 s to end (deploy/base), of which the drain of what it serves, after this, may take the 30 of the grace period. */
+const giveBackLimitMs = 6_000;
+const giveBackBackoff: Backoff = { baseMs: 250, capMs: 1_000, healthyAfterMs: 0 };
 const renewalBackoff: Backoff = { baseMs: 500, capMs: 1_000, healthyAfterMs: 0 };
 const lookBackoff: Backoff = { baseMs: 1_000, capMs: 8_000, healthyAfterMs: 0 };

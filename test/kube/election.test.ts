@@ -13,6 +13,10 @@ class MemoryLease implements LeaseStore {
   reads = 0;
   /** Replicas that cannot reach the server: they get an error, or (`silent`) no answer. */
   readonly cutOff = new Map<string, 'error' | 'silent'>();
+  /** What happens between a read and the write that follows from it. */
+  onRead: (() => Promise<unknown>) | null = null;
+  /** So many writes of somebody who gives it back are refused, as by an admission webhook. */
+  refusals = 0;
   #version = 0;
 
   for(me: string): LeaseStore {
@@ -40,12 +44,18 @@ class MemoryLease implements LeaseStore {
 
   async read(): Promise<Result<SeenLease | null>> {
     this.reads += 1;
-    return ok(this.stored);
+    const { stored } = this;
+    await this.onRead?.();
+    return ok(stored);
   }
 
   async write(seen: SeenLease | null, { holder, durationMs }: LeaseClaim): Promise<Result<SeenLease>> {
     if (seen?.metadata.resourceVersion !== this.stored?.metadata.resourceVersion) {
       return failed('kube-conflict', 'changed meanwhile');
+    }
+    if (holder === '' && this.refusals > 0) {
+      this.refusals -= 1;
+      return failed('kube-unreachable', 'the webhook is away');
     }
     const version = String(++this.#version);
     this.writes.push(holder);
@@ -185,6 +195,50 @@ describe('a replica that contends for the Lease', () => {
     await clock.advance(2_000);
     expect(b.isLeading).to.equal(true);
   });
+
+  it('gives the Lease back also when its last renewal arrives late and when the server refuses for a while', async () => {
+    const a = await replica('a');
+    const b = await replica('b');
+    await clock.advance(5_500);
+    lease.onRead = async () => {
+      lease.onRead = null;
+      await lease.write(lease.stored, { holder: 'a', durationMs: 10_000, nowMs: 0 });
+    };
+    lease.refusals = 3;
+    const stopped = a.stop();
+    await clock.advance(6_000);
+    await stopped;
+    expect(lease.refusals, 'tried until it was heard').to.equal(0);
+    expect(b.isLeading).to.equal(true);
+  });
+
+  it('gives nothing back that another took meanwhile', async () => {
+    const a = await replica('a');
+    lease.onRead = async () => {
+      lease.onRead = null;
+      await lease.write(lease.stored, { holder: 'z', durationMs: 10_000, nowMs: 0 });
+    };
+    const stopped = a.stop();
+    await clock.advance(6_000);
+    await stopped;
+    expect(lease.stored).to.have.nested.property('record.holder', 'z');
+  });
+
+  for (const how of ['error', 'silent'] as const) {
+    it(`ends within its time when the Lease cannot be given back (${how}), and says so`, async () => {
+      const a = await replica('a');
+      lease.cutOff.set('a', how);
+      let isOver = false;
+      void a.stop().then(() => {
+        isOver = true;
+      });
+      await clock.advance(5_900);
+      expect(isOver, 'goes on trying').to.equal(false);
+      await clock.advance(100);
+      expect(isOver).to.equal(true);
+      expect(log.at(-1)).to.equal('a: lease not given back');
+    });
+  }
 
   for (const how of ['error', 'silent'] as const) {
     it(`stops leading when it cannot renew in time (${how}), and leads again when it can`, async () => {
