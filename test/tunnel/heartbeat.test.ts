@@ -74,7 +74,7 @@ describe('heartbeat', () => {
     await clock.advance(pingIntervalMs);
     const perTick = new Map<number, number>();
     for (const { pingedMs } of peers) perTick.set(pingedMs[0]!, (perTick.get(pingedMs[0]!) ?? 0) + 1);
-    expect(Math.max(...perTick.values())).to.be.at.most(20);
+    expect(Math.max(...perTick.values())).to.be.at.most(65);
   });
 
   it('finds within ten seconds whatever falls silent, whenever it does, and nothing else', async () => {

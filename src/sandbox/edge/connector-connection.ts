@@ -48,6 +48,8 @@ export class ConnectorConnection {
   #registration: Registration | null = null;
   #openStreams = 0;
   #requests = 0;
+  /** By `monotonic`, when the connector last sent a PING. */
+  #pingedMs = Number.NEGATIVE_INFINITY;
   #localConfiguration: string | null = null;
 
   constructor(socket: TLSSocket, link: WireLink, owner: ConnectionOwner) {
@@ -71,6 +73,9 @@ export class ConnectorConnection {
     this.#session.once('close', () => this.#closed());
     this.#session.once('connect', () => this.#openControlStream());
     this.#session.on('goaway', () => this.drain());
+    this.#session.on('ping', () => {
+      this.#pingedMs = owner.clock.monotonic();
+    });
     this.#after(registrationLimitMs, () => {
       if (this.#registration === null) this.destroy();
     });
@@ -202,9 +207,12 @@ export class ConnectorConnection {
     this.#after(closeLimitMs, () => this.destroy());
   }
 
-  #pingLater(): void {
-    this.#after(this.#owner.pingIntervalMs, () => {
+  /** Only a connector that sends no PING itself is sent one, as by Go's HTTP/2 with a `ReadIdleTimeout`. */
+  #pingLater(quietForMs = 0): void {
+    this.#after(this.#owner.pingIntervalMs - quietForMs, () => {
       if (this.#session.destroyed) return;
+      const pingedAgoMs = this.#owner.clock.monotonic() - this.#pingedMs;
+      if (pingedAgoMs < this.#owner.pingIntervalMs) return this.#pingLater(pingedAgoMs);
       const overdue = this.#after(this.#owner.pingTimeoutMs, () => this.destroy());
       this.#session.ping((error) => {
         if (error !== null) return;

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { EdgeStage, idleHost, stageTunnel } from '../../support/edge-stage.ts';
 import { eventually } from '../../support/eventually.ts';
 import { visit } from '../../support/eyeball.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import type { AnswerStream } from '../../support/scripted-connector.ts';
 
 const { host, tunnelId } = stageTunnel;
@@ -54,6 +55,32 @@ describe('sandbox edge: faults', () => {
     expect({ answered, isClosed: connector.isClosed }).to.deep.equal({ answered: false, isClosed: false });
     stage.edge.faults.clear();
     await connector.closed();
+  });
+
+  it('sends a PING only to a connector that sent none for as long', async () => {
+    await stage.close();
+    const clock = new ManualClock();
+    stage = await EdgeStage.open({ clock });
+    const pinged = { quiet: 0, pinging: 0 };
+    const quiet = await stage.serve(hello, 0);
+    const pinging = await stage.serve(hello, 1);
+    quiet.session.on('ping', () => {
+      pinged.quiet += 1;
+    });
+    pinging.session.on('ping', () => {
+      pinged.pinging += 1;
+    });
+    for (let round = 1; round <= 3; round += 1) {
+      for (const waitMs of [4_000, 4_000]) {
+        await clock.advance(waitMs);
+        await new Promise((resolve) => pinging.session.ping(resolve));
+      }
+      await clock.advance(2_000);
+      await eventually('the quiet one is pinged', () => pinged.quiet === round);
+      // Its answer has arrived before the clock goes on.
+      await new Promise((resolve) => quiet.session.settings({}, resolve));
+    }
+    expect(pinged).to.deep.equal({ quiet: 3, pinging: 0 });
   });
 
   it('lets a silence that was short pass, with nothing lost', async () => {
