@@ -167,11 +167,12 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
     const seen = `${method} ${[resource, name, subresource].filter(Boolean).join('/')}`;
     const { host } = access.server;
     const limitMs = method === 'GET' ? readLimitMs : answerLimitMs;
-    const late = fault('kube-unreachable', `${seen}: ${host} did not answer in time`);
-    const limit = deadline(clock, limitMs, signal, new FaultError(late));
+    const late = (ms: number, missed: string): FaultError =>
+      new FaultError(fault('kube-unreachable', `${seen}: ${host} did not ${missed} within ${ms / 1000} s`));
+    const limit = deadline(clock, limitMs, signal, late(limitMs, 'answer'));
     try {
       const response = await ask(request, limit.signal);
-      limit.restart(answerLimitMs);
+      limit.restart(answerLimitMs, late(answerLimitMs, 'finish its answer'));
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return await take(response, limit);
       const body = await readText(response, maxAnswerBytes);

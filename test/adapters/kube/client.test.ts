@@ -303,7 +303,11 @@ describe('kube client', () => {
       await clock.advance(seconds * 1000 - 1);
       expect(clock.pendingTimers).to.equal(1);
       await clock.advance(1);
-      expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+      const gaveUp = await answer;
+      expect(gaveUp).to.have.nested.property('fault.code', 'kube-unreachable');
+      expect(gaveUp)
+        .to.have.nested.property('fault.message')
+        .that.matches(new RegExp(`^${method} services: \\S+ did not answer within ${seconds} s$`));
     });
   }
 
@@ -315,7 +319,11 @@ describe('kube client', () => {
     call.begin().raw('{');
     await eventually('the head', () => clock.nextTimerMs === 30_000);
     await clock.advance(30_000);
-    expect(await answer).to.have.nested.property('fault.code', 'kube-unreachable');
+    const gaveUp = await answer;
+    expect(gaveUp).to.have.nested.property('fault.code', 'kube-unreachable');
+    expect(gaveUp)
+      .to.have.nested.property('fault.message')
+      .that.matches(/did not finish its answer within 30 s$/);
   });
 
   it('ends a request whose signal is aborted', async () => {
