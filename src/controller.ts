@@ -174,9 +174,9 @@ async function work(place: Workplace): Promise<void> {
   closers.push(() => account.close());
 
   const border = createShardBorder(config.shard, (message) => tell(message));
-  const { isForeign } = border;
-  const beside = config.shard.count > 1 ? { isForeign } : {};
-  const sink = createIngressSink(client, { clock, log, instance: identity, leadership, ...beside });
+  const { ingressClass, ingressDefaults: defaults } = config;
+  const status = { ingress: { ingressClass, defaults }, isForeign: border.isForeign };
+  const sink = createIngressSink(client, { clock, log, instance: identity, leadership, status });
   closers.push(() => sink.close());
 
   const cores = availableParallelism();
@@ -236,8 +236,8 @@ async function work(place: Workplace): Promise<void> {
 
   const world = startWorld({
     client,
-    ingressClass: config.ingressClass,
-    defaults: config.ingressDefaults,
+    ingressClass,
+    defaults,
     clock,
     log,
     telemetry: {

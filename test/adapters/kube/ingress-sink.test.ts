@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { EventNote } from '../../../src/domain/event.ts';
 import { createIngressSink, type OwnedIngressSink } from '../../../src/kube/ingress-sink.ts';
 import { eventually } from '../../support/eventually.ts';
+import { plainSettings } from '../../support/ingress-settings.ts';
 import { keptLog } from '../../support/kept-log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { type KubeCall, ScriptedKube } from '../../support/scripted-kube.ts';
@@ -24,7 +25,11 @@ describe('ingress sink', () => {
     clock = new ManualClock(Date.UTC(2026, 0, 1));
     kept = keptLog();
     leadership = new ScriptedLeadership();
-    const options = { clock, log: kept.log, instance: 'pod-1', leadership };
+    const status = {
+      ingress: { ingressClass: 'warp', defaults: plainSettings },
+      isForeign: (hostname: string) => hostname.startsWith('theirs'),
+    };
+    const options = { clock, log: kept.log, instance: 'pod-1', leadership, status };
     sink = createIngressSink(await kube.client(clock), options);
   });
   afterEach(async () => {
@@ -33,114 +38,130 @@ describe('ingress sink', () => {
     await kube.close();
   });
 
-  describe('publishes beside what another shard has in the same status', () => {
+  describe('publishes hostnames', () => {
     const name = (tunnel: string) => ({ hostname: `${tunnel}.cfargotunnel.com` });
-    const found = (version: string, ...tunnels: string[]) => ({
-      metadata: { name: 'a', uid: 'u-1', resourceVersion: version },
+    const found = (version: string, tunnels: readonly string[], ingressClass = 'warp') => ({
+      metadata: {
+        name: 'a',
+        uid: 'u-1',
+        resourceVersion: version,
+        annotations: { 'kubernetes.io/ingress.class': ingressClass },
+      },
       status: { loadBalancer: { ingress: tunnels.map(name) } },
     });
     const get = () => kube.next('GET /ingresses/a');
     const patch = () => kube.next('PATCH /ingresses/a/status');
+    const publish = (...tunnels: readonly string[]) =>
+      sink.publish(
+        ingress,
+        tunnels.map((tunnel) => name(tunnel).hostname),
+        signal,
+      );
 
-    beforeEach(async () => {
-      await sink.close();
-      const isForeign = (hostname: string): boolean => hostname.startsWith('theirs');
-      sink = createIngressSink(await kube.client(clock), {
-        clock,
-        log: kept.log,
-        instance: 'pod-1',
-        leadership,
-        isForeign,
-      });
-    });
-
-    it('only its own part changes, under the version that was read', async () => {
-      const published = sink.publish(ingress, ['new.cfargotunnel.com'], signal);
-      (await get()).json(200, found('7', 'theirs', 'old'));
-      const call = await patch();
-      expect(call.body).to.deep.equal({
-        metadata: { uid: 'u-1', resourceVersion: '7' },
-        status: { loadBalancer: { ingress: [name('theirs'), name('new')] } },
-      });
-      call.json(200, {});
-      expect(await published).to.have.property('ok', true);
-    });
-
-    it('what the other wrote in the same moment is kept', async () => {
-      const published = sink.publish(ingress, [], signal);
-      (await get()).json(200, found('7', 'mine'));
-      (await patch()).refuse(409, 'the object has been modified');
-      (await get()).json(200, found('8', 'mine', 'theirs'));
-      const call = await patch();
-      expect(call.body).to.deep.include({ metadata: { uid: 'u-1', resourceVersion: '8' } });
-      expect(call.body)
-        .to.have.nested.property('status.loadBalancer.ingress')
-        .that.deep.equals([name('theirs')]);
-      call.json(200, {});
-      expect(await published).to.have.property('ok', true);
-    });
-
-    it('nothing is written where nothing changes, and nothing into an Ingress of the same name', async () => {
-      const same = sink.publish(ingress, ['mine.cfargotunnel.com'], signal);
-      (await get()).json(200, found('7', 'mine', 'theirs'));
-      expect(await same).to.have.property('ok', true);
-      const gone = sink.publish({ ...ingress, uid: 'u-0' }, ['mine.cfargotunnel.com'], signal);
-      (await get()).json(200, found('7', 'other'));
-      expect(await gone).to.have.property('ok', true);
-    });
-  });
-
-  describe('publishes hostnames', () => {
-    const patch = () => kube.next('PATCH /ingresses/a/status');
-    const get = () => kube.next('GET /ingresses/a');
-
-    it('in the status, for exactly this Ingress', async () => {
-      const published = sink.publish(ingress, ['t.cfargotunnel.com'], signal);
+    it('in the status, for exactly this Ingress as it was read', async () => {
+      const published = publish('t');
+      (await get()).json(200, found('7', []));
       const call = await patch();
       expect(call.headers['content-type']).to.equal('application/merge-patch+json');
       expect(call.body).to.deep.equal({
-        metadata: { uid: 'u-1' },
-        status: { loadBalancer: { ingress: [{ hostname: 't.cfargotunnel.com' }] } },
+        metadata: { uid: 'u-1', resourceVersion: '7' },
+        status: { loadBalancer: { ingress: [name('t')] } },
       });
       call.json(200, {});
       expect(await published).to.deep.equal({ ok: true, value: undefined });
     });
 
     it('and takes all of them away', async () => {
-      const published = sink.publish(ingress, [], signal);
+      const published = publish();
+      (await get()).json(200, found('7', ['t']));
       const call = await patch();
       expect(call.body).to.have.nested.property('status.loadBalancer.ingress').that.deep.equals([]);
       call.json(200, {});
-      await published;
-    });
-
-    it('an Ingress that is gone is success', async () => {
-      const published = sink.publish(ingress, [], signal);
-      (await patch()).refuse(404, 'not found');
       expect(await published).to.have.property('ok', true);
     });
 
-    for (const status of [409, 422]) {
-      it(`an Ingress of that name created since is success (${status})`, async () => {
-        const published = sink.publish(ingress, [], signal);
-        (await patch()).refuse(status, 'metadata.uid: field is immutable');
-        (await get()).json(200, { metadata: { name: 'a', uid: 'u-2' } });
-        expect(await published).to.have.property('ok', true);
+    it('only as its own part, beside what another shard has there', async () => {
+      const published = publish('new');
+      (await get()).json(200, found('7', ['theirs', 'old']));
+      const call = await patch();
+      expect(call.body).to.deep.include({
+        status: { loadBalancer: { ingress: [name('theirs'), name('new')] } },
       });
-      it(`another ${status} is not`, async () => {
-        const published = sink.publish(ingress, [], signal);
-        (await patch()).refuse(status, 'something else');
-        (await get()).json(200, { metadata: { name: 'a', uid: 'u-1' } });
-        expect(await published)
-          .to.have.nested.property('fault.message')
-          .that.contains('something else');
-      });
-    }
+      call.json(200, {});
+      expect(await published).to.have.property('ok', true);
+    });
 
-    it('what is forbidden is said', async () => {
-      const published = sink.publish(ingress, [], signal);
+    it('and keeps what another shard wrote in the same moment', async () => {
+      const published = publish();
+      (await get()).json(200, found('7', ['mine']));
+      (await patch()).refuse(409, 'the object has been modified');
+      (await get()).json(200, found('8', ['mine', 'theirs']));
+      const call = await patch();
+      expect(call.body).to.deep.equal({
+        metadata: { uid: 'u-1', resourceVersion: '8' },
+        status: { loadBalancer: { ingress: [name('theirs')] } },
+      });
+      call.json(200, {});
+      expect(await published).to.have.property('ok', true);
+    });
+
+    it('not into one that changes hands while the write is under way', async () => {
+      const published = publish('t');
+      (await get()).json(200, found('7', []));
+      (await patch()).refuse(409, 'the object has been modified');
+      (await get()).json(200, found('8', [], 'nginx'));
+      expect(await published).to.have.property('ok', true);
+      expect(kube.waiting).to.deep.equal([]);
+    });
+
+    it('and takes them back from one that is not ours any more, unless somebody else has written there', async () => {
+      const published = publish('t');
+      (await get()).json(200, found('7', ['t'], 'nginx'));
+      const call = await patch();
+      expect(call.body).to.deep.include({ status: { loadBalancer: { ingress: [] } } });
+      call.json(200, {});
+      expect(await published).to.have.property('ok', true);
+
+      const theirs = { loadBalancer: { ingress: [{ hostname: 'lb.example.net' }] } };
+      const left = publish();
+      (await get()).json(200, { ...found('8', [], 'nginx'), status: theirs });
+      expect(await left).to.have.property('ok', true);
+      expect(kube.waiting).to.deep.equal([]);
+    });
+
+    it('not where they are already', async () => {
+      const published = publish('mine');
+      (await get()).json(200, found('7', ['mine', 'theirs']));
+      expect(await published).to.have.property('ok', true);
+    });
+
+    it('not into an Ingress of the same name that was created since', async () => {
+      const published = sink.publish({ ...ingress, uid: 'u-0' }, [name('t').hostname], signal);
+      (await get()).json(200, found('7', []));
+      expect(await published).to.have.property('ok', true);
+    });
+
+    it('and an Ingress that is gone is success', async () => {
+      const published = publish('t');
+      (await get()).json(200, found('7', []));
+      (await patch()).refuse(404, 'not found');
+      expect(await published).to.have.property('ok', true);
+      const again = publish('t');
+      (await get()).refuse(404, 'not found');
+      expect(await again).to.have.property('ok', true);
+    });
+
+    it('or says why it cannot', async () => {
+      const refused = publish('t');
+      (await get()).json(200, found('7', []));
+      (await patch()).refuse(422, 'something else');
+      expect(await refused)
+        .to.have.nested.property('fault.message')
+        .that.contains('something else');
+      const forbidden = publish('t');
+      (await get()).json(200, found('7', []));
       (await patch()).refuse(403, 'cannot patch resource "ingresses/status"');
-      expect(await published).to.have.nested.property('fault.code', 'kube-forbidden');
+      expect(await forbidden).to.have.nested.property('fault.code', 'kube-forbidden');
     });
   });
 
