@@ -28,6 +28,18 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     }
   };
 
+  /** Credentials are all hosts': what is wrong with them is said of all or of the first that meets it. */
+  const isSaidElsewhere = (own: string, fault: Fault): boolean =>
+    [...said].some(
+      ([slot, texts]) =>
+        slot !== own &&
+        [...texts].some(
+          (text) =>
+            text.startsWith('CredentialsInvalid ') &&
+            (own === 'credentials' || slot === 'credentials' || text.includes(fault.message)),
+        ),
+    );
+
   return {
     problems(problems: readonly Problem[]): void {
       say(
@@ -43,7 +55,8 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     },
     credentials(fault: Fault | null): void {
       const message = `${fault?.message}. What runs goes on; nothing can be changed at Cloudflare until this is mended`;
-      say('credentials', fault === null ? [] : [warning('CredentialsInvalid', message)]);
+      const isSaid = fault === null || isSaidElsewhere('credentials', fault);
+      say('credentials', isSaid ? [] : [warning('CredentialsInvalid', message)]);
     },
     backends(host: string, notes: readonly EventNote[]): void {
       const own = `backends ${host}`;
@@ -62,8 +75,10 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       said.set('tls', new Set([textOf(tlsAtEdge)]));
     },
     stepFailed(host: string, fault: Fault): void {
+      const slot = `step ${host}`;
       const note = noteOfFault(host, fault);
-      say(`step ${host}`, note === null ? [] : [note]);
+      const isSaid = note?.reason === 'CredentialsInvalid' && isSaidElsewhere(slot, fault);
+      say(slot, note === null || isSaid ? [] : [note]);
     },
     stepSucceeded(host: string): void {
       say(`step ${host}`, []);

@@ -185,7 +185,7 @@ export function parseAnnotations(
   const audience = value['access-aud'];
   if ((team === undefined) !== (audience === undefined)) {
     const [has, lacks] = team === undefined ? ['access-aud', 'access-team'] : ['access-team', 'access-aud'];
-    const message = `annotation ${annotationPrefix}${has} is given without ${annotationPrefix}${lacks}: expected both or none`;
+    const message = `given without ${annotationPrefix}${lacks}, expected both or none`;
     return { settings: defaults, problems: [{ where: whereOf(has!), message }] };
   }
 
@@ -229,11 +229,11 @@ function problemsOf(error: z.ZodError, given: Readonly<Record<string, unknown>>)
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         where: whereOf(key),
-        message: `annotation ${annotationPrefix}${shown(key)} is not known: expected one of ${Object.keys(annotationSchema.shape).join(', ')}`,
+        message: `not known, expected one of ${Object.keys(annotationSchema.shape).join(', ')}`,
       }));
     }
     const key = String(issue.path[0]);
-    const message = `annotation ${annotationPrefix}${key} is ${quoted(given[key])}: expected ${issue.message}`;
+    const message = `got ${quoted(given[key])}, expected ${issue.message}`;
     return [{ where: whereOf(key), message }];
   });
 }

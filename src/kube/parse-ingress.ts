@@ -102,7 +102,7 @@ function classConflict(
   const outcome = annotated === ingressClass ? 'it is served here' : 'it is not served here';
   return {
     where: 'spec.ingressClassName',
-    message: `annotation ${classAnnotation} is ${quoted(annotated)} and spec.ingressClassName is ${quoted(named)}: the annotation decides, so ${outcome}; expected only one of them`,
+    message: `got ${quoted(named)}, and the annotation ${classAnnotation} is ${quoted(annotated)}, which decides, so ${outcome}; expected only one of them`,
   };
 }
 

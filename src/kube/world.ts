@@ -102,8 +102,13 @@ function ingressSide({ ingressClass, defaults, tell, notice }: WorldOptions, unr
           return tell({ type: 'ingress.present', spec: parsed.spec });
         case 'foreign': {
           if (parsed.conflict !== null) {
-            const { message } = parsed.conflict;
-            notice({ name, uid: parsed.uid }, { type: 'Warning', reason: 'InvalidIngress', message });
+            const { where, message } = parsed.conflict;
+            const note = {
+              type: 'Warning',
+              reason: 'InvalidIngress',
+              message: `${where}: ${message}`,
+            } as const;
+            notice({ name, uid: parsed.uid }, note);
           }
           const parting = partingOf(told.get(name), parsed);
           return parting === null ? removed(name) : tell({ type: 'ingress.present', spec: parting });

@@ -286,6 +286,21 @@ describe('life of a tunnel', () => {
     expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
   });
 
+  it('says once what is wrong with the credentials, of all hosts or of the first that meets it', async () => {
+    const fault = { code: 'credentials-invalid', message: 'the token has expired' } as const;
+    house.cloudflare.failNext('ensureTunnel', 'credentials-invalid', 4);
+    const hosts = [host, 'also.example.com'];
+    await house.tell(service(), slice(), present(ingress('web', hosts)), synced);
+    expect(house.sink.take()).to.deep.equal(['web CredentialsInvalid']);
+    await house.tell({ type: 'credentials.checked', fault });
+    expect(house.sink.take()).to.deep.equal([]);
+    await house.tell({ type: 'credentials.changed' });
+    await house.pass(600_000);
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady', 'web TunnelReady']);
+    await house.tell({ type: 'credentials.checked', fault });
+    expect(house.sink.take()).to.deep.equal(['web CredentialsInvalid']);
+  });
+
   it('restarts a connector that ended, with backoff, for ever, and says so', async () => {
     await serve();
     house.sink.take();

@@ -90,7 +90,7 @@ describe('parseIngress', () => {
 
     it('says what was seen when both are given and differ', () => {
       expect(seen(of('cloudflare-warp', 'nginx'))).to.deep.equal([
-        'spec.ingressClassName: annotation kubernetes.io/ingress.class is "cloudflare-warp" and spec.ingressClassName is "nginx": the annotation decides, so it is served here; expected only one of them',
+        'spec.ingressClassName: got "nginx", and the annotation kubernetes.io/ingress.class is "cloudflare-warp", which decides, so it is served here; expected only one of them',
       ]);
       expect(specOf(of('cloudflare-warp', 'nginx')).refused).to.equal(false);
       expect(parseIngress(of('nginx', 'cloudflare-warp'), rules)).to.have.nested.property('conflict.where');

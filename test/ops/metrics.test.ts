@@ -94,7 +94,7 @@ describe('ops/metrics', () => {
 
   it('names what is wrong with an Ingress until it is mended', async () => {
     const where = 'metadata.annotations[cloudflare-warp/mode]';
-    const message = 'annotation cloudflare-warp/mode is "x": expected one of worker, pod';
+    const message = 'got "x", expected one of worker, pod';
     metrics.telemetry.ingressProblems('shop', [{ where, message }]);
     const labels = `ingress="shop",where="${where}",message="${message.replaceAll('"', '\\"')}"`;
     expect(await series(metrics, `ingress_problems{${labels}}`)).to.equal(1);

@@ -200,7 +200,9 @@ describe('kube world', () => {
     const object = theirs('a');
     await listed('ingresses', { ...object, spec: { ...object.spec, ingressClassName: 'cloudflare-warp' } });
     await eventually('the notice', () => notices.length > 0);
-    expect(notices[0]).to.match(/^a InvalidIngress annotation kubernetes.io\/ingress.class is "nginx"/);
+    expect(notices[0]).to.match(
+      /^a InvalidIngress spec.ingressClassName: got "cloudflare-warp", .* annotation kubernetes.io\/ingress.class is "nginx"/,
+    );
     expect(told).to.deep.equal([]);
   });
 
