@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { controllerArguments, freePort } from '../src/sandbox/controller-arguments.ts';
+import { numberAt } from '../src/sandbox/kube-api/json.ts';
 import { leases } from '../src/sandbox/kube-api/resources/cluster.ts';
 import { startWorld, type World } from '../src/sandbox/world.ts';
 import { endpointsOf, type Host, hostsNumbered, ingressOf, serviceOf } from './hosts.ts';
@@ -120,6 +121,23 @@ export class Arena {
 
   hasAllConnections(host: Host): boolean {
     return this.servingConnections(host.host) === this.connectionsOf(host);
+  }
+
+  /**
+   * Its pods are all of one making, the last one: in the midst of a roll, old and new ones may have as many connections as
+   * there should be. True where it has no pods.
+   */
+  isRolledOut({ host, pods }: Host): boolean {
+    if (pods === 0) return true;
+    const deployment = this.owner
+      .list('Deployment')
+      .find(({ metadata }) => metadata.annotations?.['cloudflare-warp/host'] === host);
+    if (deployment === undefined) return false;
+    const status = (key: string): number => numberAt(deployment, 'status', key) ?? 0;
+    return (
+      status('observedGeneration') === (deployment.metadata.generation ?? 1) &&
+      ['replicas', 'updatedReplicas', 'readyReplicas'].every((key) => status(key) === pods)
+    );
   }
 
   /** Somebody has renewed the Lease since. */

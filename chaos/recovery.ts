@@ -27,8 +27,8 @@ export interface OpenFault extends FaultRecord {
 }
 
 /**
- * Sees hosts become whole again: all connections registered, not one too many, and both visitors answered since
- * the fault's end. After a fault that blinds, and after a change in the cluster, every watch must be open again and say
+ * Sees hosts become whole again: all connections registered, not one too many, its pods rolled out, and both visitors
+ * answered since the fault's end. After a fault that blinds, and after a change in the cluster, every watch must be open again and say
  * what happens, or an old connection to what is no more would pass for the new one. After one of a replica somebody
  * must lead. Looks at the world, never at what the controller says of itself.
  */
@@ -68,7 +68,12 @@ export class Recovery {
   }
 
   isWhole(host: string, sinceMs: number): boolean {
-    return this.#arena.hasAllConnections(this.#hosts.get(host)!) && this.#load.servesSince(host, sinceMs);
+    const about = this.#hosts.get(host)!;
+    return (
+      this.#arena.hasAllConnections(about) &&
+      this.#arena.isRolledOut(about) &&
+      this.#load.servesSince(host, sinceMs)
+    );
   }
 
   /** What the controllers see of the cluster, for an account of what went wrong. */
