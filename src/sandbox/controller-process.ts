@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -7,6 +7,7 @@ import { type Clock, systemClock, type Timer } from '../time/clock.ts';
 import { inspectorUrlIn, listThreads, type ThreadView, withInspector } from './inspector.ts';
 import { type ProcessMemory, readMemory, readThreadMemory, type ThreadMemory } from './process-memory.ts';
 import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
+import { spawnTied } from './tied-child.ts';
 
 export interface ControllerProcessSettings {
   /** What runs behind the Node.js executable: script and arguments. */
@@ -54,8 +55,6 @@ export class ControllerProcess {
   #restarts = 0;
   #lastExit: string | null = null;
   #retry: Timer | null = null;
-  /** If this process ends without asking, the child must not outlive it. */
-  readonly #killChild = (): void => void this.#child?.kill('SIGKILL');
 
   constructor(settings: ControllerProcessSettings) {
     this.#settings = settings;
@@ -79,12 +78,7 @@ export class ControllerProcess {
     this.#state = 'running';
     this.#startedAtMs = this.#clock.monotonic();
     this.#inspectorUrl = null;
-    process.once('exit', this.#killChild);
-    // A group of its own: Ctrl-C in a terminal is for the sandbox, which then asks the controller to end.
-    const child = spawn(process.execPath, ['--inspect-port=127.0.0.1:0', ...this.#settings.command], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
+    const child = spawnTied(['--inspect-port=127.0.0.1:0', ...this.#settings.command]);
     this.#child = child;
     this.#read(child.stdout);
     this.#read(child.stderr);
@@ -160,7 +154,6 @@ export class ControllerProcess {
   }
 
   #ended(how: string): void {
-    process.removeListener('exit', this.#killChild);
     this.#child = null;
     this.#lastExit = how;
     if (this.#state === 'stopped') return;

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type Backoff, backoffDelayMs } from '../../time/backoff.ts';
 import type { Clock, Timer } from '../../time/clock.ts';
 import type { JsonObject } from '../kube-api/json.ts';
+import { spawnTied } from '../tied-child.ts';
 import { Probe, type ProbeSpec } from './probe.ts';
 
 export interface ContainerSpec {
@@ -41,8 +42,6 @@ export class Container {
   #retry: Timer | null = null;
   #isStopping = false;
   #ended: (() => void)[] = [];
-  /** If this process ends without asking, the child must not outlive it. */
-  readonly #killChild = (): void => void this.#child?.kill('SIGKILL');
 
   constructor(spec: ContainerSpec, world: ContainerWorld) {
     this.#spec = spec;
@@ -62,13 +61,7 @@ export class Container {
     const { clock, onLine, onChange } = this.#world;
     this.#startedAtMs = clock.monotonic();
     this.#startedAt = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
-    process.once('exit', this.#killChild);
-    // A group of its own: Ctrl-C in a terminal is for the sandbox, which then asks its pods to end.
-    const child = spawn(process.execPath, [...command], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
+    const child = spawnTied(command, env);
     this.#child = child;
     for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', onLine);
     child.once('error', (error) => onLine(`cannot start: ${error.message}`));
@@ -126,7 +119,6 @@ export class Container {
 
   #closed(code: number | null, signal: string | null): void {
     const { clock, onChange } = this.#world;
-    process.removeListener('exit', this.#killChild);
     for (const probe of this.#probes) probe.stop();
     this.#child = null;
     this.#isReady = false;
