@@ -74,7 +74,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     const { protocol, serverName, chunkedEncoding } = origin.settings;
     // HTTP/2 has no chunks that an origin could fail to understand.
     this.#body = new RequestBody(plan, ended, chunkedEncoding || protocol === 'h2c');
-    this.#serverName = protocol === 'https' ? (serverName ?? withoutPort(plan.host)) : '';
+    this.#serverName = protocol === 'https' ? (serverName ?? withoutPort(plan.authority)) : '';
   }
 
   /** Called once, after the stream knows its handler. */

@@ -2,14 +2,6 @@
  * Header names as both directions of the proxy look at them. Every header line of every request and response
  * comes through here, so what is known of a name is worked out once and remembered.
  */
-export interface FieldName {
-  /** As it was written; a string of its own that keeps nothing else alive. */
-  readonly name: string;
-  readonly lower: string;
-  /** `x-cache-status` → `X-Cache-Status` (protocol page, section 8.2). */
-  readonly canonical: string;
-  readonly role: FieldRole;
-}
 
 /**
  * What the proxy does with a header. `hop`: means something between two neighbours only and is never valid in
@@ -53,21 +45,91 @@ const roles: ReadonlyMap<string, FieldRole> = new Map<string, FieldRole>([
 ]);
 
 /** Names remembered at once; when strangers have filled it with nonsense it starts again. */
-const maxRememberedNames = 2_000;
+const maxRememberedNames = 1_000;
 /** Longer names are worked out each time, so that the memory of names stays small. */
 const maxRememberedNameLength = 64;
 const remembered = new Map<string, FieldName>();
+/** Longer values hardly ever come twice. */
+const maxRememberedValueLength = 256;
+/** What a remembered value may keep alive. */
+export const maxRememberedTextLength = 2_048;
+/** Their values are somebody's secret: nothing keeps them longer than it must. */
+const secret = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'set-cookie',
+  'cf-access-jwt-assertion',
+]);
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const illegalInValue = /[^\t\x20-\x7e\x80-\xff]/;
+
+/**
+ * A header name, and the value that it had last in either direction: most values come again and again, and the same
+ * one need not be looked at twice.
+ */
+export class FieldName {
+  /** As it was written; a string of its own that keeps nothing else alive. */
+  readonly name: string;
+  readonly lower: string;
+  /** `x-cache-status` → `X-Cache-Status` (protocol page, section 8.2). */
+  readonly canonical: string;
+  readonly role: FieldRole;
+  readonly #remembers: boolean;
+  #lastSent: string | null = null;
+  /** The line of `#lastSent`, in one piece, once that has come twice. */
+  #lastLine: string | null = null;
+  #lastReceived: string | null = null;
+
+  constructor(name: string, lower: string) {
+    this.name = name;
+    this.lower = lower;
+    this.canonical = canonicalName(lower);
+    this.role = roleOf(lower);
+    this.#remembers = !secret.has(lower);
+  }
+
+  /** The whole line for an origin, with its end; null when the value may not be in one. */
+  line(value: string): string | null {
+    if (value === this.#lastSent) {
+      this.#lastLine ??= flat(`${this.canonical}: ${value}\r\n`);
+      return this.#lastLine;
+    }
+    if (!isFieldValue(value)) return null;
+    if (this.#remembers && value.length <= maxRememberedValueLength) {
+      this.#lastSent = value;
+      this.#lastLine = null;
+    }
+    return `${this.canonical}: ${value}\r\n`;
+  }
+
+  /**
+   * The value `text[from, to)` from an origin, or null when it may not be one. Where it is remembered, `text` stays in
+   * memory with it.
+   */
+  received(text: string, from: number, to: number): string | null {
+    const last = this.#lastReceived;
+    if (last !== null && last.length === to - from && text.startsWith(last, from)) return last;
+    const value = text.slice(from, to);
+    if (!isFieldValue(value)) return null;
+    if (
+      this.#remembers &&
+      value.length <= maxRememberedValueLength &&
+      text.length <= maxRememberedTextLength
+    ) {
+      this.#lastReceived = value;
+    }
+    return value;
+  }
+}
 
 /** What is known of a header name in any case, or null when it is no token (RFC 9110, section 5.6.2). */
 export function fieldName(name: string): FieldName | null {
   const known = remembered.get(name);
   if (known !== undefined) return known;
   if (!token.test(name)) return null;
-  const lower = name.toLowerCase();
-  const field: FieldName = { name: flat(name), lower, canonical: canonicalName(lower), role: roleOf(lower) };
+  const field = new FieldName(flat(name), flat(name).toLowerCase());
   if (name.length > maxRememberedNameLength) return field;
   if (remembered.size >= maxRememberedNames) remembered.clear();
   remembered.set(field.name, field);
@@ -89,7 +151,7 @@ function canonicalName(lower: string): string {
   return lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
 }
 
-/** A copy that does not keep alive the whole head that the name was cut from. */
-function flat(name: string): string {
-  return Buffer.from(name, 'latin1').toString('latin1');
+/** A copy that does not keep alive the whole head that the text was cut from. */
+export function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }

@@ -1,4 +1,4 @@
-import { type FieldName, fieldName } from './header-field.ts';
+import { type FieldName, fieldName, flat } from './header-field.ts';
 
 /**
  * The head of an HTTP/1.1 response line by line (RFC 9112, sections 4 to 6): what it says, and how its body is
@@ -38,9 +38,20 @@ export type ParseFailureCode =
 /** Header lines of one head, and of the trailers. */
 export const maxHeaderLines = 1_000;
 
-const statusLine = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: .*)?$/s;
+const statusLinePattern = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const decimal = /^[0-9]{1,15}$/;
 const keepAliveTimeout = /(?:^|[\s,;])timeout=(\d{1,6})(?:$|[\s,;])/i;
+
+interface StatusLine {
+  readonly minorVersion: number;
+  readonly status: number;
+}
+
+/** What was read of status lines lately: there are few, again and again. */
+const knownStatusLines = new Map<string, StatusLine>();
+const maxKnownStatusLines = 64;
+/** Longer ones are read each time. */
+const maxKnownStatusLineLength = 64;
 
 /** One response's head while it is read. */
 export class HeadReader {
@@ -81,17 +92,18 @@ export class HeadReader {
   }
 
   statusLine(line: string): ParseFailure | null {
-    const found = statusLine.exec(line);
-    if (found === null) {
+    const read = knownStatusLines.get(line) ?? readStatusLine(line);
+    if (read === null) {
       return { code: 'status-line', message: 'the response does not begin with an HTTP/1.1 status line' };
     }
-    this.#minorVersion = found[1] === '1' ? 1 : 0;
-    this.status = Number(found[2]);
+    this.#minorVersion = read.minorVersion;
+    this.status = read.status;
     return null;
   }
 
-  headerLine(line: string): ParseFailure | null {
-    const added = addField(this.#headers, line);
+  /** The line `text[from, to)`. */
+  headerLine(text: string, from: number, to: number): ParseFailure | null {
+    const added = addField(this.#headers, text, from, to);
     if ('code' in added) return added;
     return added.role === 'plain' ? null : this.#special(added);
   }
@@ -143,28 +155,36 @@ export class HeadReader {
   }
 }
 
-/** Takes one header or trailer line without its end, and says what its name is. */
-export function addField(into: string[], line: string): FieldName | ParseFailure {
+function readStatusLine(line: string): StatusLine | null {
+  const found = statusLinePattern.exec(line);
+  if (found === null) return null;
+  const read = { minorVersion: found[1] === '1' ? 1 : 0, status: Number(found[2]) };
+  if (line.length > maxKnownStatusLineLength) return read;
+  if (knownStatusLines.size >= maxKnownStatusLines) knownStatusLines.clear();
+  knownStatusLines.set(flat(line), read);
+  return read;
+}
+
+/** Takes the header or trailer line `text[from, to)`, its end not included, and says what its name is. */
+export function addField(into: string[], text: string, from: number, to: number): FieldName | ParseFailure {
   if (into.length >= maxHeaderLines * 2) {
     return { code: 'limit', message: `the response has more than ${maxHeaderLines} header lines` };
   }
-  const colon = line.indexOf(':');
+  const colon = text.indexOf(':', from);
   // A name that starts with a space is a folded line (RFC 9112, section 5.2): refused like every other non-token.
-  const field = colon < 0 ? null : fieldName(line.slice(0, colon));
+  const field = colon < 0 || colon >= to ? null : fieldName(text.slice(from, colon));
   if (field === null) {
     return { code: 'header', message: 'a header line of the response has no name that is a token' };
   }
-  into.push(field.name, trimmed(line, colon + 1));
+  // Without spaces and tabs around it (RFC 9110, section 5.5).
+  let start = colon + 1;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  const value = field.received(text, start, end);
+  if (value === null) return { code: 'header', message: 'a header line holds a control character' };
+  into.push(field.name, value);
   return field;
-}
-
-/** The rest of `line` from `from` on, without spaces and tabs around it (RFC 9110, section 5.5). */
-function trimmed(line: string, from: number): string {
-  let start = from;
-  let end = line.length;
-  while (start < end && isBlank(line.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1;
-  return line.slice(start, end);
 }
 
 function isBlank(code: number): boolean {

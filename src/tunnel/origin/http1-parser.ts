@@ -1,3 +1,4 @@
+import { maxRememberedTextLength } from './header-field.ts';
 import {
   addField,
   HeadReader,
@@ -45,9 +46,9 @@ type State =
 
 const lineFeed = 10;
 const carriageReturn = 13;
-const headEnd = Buffer.from('\r\n\r\n');
-const illegalInLine = /[^\t\x20-\x7e\x80-\xff]/;
-const chunkLine = /^([0-9a-fA-F]{1,13})(?:;.*)?$/s;
+const chunkLine = /^([0-9a-fA-F]{1,13})(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+/** So much is cut into lines as one string. */
+const usualHeadBytes = maxRememberedTextLength;
 
 export class Http1Parser {
   readonly #sink: ResponseSink;
@@ -91,13 +92,10 @@ export class Http1Parser {
     let at = 0;
     while (at < chunk.length) {
       switch (this.#state) {
-        case 'status-line': {
-          const end = this.#partial === '' ? chunk.indexOf(headEnd, at) : -1;
-          if (end < 0 || end - at > maxLineBytes) at = this.#takeLine(chunk, at);
-          else at = this.#takeWholeHead(chunk, at, end + headEnd.length);
-          break;
-        }
+        case 'status-line':
         case 'header-line':
+          at = this.#takeLines(chunk, at);
+          break;
         case 'chunk-size':
         case 'chunk-end':
         case 'trailer-line':
@@ -138,16 +136,18 @@ export class Http1Parser {
     this.#fail('truncated', 'reading was stopped');
   }
 
-  /** A head that lies in one chunk: one string, cut at its line ends. The usual case. */
-  #takeWholeHead(chunk: Buffer, from: number, to: number): number {
-    const text = chunk.toString('latin1', from, to);
+  /** The lines of a head that begins at `from`, or goes on there: of nearly every head all, cut from one string. */
+  #takeLines(chunk: Buffer, from: number): number {
+    if (this.#partial !== '') return this.#takeLine(chunk, from);
+    const text = chunk.toString('latin1', from, Math.min(chunk.length, from + usualHeadBytes));
     let at = 0;
-    while (at < text.length && (this.#state === 'status-line' || this.#state === 'header-line')) {
+    while (this.#state === 'status-line' || this.#state === 'header-line') {
       const end = text.indexOf('\n', at);
-      this.#line(text.slice(at, end));
+      if (end < 0) break;
+      this.#line(text, at, end);
       at = end + 1;
     }
-    return from + at;
+    return at === 0 ? this.#takeLine(chunk, from) : from + at;
   }
 
   /** The line that starts at `from`, or as much of it as is there. */
@@ -158,36 +158,35 @@ export class Http1Parser {
     const cut = Math.min(to, from + this.#maxLineBytes() + 2 - this.#partial.length);
     const line = this.#partial + chunk.toString('latin1', from, cut);
     this.#partial = '';
-    if (end >= 0) this.#line(line);
-    else if (this.#lineFits(line)) this.#partial = line;
+    if (end >= 0) this.#line(line, 0, line.length);
+    else if (this.#lineFits(line.length)) this.#partial = line;
     return end < 0 ? to : to + 1;
   }
 
-  /** One whole line, still with its CR. */
-  #line(raw: string): void {
-    if (!this.#lineFits(raw)) return;
-    this.#headBytes += raw.length + 1;
-    if (raw.charCodeAt(raw.length - 1) !== carriageReturn) {
+  /** The line `text[from, to)`, still with its CR. */
+  #line(text: string, from: number, to: number): void {
+    if (!this.#lineFits(to - from)) return;
+    this.#headBytes += to - from + 1;
+    const end = to - 1;
+    if (end < from || text.charCodeAt(end) !== carriageReturn) {
       return this.#fail('line-ending', 'a line ended in LF alone, expected CR LF');
     }
-    const line = raw.slice(0, -1);
-    if (illegalInLine.test(line)) return this.#fail('header', 'a line holds a control character');
     switch (this.#state) {
       case 'status-line':
-        return this.#statusLine(line);
+        return this.#statusLine(text.slice(from, end));
       case 'header-line':
-        return line === '' ? this.#headComplete() : this.#failWith(this.#head.headerLine(line));
+        return end === from ? this.#headComplete() : this.#failWith(this.#head.headerLine(text, from, end));
       case 'chunk-size':
-        return this.#chunkSize(line);
+        return this.#chunkSize(text.slice(from, end));
       case 'chunk-end':
-        if (line === '') return this.#expectChunk();
+        if (end === from) return this.#expectChunk();
         return this.#fail('chunk', 'a chunk is longer than its size says');
       case 'trailer-line': {
-        if (line === '') {
+        if (end === from) {
           this.#state = 'whole';
           return;
         }
-        const added = addField(this.#trailers, line);
+        const added = addField(this.#trailers, text, from, end);
         if ('code' in added) this.#failWith(added);
         return;
       }
@@ -268,10 +267,11 @@ export class Http1Parser {
     return this.#state === 'chunk-size' ? maxChunkLineBytes : maxLineBytes;
   }
 
-  #lineFits(raw: string): boolean {
-    if (raw.length > this.#maxLineBytes() + 1)
+  /** Whether a line of that length, its CR included, is within the limits. */
+  #lineFits(length: number): boolean {
+    if (length > this.#maxLineBytes() + 1)
       this.#fail('limit', `a line is longer than ${this.#maxLineBytes()} bytes`);
-    else if (this.#headBytes + raw.length > maxHeadBytes)
+    else if (this.#headBytes + length > maxHeadBytes)
       this.#fail('limit', `the head is longer than ${maxHeadBytes} bytes`);
     else return true;
     return false;

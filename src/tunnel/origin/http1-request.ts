@@ -12,9 +12,7 @@ export interface RequestPlan {
   readonly method: string;
   /** Request line and all header lines but those of the framing. */
   readonly lines: string;
-  /** Host of the request as the origin sees it, without port. */
-  readonly host: string;
-  /** The same with port. */
+  /** Host and perhaps port of the request as the origin sees it. */
   readonly authority: string;
   /** Path and query as they go out. */
   readonly target: string;
@@ -56,6 +54,8 @@ const illegalInQuery = /[^\x21-\x7e\x80-\xff]/;
 const illegalInPath = /[^\x20-\x7e\x80-\xff]/;
 const decimal = /^[0-9]{1,15}$/;
 const noNames: readonly string[] = [];
+/** The authority that was found sound last: nearly always the next one, too. */
+let knownAuthority = '';
 
 export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan | RequestRefusal {
   if (!methodToken.test(head.method) || head.method === 'CONNECT') return refuse('method');
@@ -75,7 +75,8 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
     const value = headers[i + 1]!;
     const field = fieldName(headers[i]!);
     if (field === null) return refuse('name of a header');
-    if (!isFieldValue(value)) return refuse(`value of ${field.lower}`);
+    const line = field.line(value);
+    if (line === null) return refuse(`value of ${field.lower}`);
     switch (field.role) {
       case 'connection':
       case 'keep-alive':
@@ -113,17 +114,20 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
       case 'tunnel-tag':
         break;
       case 'sec-websocket-version':
-        websocketVersion = `${field.canonical}: ${value}\r\n`;
+        websocketVersion = line;
         break;
       case 'tunnel-source':
         privateTcp = value !== '';
-        lines += `${field.canonical}: ${value}\r\n`;
+        lines += line;
         break;
       default:
-        lines += `${field.canonical}: ${value}\r\n`;
+        lines += line;
     }
   }
-  if (!authorityChars.test(host)) return refuse('authority');
+  if (host !== knownAuthority) {
+    if (!authorityChars.test(host)) return refuse('authority');
+    knownAuthority = host;
+  }
   if (head.ended && contentLength > 0) return refuse('content-length of a request without a body');
   if (cookie !== '') lines += `Cookie: ${cookie}\r\n`;
   if (rules.hostHeader !== null) lines += `X-Forwarded-Host: ${host}\r\n`;
@@ -134,7 +138,6 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
   return {
     method: head.method,
     lines: `${head.method} ${target} HTTP/1.1\r\nHost: ${sentHost}\r\n${lines}Cf-Warp-Tag-Id: ${rules.connectorId}\r\n`,
-    host: withoutPort(sentHost),
     authority: sentHost,
     target,
     head,
@@ -186,7 +189,7 @@ function requestTarget(path: string): string | null {
   const query = path.indexOf('?');
   const bare = query < 0 ? path : path.slice(0, query);
   const rest = query < 0 ? '' : path.slice(query);
-  if (illegalInQuery.test(rest)) return null;
+  if (rest !== '' && illegalInQuery.test(rest)) return null;
   if (bare.includes('%') && brokenEscape.test(bare)) return null;
   if (legalPath.test(bare)) return path;
   if (illegalInPath.test(bare)) return null;

@@ -11,8 +11,20 @@ export const maxCachedNames = 1024;
 /** Longer names are encoded each time. */
 const maxCachedNameLength = 64;
 
-/** By the name as the origin wrote it: its encoded canonical form with the colon, or null for "never sent". */
-const encodedNames = new Map<string, string | null>();
+/** Longer values hardly ever come twice. */
+const maxKeptValueLength = 256;
+
+/** A name as it is sent, and what was sent with it last: most values come again and again. */
+interface KnownName {
+  /** Its canonical form in base64, and the colon. */
+  readonly encoded: string;
+  readonly keepsValue: boolean;
+  lastValue: string | null;
+  lastPair: string;
+}
+
+/** By the name as the origin wrote it; null for "never sent". */
+const knownNames = new Map<string, KnownName | null>();
 
 /**
  * `headers` is name, value, … in any case, latin1 as `node:http` and our origin client give them. Headers that
@@ -22,9 +34,9 @@ const encodedNames = new Map<string, string | null>();
 export function encodeResponseHeaders(headers: readonly string[]): string {
   let serialized = '';
   for (let index = 0; index + 1 < headers.length; index += 2) {
-    const name = encodedName(headers[index] as string);
+    const name = knownName(headers[index] as string);
     if (name === null) continue;
-    const pair = name + unpaddedBase64(headers[index + 1] as string);
+    const pair = encodedPair(name, headers[index + 1] as string);
     serialized = serialized === '' ? pair : `${serialized};${pair}`;
   }
   return serialized;
@@ -46,15 +58,33 @@ export function decodeResponseHeaders(serialized: string): Decoded<string[]> {
   });
 }
 
-function encodedName(name: string): string | null {
-  const cached = encodedNames.get(name);
+function knownName(name: string): KnownName | null {
+  const cached = knownNames.get(name);
   if (cached !== undefined) return cached;
-  const encoded = mayGoUp(name.toLowerCase()) ? `${unpaddedBase64(canonicalName(name))}:` : null;
+  const lower = name.toLowerCase();
+  const known = mayGoUp(lower)
+    ? {
+        encoded: `${unpaddedBase64(canonicalName(name))}:`,
+        keepsValue: lower !== 'set-cookie',
+        lastValue: null,
+        lastPair: '',
+      }
+    : null;
   if (name.length <= maxCachedNameLength) {
-    if (encodedNames.size >= maxCachedNames) encodedNames.clear();
-    encodedNames.set(name, encoded);
+    if (knownNames.size >= maxCachedNames) knownNames.clear();
+    knownNames.set(name, known);
   }
-  return encoded;
+  return known;
+}
+
+function encodedPair(name: KnownName, value: string): string {
+  if (value === name.lastValue) return name.lastPair;
+  const pair = name.encoded + unpaddedBase64(value);
+  if (name.keepsValue && value.length <= maxKeptValueLength) {
+    name.lastValue = value;
+    name.lastPair = pair;
+  }
+  return pair;
 }
 
 function mayGoUp(lowerCaseName: string): boolean {

@@ -44,6 +44,11 @@ describe('wire: serialized response headers', () => {
     );
   });
 
+  it('are written right after the same value, and after another one, of the same name', () => {
+    const headers = ['', 'a', 'a', 'ab', 'b', 'b', '', '', 'a'].flatMap((value) => ['X-Turns', value]);
+    assert.deepEqual(valueIn(decodeResponseHeaders(encodeResponseHeaders(headers))), headers);
+  });
+
   it('are written right after any number of different names', () => {
     for (let index = 0; index < maxCachedNames * 2 + 5; index++) {
       assert.deepEqual(valueIn(decodeResponseHeaders(encodeResponseHeaders([`x-${index}`, 'v']))), [
