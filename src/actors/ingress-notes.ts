@@ -20,8 +20,14 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     elsewhere: (text: string) => boolean = () => false,
   ): void => {
     const before = said.get(slot);
-    if (notes.length === 0) said.delete(slot);
-    else said.set(slot, new Set(notes.map(textOf)));
+    if (notes.length === 0) {
+      if (before !== undefined) said.delete(slot);
+      return;
+    }
+    const texts = notes.map(textOf);
+    // Nearly always, and then what is kept stays: the one before would be garbage in V8's old generation.
+    if (before?.size === texts.length && texts.every((text) => before.has(text))) return;
+    said.set(slot, new Set(texts));
     for (const note of notes) {
       const text = textOf(note);
       if (!before?.has(text) && !elsewhere(text)) emit(note);

@@ -1,8 +1,7 @@
-import PQueue from 'p-queue';
-
 /** What waits; a newer letter with the same key takes its place. */
 interface Slot<L> {
   letter: L;
+  readonly priority: number;
   readonly key: string | undefined;
 }
 
@@ -13,16 +12,25 @@ export interface MailboxEvents<L> {
   depthChanged(delta: number): void;
 }
 
+/** Places of read letters that a mailbox keeps while it does not come to be empty. */
+const mostRead = 1_024;
+
 /**
  * The letters of one actor, delivered one at a time: higher priority first, then in the order in which they
- * came. It outlives restarts of its actor and is paused from the start until `resume`. The kernel's one door to
- * p-queue.
+ * came. It outlives restarts of its actor and is paused from the start until `resume`.
+ *
+ * Nearly every letter finds its mailbox empty, and there are thousands of mailboxes. One that is empty keeps nothing:
+ * V8 makes a new table in the old generation for each entry that is taken out of a `Map` or `Set` that is old itself,
+ * and what is thrown away there is only found again by marking the whole heap, which grows with the number of actors.
  */
 export class Mailbox<L> {
-  readonly #queue = new PQueue({ concurrency: 1, autoStart: false });
   readonly #events: MailboxEvents<L>;
-  readonly #waiting = new Set<Slot<L>>();
-  readonly #keyed = new Map<string, Slot<L>>();
+  /** By priority, then as they came; those before `#next` are read. */
+  #slots: (Slot<L> | undefined)[] = [];
+  #next = 0;
+  #keyed: Map<string, Slot<L>> | null = null;
+  #paused = true;
+  #isReading = false;
   #release: (() => void) | undefined;
 
   constructor(events: MailboxEvents<L>) {
@@ -31,28 +39,32 @@ export class Mailbox<L> {
 
   /** Letters that wait; the one being delivered is not counted. */
   get depth(): number {
-    return this.#waiting.size;
+    return this.#slots.length - this.#next;
   }
 
   put(letter: L, priority: number, key?: string): void {
-    const older = key === undefined ? undefined : this.#keyed.get(key);
+    const older = key === undefined ? undefined : this.#keyed?.get(key);
     if (older !== undefined) {
       older.letter = letter;
       return;
     }
-    const slot: Slot<L> = { letter, key };
-    this.#waiting.add(slot);
-    if (key !== undefined) this.#keyed.set(key, slot);
+    const slot: Slot<L> = { letter, priority, key };
+    this.#insert(slot);
+    if (key !== undefined) {
+      this.#keyed ??= new Map();
+      this.#keyed.set(key, slot);
+    }
     this.#events.depthChanged(1);
-    void this.#queue.add(() => this.#open(slot), { priority });
+    if (!this.#isReading) void this.#read();
   }
 
   pause(): void {
-    this.#queue.pause();
+    this.#paused = true;
   }
 
   resume(): void {
-    this.#queue.start();
+    this.#paused = false;
+    if (!this.#isReading) void this.#read();
   }
 
   /** Goes on although the letter being delivered has not settled. */
@@ -62,25 +74,54 @@ export class Mailbox<L> {
 
   /** Takes out everything that waits. */
   drain(): readonly L[] {
-    const letters = Array.from(this.#waiting, (slot) => slot.letter);
-    this.#queue.clear();
-    this.#waiting.clear();
-    this.#keyed.clear();
+    const letters = this.#slots.slice(this.#next).map((slot) => slot!.letter);
+    this.#empty();
     if (letters.length > 0) this.#events.depthChanged(-letters.length);
     return letters;
   }
 
-  async #open(slot: Slot<L>): Promise<void> {
-    // The queue starts a first task at once: without this turn a letter would be read on its teller's stack.
-    await undefined;
-    if (!this.#waiting.delete(slot)) return;
-    if (slot.key !== undefined) this.#keyed.delete(slot.key);
+  async #read(): Promise<void> {
+    this.#isReading = true;
+    while (!this.#paused && this.depth > 0) {
+      // No letter is read on its teller's stack, and between two of them others have their turn.
+      await undefined;
+      if (this.#paused || this.depth === 0) break;
+      const delivered = this.#events.deliver(this.#take());
+      if (delivered === undefined) continue;
+      const released = Promise.withResolvers<void>();
+      this.#release = released.resolve;
+      await Promise.race([delivered, released.promise]);
+      this.#release = undefined;
+    }
+    this.#isReading = false;
+  }
+
+  #insert(slot: Slot<L>): void {
+    let at = this.#slots.length;
+    while (at > this.#next && this.#slots[at - 1]!.priority < slot.priority) at--;
+    if (at === this.#slots.length) this.#slots.push(slot);
+    else this.#slots.splice(at, 0, slot);
+  }
+
+  #take(): L {
+    const slot = this.#slots[this.#next]!;
+    // Not `shift`, which moves all others of a long list.
+    this.#slots[this.#next++] = undefined;
+    if (slot.key !== undefined && this.depth > 0) this.#keyed?.delete(slot.key);
+    if (this.depth === 0) this.#empty();
+    else if (this.#next >= mostRead) this.#forgetRead();
     this.#events.depthChanged(-1);
-    const delivered = this.#events.deliver(slot.letter);
-    if (delivered === undefined) return;
-    const released = Promise.withResolvers<void>();
-    this.#release = released.resolve;
-    await Promise.race([delivered, released.promise]);
-    this.#release = undefined;
+    return slot.letter;
+  }
+
+  #forgetRead(): void {
+    this.#slots = this.#slots.slice(this.#next);
+    this.#next = 0;
+  }
+
+  #empty(): void {
+    this.#slots = [];
+    this.#next = 0;
+    this.#keyed = null;
   }
 }

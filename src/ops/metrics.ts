@@ -39,6 +39,8 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   const hosts = new HostRecords();
   const threads = new Map<string, number>();
+  /** Letters, by kind of actor: twice for every message, for which prom-client's own gauge is too dear. */
+  const waiting = new Map<string, number>();
   const problems = new Map<string, readonly Problem[]>();
   let budget: Pick<CloudflareAdapter, 'budgetRemaining'> | null = null;
 
@@ -69,7 +71,9 @@ export function createMetrics(): Metrics {
     Array.from(threads, ([thread, value]) => ({ labels: { thread }, value })),
   );
 
-  const mailboxDepth = gauge('actor_mailbox_depth', 'Messages that wait, by kind of actor.', ['actor']);
+  collect('actor_mailbox_depth', 'Messages that wait, by kind of actor.', 'gauge', () =>
+    Array.from(waiting, ([actor, value]) => ({ labels: { actor }, value })),
+  );
   const actorRestarts = counter('actor_restarts_total', 'Restarts of actors.', ['actor']);
   const actorKills = counter('actor_kills_total', 'Actors that did not stop in time.', ['actor']);
   const deadLetters = counter('dead_letters_total', 'Messages to actors that had ended.');
@@ -106,7 +110,7 @@ export function createMetrics(): Metrics {
       deadLetter: () => deadLetters.inc(),
       restarted: (_path, actor) => actorRestarts.inc({ actor }),
       killed: (_path, actor) => actorKills.inc({ actor }),
-      mailboxDepth: (actor, delta) => mailboxDepth.inc({ actor }, delta),
+      mailboxDepth: (actor, delta) => void waiting.set(actor, (waiting.get(actor) ?? 0) + delta),
     },
     watch: {
       events: (kind, type) => watchEvents.inc({ kind, type }),

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Mailbox } from '../../src/kernel/mailbox.ts';
+import { eventually } from '../support/eventually.ts';
 import { settle } from '../support/manual-clock.ts';
 
 /** A mailbox that notes what it delivers and how deep it is. */
@@ -59,6 +60,18 @@ describe('kernel/mailbox', () => {
     mailbox.resume();
     await settle();
     expect(read).to.deep.equal(['system', 'user 1', 'user 2']);
+  });
+
+  it('keeps the order of thousands that come while it is never empty', async () => {
+    const { mailbox, read } = noting((letter) => {
+      const next = Number(letter) + 2;
+      if (next < 5_000) mailbox.put(String(next), 0, String(next));
+    });
+    mailbox.put('0', 0);
+    mailbox.put('1', 0);
+    mailbox.resume();
+    await eventually('all are read', () => read.length === 5_000);
+    expect(read).to.deep.equal(Array.from({ length: 5_000 }, (_, letter) => String(letter)));
   });
 
   it('puts a newer letter with the same key into the place of the older', async () => {

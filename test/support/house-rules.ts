@@ -48,7 +48,7 @@ const rooms: readonly Room[] = [
   { path: 'src/time/', sees: [], node: [], ...leaf },
   { path: 'src/domain/', sees: ['src/fault.ts'], node: ['node:crypto'], ...leaf },
   { path: 'src/tunnel/wire/', sees: [], node: ['node:buffer', 'node:crypto'], ...leaf },
-  { path: 'src/kernel/', sees: ['src/time/', 'src/fault.ts'], node: [], packages: ['p-queue'] },
+  { path: 'src/kernel/', sees: ['src/time/', 'src/fault.ts'], node: [], ...leaf },
   {
     path: 'src/actors/',
     sees: ['src/kernel/', 'src/domain/', 'src/time/', 'src/fault.ts'],
@@ -91,7 +91,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['src/kube/', 'src/sandbox/kube-api/schema/'],
   cloudflare: ['src/cloudflare/'],
   piscina: ['src/runners/thread-runner.ts', 'src/runners/thread-pool.ts'],
-  'p-queue': ['src/kernel/mailbox.ts', 'src/cloudflare/client.ts'],
+  'p-queue': ['src/cloudflare/client.ts'],
   jose: ['src/tunnel/access/jwt.ts'],
   'js-yaml': ['src/kube/kubeconfig.ts', 'src/sandbox/kube-api/http/'],
   pino: ['src/log.ts'],
