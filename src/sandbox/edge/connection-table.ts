@@ -36,13 +36,13 @@ export class ConnectionTable {
   }
 
   find(filter: ConnectionFilter = {}): ConnectorConnection[] {
-    return [...this.#byTunnel.values()]
-      .flat()
-      .filter(
-        ({ id, registration }) =>
-          (filter.tunnelId === undefined || registration?.tunnelId === filter.tunnelId) &&
-          (filter.connIndex === undefined || registration?.connIndex === filter.connIndex) &&
-          (filter.connectionId === undefined || id === filter.connectionId),
-      );
+    const { tunnelId } = filter;
+    const meant =
+      tunnelId === undefined ? [...this.#byTunnel.values()].flat() : (this.#byTunnel.get(tunnelId) ?? []);
+    return meant.filter(
+      ({ id, registration }) =>
+        (filter.connIndex === undefined || registration?.connIndex === filter.connIndex) &&
+        (filter.connectionId === undefined || id === filter.connectionId),
+    );
   }
 }

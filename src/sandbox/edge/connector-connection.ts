@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../time/clock.ts';
 import type { Registration, RegistrationResult } from '../../tunnel/wire/registration.ts';
 import { ControlRpc } from './control-rpc.ts';
-import type { WireLink } from './wire-link.ts';
+import type { Link } from './wire-link.ts';
 
 /** `registering` → `serving` → `draining` → `closed`; any of them can be left out. */
 export type ConnectionState = 'registering' | 'serving' | 'draining' | 'closed';
@@ -38,7 +38,7 @@ const streamWindowBytes = 1 << 20;
 export class ConnectorConnection {
   /** UUID; what the connector is told, too. */
   readonly id = randomUUID();
-  readonly link: WireLink;
+  readonly link: Link;
   readonly #owner: ConnectionOwner;
   readonly #session: ClientHttp2Session;
   readonly #rpc: ControlRpc;
@@ -52,7 +52,7 @@ export class ConnectorConnection {
   #pingedMs = Number.NEGATIVE_INFINITY;
   #localConfiguration: string | null = null;
 
-  constructor(socket: TLSSocket, link: WireLink, owner: ConnectionOwner) {
+  constructor(socket: TLSSocket, link: Link, owner: ConnectionOwner) {
     this.link = link;
     this.#owner = owner;
     this.#rpc = new ControlRpc({

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:tls';
+import { createServer, type Server } from 'node:tls';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Registration } from '../../tunnel/wire/registration.ts';
 import type { Authority } from '../certificates.ts';
@@ -32,6 +32,8 @@ export interface EdgeSettings {
   readonly pingIntervalMs?: number;
   /** A PING that is not answered for so long ends the connection, 5 s when left out. */
   readonly pingTimeoutMs?: number;
+  /** Connections come in without a relay: a third of the open files, and the wire can be cut but not slowed or silenced. */
+  readonly straight?: boolean;
   readonly clock?: Clock;
 }
 
@@ -94,9 +96,11 @@ export async function startEdge(settings: EdgeSettings): Promise<Edge> {
   // No ALPN: the connector offers none, and takes the server's role in HTTP/2.
   const tlsServer = createServer({ ...settings.authority.issue({ dnsNames: edgeNames }) });
   tlsServer.on('tlsClientError', () => {});
-  tlsServer.listen(0, '127.0.0.1');
-  await once(tlsServer, 'listening');
-  const wire = new Wire((tlsServer.address() as AddressInfo).port, clock);
+  const wire =
+    settings.straight === true
+      ? // As documented for sockets that somebody else has accepted (`Event: 'connection'` of node:tls).
+        new Wire((outer) => void tlsServer.emit('connection', outer), clock)
+      : new Wire(await portOf(tlsServer), clock);
   const faults = new EdgeFaults(wire, table);
 
   tlsServer.on('secureConnection', (socket) => {
@@ -180,7 +184,14 @@ function viewOf(connection: ConnectorConnection): ConnectionView {
   };
 }
 
-async function closed(server: ReturnType<typeof createServer>): Promise<void> {
+/** Listens on loopback, at a free port. */
+async function portOf(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function closed(server: Server): Promise<void> {
   if (!server.listening) return;
   server.close();
   await once(server, 'close');

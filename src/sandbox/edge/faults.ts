@@ -1,6 +1,6 @@
 import type { ConnectionFilter, ConnectionTable } from './connection-table.ts';
 import type { NewConnections, Wire } from './wire.ts';
-import type { WireLink } from './wire-link.ts';
+import type { Link } from './wire-link.ts';
 
 /** How registrations are refused; without a tunnel id, all of them. */
 export interface PlannedRefusal {
@@ -56,7 +56,7 @@ export class EdgeFaults {
   }
 
   /** For a connection that has just registered. */
-  applyDelay(link: WireLink, tunnelId: string): void {
+  applyDelay(link: Link, tunnelId: string): void {
     link.delay(this.#delays.get(tunnelId) ?? this.#delays.get(null) ?? 0);
   }
 
@@ -94,7 +94,7 @@ export class EdgeFaults {
     this.restore();
   }
 
-  #each(filter: ConnectionFilter | undefined, act: (link: WireLink) => void): number {
+  #each(filter: ConnectionFilter | undefined, act: (link: Link) => void): number {
     const links =
       filter === undefined || Object.keys(filter).length === 0
         ? [...this.#wire.links]

@@ -4,10 +4,22 @@ import type { Clock, Timer } from '../../time/clock.ts';
 /** Most bytes that one direction holds back while it is slowed down; beyond it the sender has to wait. */
 const maxHeldBytes = 4 << 20;
 
-/** One TCP connection of a connector (outer end) and its continuation to the edge (inner end). */
-export class WireLink {
+/** What can be done to one TCP connection of a connector. */
+export interface Link {
   readonly remoteAddress: string;
-  readonly innerPort: number | undefined;
+  /** Each chunk is held back this long, in each direction. */
+  delay(delayMs: number): void;
+  /** Nothing passes any more, in either direction, and neither end is told. */
+  silence(): void;
+  /** Ends `silence`: what was held back passes; if one end has gone meanwhile, the other learns it. */
+  restore(): void;
+  /** Ends the connection at once, with a TCP reset to the connector. Idempotent. */
+  cut(): void;
+}
+
+/** One TCP connection of a connector (outer end) and its continuation to the edge (inner end). */
+export class WireLink implements Link {
+  readonly remoteAddress: string;
   readonly #outer: Socket;
   readonly #inner: Socket;
   readonly #lanes: readonly Lane[];
@@ -22,7 +34,6 @@ export class WireLink {
     this.#inner = inner;
     this.#ended = ended;
     this.remoteAddress = outer.remoteAddress ?? '';
-    this.innerPort = inner.localPort;
     this.#lanes = [new Lane(outer, inner, clock), new Lane(inner, outer, clock)];
     for (const socket of [outer, inner]) {
       socket.setNoDelay(true);
@@ -34,19 +45,16 @@ export class WireLink {
     }
   }
 
-  /** Each chunk is held back this long, in each direction. */
   delay(delayMs: number): void {
     this.#delayMs = delayMs;
     this.#steer();
   }
 
-  /** Nothing passes any more, in either direction, and neither end is told. */
   silence(): void {
     this.#isSilent = true;
     this.#steer();
   }
 
-  /** Ends `silence`: what was held back passes; if one end has gone meanwhile, the other learns it. */
   restore(): void {
     if (!this.#isSilent) return;
     this.#isSilent = false;
@@ -54,7 +62,6 @@ export class WireLink {
     else this.#steer();
   }
 
-  /** Ends the connection at once, with a TCP reset to the connector. Idempotent. */
   cut(): void {
     this.#end(() => {
       this.#outer.resetAndDestroy();

@@ -42,6 +42,21 @@ describe('sandbox edge: faults', () => {
     await eventually('none is left', () => stage.edge.connections().length === 0);
   });
 
+  it('without a relay serves the same, and cuts with a reset', async () => {
+    await stage.close();
+    stage = await EdgeStage.open({ straight: true });
+    const connector = await stage.serve(hello);
+    expect(await statusNow()).to.equal(200);
+    let code: string | undefined;
+    connector.socket.on('error', (error: NodeJS.ErrnoException) => {
+      code = error.code;
+    });
+    expect(stage.edge.faults.cut()).to.equal(1);
+    await connector.closed();
+    expect(code).to.equal('ECONNRESET');
+    await eventually('it is not counted any more', () => stage.edge.connections().length === 0);
+  });
+
   it('leaves a silenced connector in the dark, finds it by PING itself, and tells it when all is cleared', async () => {
     await stage.close();
     stage = await EdgeStage.open({ pingIntervalMs: 50, pingTimeoutMs: 100 });
