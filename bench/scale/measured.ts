@@ -56,8 +56,11 @@ export interface Measured {
     | (Cost & {
         readonly events: number;
         readonly eventsPerMinute: number;
-        /** Beyond what the controller takes when idle. */
+        /** What the controller takes of a core at rest, by far most of it for PINGs; the next two are beyond it. */
+        readonly idleCpuPercent: number;
         readonly cpuMsEach: number;
+        /** The same for the first events in the life of the process, while its threads compile the code for them. */
+        readonly firstCpuMsEach: number;
         readonly lagMs: readonly number[];
       })
     | null;

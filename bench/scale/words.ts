@@ -41,7 +41,7 @@ export function linesOf(measured: Measured, least: Measured): readonly string[] 
     line(
       'roll',
       `${roll.events} events, ${roll.eventsPerMinute.toFixed(0)} a minute`,
-      `CPU ${roll.cpuMsEach.toFixed(3)} ms each`,
+      `CPU ${roll.cpuMsEach.toFixed(3)} ms each beyond the ${roll.idleCpuPercent.toFixed(1)} % of rest (${(roll.cpuMs / roll.events).toFixed(3)} ms with it; the first ones ${roll.firstCpuMsEach.toFixed(3)} ms)`,
       `followed after ${ms(median(roll.lagMs))} (longest ${ms(Math.max(...roll.lagMs))})`,
       `loop p99 ${ms(roll.p99Ms)}, max ${ms(roll.maxMs)}`,
       callWords(roll.calls),
