@@ -21,6 +21,7 @@ const dispositions = {
   'edge-unauthorized': 'retry',
   'edge-refused': 'retry',
   'edge-discovery': 'retry',
+  'files-exhausted': 'retry',
   // What runs a connector: a worker thread, or pods.
   'thread-exited': 'retry',
   'thread-threw': 'retry',

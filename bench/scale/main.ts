@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
+import { openFilesLimit } from '../../src/runners/open-files.ts';
 import { measure } from './measure.ts';
 import type { Measured } from './measured.ts';
-import { readScaleOptions, usage } from './options.ts';
+import { lackOfFiles, readScaleOptions, usage } from './options.ts';
 import { linesOf } from './words.ts';
 
 /** `npm run bench:scale`: one world after the other, what was measured in words, a file. */
@@ -18,6 +19,11 @@ async function main(argv: readonly string[]): Promise<number> {
   const options = readScaleOptions(argv);
   if (typeof options === 'string') {
     process.stderr.write(`bench:scale: ${options}\n`);
+    return 2;
+  }
+  const lack = lackOfFiles(options, openFilesLimit());
+  if (lack !== null) {
+    process.stderr.write(`bench:scale: ${lack}\n`);
     return 2;
   }
   if (options.profile !== null) mkdirSync(options.profile, { recursive: true });

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { openFilesFor } from '../../src/runners/open-files.ts';
 
 export const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll', 'thread-death'] as const;
 export type Phase = (typeof phases)[number];
@@ -18,7 +19,26 @@ export interface ScaleOptions {
   readonly profile: string | null;
 }
 
+/** Beyond those of a world: what the phases make, one after the other. */
+const spareIngresses = 10;
+
 export const maxIngresses = 5_000;
+
+/**
+ * Why so many Ingresses are more than the open files that a process may have here, and what to do; null when they are
+ * not. The controller's process and ours, in which connections end, need the same.
+ */
+export function lackOfFiles(
+  { sizes, haConnections }: Pick<ScaleOptions, 'sizes' | 'haConnections'>,
+  limit: number | null,
+): string | null {
+  const most = Math.max(...sizes) + spareIngresses;
+  const needed = openFilesFor(most, most * haConnections);
+  if (limit === null || needed <= limit) return null;
+  const fits = Math.floor((limit - openFilesFor(most, 0)) / most);
+  const fewer = fits < 1 ? '' : `, or take --ha-connections ${fits}`;
+  return `${Math.max(...sizes)} Ingresses with ${haConnections} connections each need ${needed} open files in one process, and the limit here is ${limit}. Raise it (with CAP_SYS_RESOURCE: prlimit --pid $$ --nofile=${needed}:${needed}; a container: --ulimit nofile=${needed})${fewer}`;
+}
 
 export const usage = `Usage: npm run bench:scale -- [FLAGS]
 
@@ -40,9 +60,12 @@ cold    all of them known to Cloudflare and the ledger, as after a restart: from
 idle    nothing happens: CPU, memory, calls
 new     one Ingress more, ten times, one after the other
 change  500 Ingresses (half of all, if fewer) changed at once
-roll    every EndpointSlice again and again
+roll    every EndpointSlice again and again: once for the threads to compile, a rest as long, and once to be measured
 thread-death
         one thread of the controller ends by itself while every host is visited
+
+Each connection is an open file in the controller's process and in this one, and so is one connection to the origin for each
+Ingress: 5,000 with --ha-connections 2 need 15,330. What a process may have is said by ulimit -Hn.
 `;
 
 /** The options, or one line that says what is wrong with them. */

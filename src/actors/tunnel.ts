@@ -57,6 +57,8 @@ export function tunnelActor(
         case 'lost':
           refusals = fact.fault.code === 'edge-unauthorized' ? refusals + 1 : 0;
           if (refusals > 0 && refusals % doubtAfterRefusals === 0) hearUnauthorized();
+          // The runner says that once for all connections of the process.
+          if (fact.fault.code === 'files-exhausted') return;
           world.log.warn(
             { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
             'edge connection lost',

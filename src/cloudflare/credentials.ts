@@ -79,6 +79,8 @@ export class CredentialStore {
     const read = await load(this.#options.source, this.#options.read ?? readText);
     if (this.#closed) return;
     if (!read.ok) {
+      // That says nothing of the credentials, and whoever runs tunnels says it.
+      if (read.fault.code === 'files-exhausted' && this.#current !== null) return;
       const told = this.#problem?.message === read.fault.message;
       this.#problem = read.fault;
       if (!told) this.#options.onFault?.(read.fault);
@@ -101,7 +103,10 @@ async function load(
   try {
     text = await read(source.path);
   } catch (error) {
-    return failed('credentials-invalid', `${source.path} cannot be read: ${reasonOf(error)}`);
+    const { code } = error as NodeJS.ErrnoException;
+    const outOfFiles = code === 'EMFILE' || code === 'ENFILE';
+    const why = `${source.path} cannot be read: ${reasonOf(error)}`;
+    return failed(outOfFiles ? 'files-exhausted' : 'credentials-invalid', why);
   }
   if (source.from === 'token-file') return tokenCredentials(text, source.accountId, source.path);
   const cert = parseCertPem(text);
@@ -138,6 +143,8 @@ function reasonOf(error: unknown): string {
       return 'permission denied';
     case 'EISDIR':
       return 'it is a directory';
+    case 'EMFILE':
+      return 'this process has as many files open as it may';
     default:
       return code ?? (error instanceof Error ? error.message : 'unknown reason');
   }

@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
 import { parseTunnelToken } from '../tunnel/token.ts';
+import { OpenFiles } from './open-files.ts';
 import { type Circumstances, partsOf, placePart } from './placement.ts';
 import { type Evidence, nextChangeMs, noEvidence, suspectsOf, withDeath, withTime } from './suspects.ts';
 import { sharedThreads, type ThreadLimits } from './thread-count.ts';
@@ -57,6 +58,7 @@ class RunnerOverThreads implements ThreadRunner {
   readonly #options: ThreadRunnerOptions;
   readonly #runs = new Set<ThreadRun>();
   readonly #threads: ThreadSet;
+  readonly #openFiles: OpenFiles;
   #evidence: Evidence = noEvidence;
   #suspects: ReadonlySet<string> = new Set();
   #review: Timer | null = null;
@@ -68,6 +70,7 @@ class RunnerOverThreads implements ThreadRunner {
 
   constructor(options: ThreadRunnerOptions) {
     this.#options = options;
+    this.#openFiles = new OpenFiles(options.clock, options.log);
     const { workerFile = defaultWorkerFile, heapMb = threadHeapMb } = options;
     this.#threads = new ThreadSet(
       { ...options, workerFile, heapMb },
@@ -187,6 +190,9 @@ class RunnerOverThreads implements ThreadRunner {
         this.#settle(run);
         return;
       case 'connection.lost':
+        if (message.fault.code === 'files-exhausted') {
+          this.#openFiles.exhausted(Array.from(this.#runs, ({ request }) => request.haConnections));
+        }
         return run.lost(message.connIndex, message.fault);
       case 'access.keys':
         return run.access(message.problem);

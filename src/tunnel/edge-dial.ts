@@ -33,12 +33,15 @@ const ciphers = [
 /** Idle time before TCP keep-alive probes, milliseconds. */
 const keepAliveMs = 15_000;
 
+/** A file is free again when something else ends: no sooner is it worth a new attempt, milliseconds. */
+const outOfFilesRetryMs = 30_000;
+
 export interface DialEvents {
   /** TCP is connected, TLS begins. */
   reached(): void;
   /** The handshake is done and the edge's name verified. The listener owns the socket from here on. */
   connected(socket: TLSSocket): void;
-  /** `edge-dial`, `edge-tls` or `edge-timeout`; the socket is gone. */
+  /** `edge-dial`, `edge-tls`, `edge-timeout` or `files-exhausted`; the socket is gone. */
   failed(fault: Fault): void;
 }
 
@@ -101,8 +104,9 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
     events.failed(fault('edge-timeout', `${place}: no ${step} within ${dialStepTimeoutMs} ms`));
   }
 
-  function onError(error: Error): void {
+  function onError(error: NodeJS.ErrnoException): void {
     giveUp();
+    if (error.code === 'EMFILE' || error.code === 'ENFILE') return events.failed(outOfFiles(error.code));
     const code = step === 'TCP connect' ? 'edge-dial' : 'edge-tls';
     if (code === 'edge-tls') sessions.forget(place);
     events.failed(fault(code, `${place}: ${step} failed: ${error.message}`));
@@ -127,6 +131,13 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
     socket.on('error', () => {});
     socket.destroy();
   }
+}
+
+/** Speaks against no address, and is no sign of a busy edge. */
+function outOfFiles(code: 'EMFILE' | 'ENFILE'): Fault {
+  const who = code === 'EMFILE' ? 'this process' : 'the system';
+  const message = `no socket for a connection to the edge: ${who} has as many files open as it may (${code})`;
+  return fault('files-exhausted', message, outOfFilesRetryMs);
 }
 
 /** Whom we trust, and what those who were trusted gave us. */

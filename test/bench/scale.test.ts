@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { measure } from '../../bench/scale/measure.ts';
-import { readScaleOptions } from '../../bench/scale/options.ts';
+import { lackOfFiles, readScaleOptions } from '../../bench/scale/options.ts';
 import { linesOf } from '../../bench/scale/words.ts';
 
 describe('bench:scale', () => {
@@ -12,6 +12,19 @@ describe('bench:scale', () => {
   for (const [title, argv, sentence] of refused) {
     it(`refuses ${title}`, () => assert.match(String(readScaleOptions(argv)), sentence));
   }
+
+  it('says at once that there may be too few open files, how many are needed, and what would fit', () => {
+    const asked = { sizes: [100, 5_000], haConnections: 4 };
+    const words = lackOfFiles(asked, 20_000) ?? '';
+    assert.match(
+      words,
+      /^5000 Ingresses with 4 connections each need 25350 open files .* limit here is 20000\./,
+    );
+    assert.match(words, /nofile=25350.*--ha-connections 2$/);
+    assert.isNull(lackOfFiles({ ...asked, haConnections: 2 }, 20_000));
+    assert.isNull(lackOfFiles(asked, null));
+    assert.notMatch(lackOfFiles(asked, 1_024) ?? '', /--ha-connections/);
+  });
 
   it('measures a restart of a small world: all serve, and Cloudflare is hardly asked', async function () {
     this.timeout(120_000);

@@ -67,6 +67,16 @@ describe('the mounted credentials', () => {
     store.close();
   });
 
+  it('are as good as before while no file can be opened', async () => {
+    const { file, heard, clock, store, token } = stage(cert('one'));
+    await store.start();
+    file.content = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+    await clock.advance(3 * pollMs);
+    expect({ token: token(), problem: store.problem() }).to.deep.equal({ token: 'one', problem: null });
+    expect(heard).to.deep.equal(['changed one']);
+    store.close();
+  });
+
   it('that are missing at the start are a fault that names the file, and are found later', async () => {
     const { file, heard, clock, store } = stage(missing);
     await store.start();

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { constants, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
@@ -7,6 +8,7 @@ import {
   type TlsOptions,
   type Server as TlsServer,
 } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
 import type { Fault } from '../../src/fault.ts';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
@@ -87,6 +89,18 @@ describe('edge dial', () => {
     const fault = await eventually('failed', () => heard.faults[0]);
     assert.strictEqual(fault.code, 'edge-dial');
     assert.include(fault.message, `127.0.0.1:${port}`);
+  });
+
+  it('says when this process may open no further file, and not that the address is bad', async () => {
+    const script = fileURLToPath(new URL('../support/out-of-files.js', import.meta.url));
+    const limited = spawn('sh', ['-c', 'ulimit -n 64 && exec "$0" "$1"', process.execPath, script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    limited.stdout.setEncoding('utf8');
+    const [said] = (await once(limited.stdout, 'data')) as [string];
+    const fault = JSON.parse(said) as Fault;
+    assert.strictEqual(fault.code, 'files-exhausted');
+    assert.match(fault.message, /this process has as many files open as it may \(EMFILE\)/);
   });
 
   it('says that a CA bundle is not readable', async () => {
