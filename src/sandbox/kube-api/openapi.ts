@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { JsonObject } from './json.ts';
 import { apiVersionOf, type ResourceDefinition } from './resources/definition.ts';
 import { resourceTable } from './resources/table.ts';
+import { descriptionsOf } from './schema/descriptions.ts';
 import { keyDefaults } from './schema/lists.ts';
 import { fieldsOf, type Schema, structSchema } from './schema/schema.ts';
 
@@ -116,13 +117,17 @@ function componentName(model: string): string {
 function addModel(schemas: JsonObject, model: string): void {
   const name = componentName(model);
   if (schemas[name] !== undefined) return;
-  const schema: JsonObject = { type: 'object', description: '' };
+  const said = descriptionsOf(model);
+  const schema: JsonObject = { type: 'object', description: said.kind };
   schemas[name] = schema;
   const properties: JsonObject = {};
   for (const [key, field] of fieldsOf(model)) {
-    properties[key] = property(schemas, field);
     const fallback = keyDefaults[key];
-    if (fallback !== undefined) properties[key] = { ...properties[key], default: fallback };
+    properties[key] = {
+      ...property(schemas, field),
+      description: said.fields.get(key) ?? '',
+      ...(fallback !== undefined && { default: fallback }),
+    };
   }
   schema.properties = properties;
   if (structSchema(model).atomic) schema['x-kubernetes-map-type'] = 'atomic';

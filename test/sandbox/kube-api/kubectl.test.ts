@@ -165,7 +165,10 @@ if (kubectlIsHere()) {
       expect(await kubectl('api-resources', '-o', 'name')).to.contain('ingresses.networking.k8s.io');
       expect(await kubectl('api-versions')).to.contain('discovery.k8s.io/v1');
       expect(await kubectl('auth', 'can-i', 'create', 'ingresses')).to.equal('yes\n');
-      expect(await kubectl('explain', 'ingress.spec.rules.host')).to.contain('host <string>');
+      expect(await kubectl('explain', 'ingress.spec.rules.host'))
+        .to.contain('host <string>')
+        .and.contain('fully qualified domain name');
+      expect(await kubectl('explain', 'ingress.spec')).to.contain('IngressSpec describes the Ingress');
     });
 
     it('scales a Deployment', async () => {
