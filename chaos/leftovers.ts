@@ -4,7 +4,7 @@ import type { Host } from './hosts.ts';
 import type { Replica } from './replica.ts';
 import type { Violation } from './verdict.ts';
 
-/** What a process holds while it serves no host: before the first one came, and after the last one went. */
+/** What a process holds at a moment at which nothing is under way. */
 export interface Holdings {
   readonly threads: number;
   readonly sockets: number;
@@ -121,16 +121,33 @@ export function wrongStatus(arena: Arena): readonly Violation[] {
 
 /** What a process holds although it serves nothing any more, against what it held before it served anything. */
 export function heldBack(before: Holdings, after: Holdings): readonly Violation[] {
-  const limits: readonly [what: keyof Holdings, more: number][] = [
+  return surplus(before, after, [
     ['threads', 0],
     ['sockets', moreSockets],
     ['timers', moreTimers],
     ['heapBytes', moreHeapBytes],
-  ];
+  ]).map((what) => `${what} before it began`);
+}
+
+/**
+ * What a process holds for hosts that are all whole, against what it held for the same ones before the trouble: what lies in a
+ * worker thread shows only while that lives. How many threads there are quarantine decides.
+ */
+export function piledUp(before: Holdings, after: Holdings): readonly Violation[] {
+  return surplus(before, after, [
+    ['sockets', moreSockets],
+    ['timers', moreTimers],
+    ['heapBytes', moreHeapBytes],
+  ]).map((what) => `${what} before the trouble, for the same hosts`);
+}
+
+function surplus(
+  before: Holdings,
+  after: Holdings,
+  limits: readonly (readonly [what: keyof Holdings, more: number])[],
+): readonly string[] {
   return limits.flatMap(([what, more]) =>
-    after[what] <= before[what] + more
-      ? []
-      : [`${what}: ${after[what]} after all was deleted, ${before[what]} before it began`],
+    after[what] <= before[what] + more ? [] : [`${what}: ${after[what]}, and ${before[what]}`],
   );
 }
 

@@ -5,7 +5,7 @@ import { type Arena, type ArenaSettings, openArena } from './arena.ts';
 import { type FaultKind, type FaultRule, ruleIn, ruleOf } from './faults.ts';
 import { Foreign, takenIngress } from './foreign.ts';
 import type { Host } from './hosts.ts';
-import { type Holdings, heldBack, holdings, misplaced, notReady, wrongStatus } from './leftovers.ts';
+import { type Holdings, heldBack, holdings, misplaced, notReady, piledUp, wrongStatus } from './leftovers.ts';
 import { Load } from './load.ts';
 import { lookForSecrets, watchOps } from './lookouts.ts';
 import { type Moment, type OpenFault, Recovery } from './recovery.ts';
@@ -39,7 +39,15 @@ export interface ChaosOutcome {
   /** What was seen of the world. */
   readonly moments: readonly Moment[];
   /** Of each replica. */
-  readonly holdings: readonly (readonly [before: Holdings, after: Holdings])[];
+  readonly holdings: readonly HoldingsOverTime[];
+}
+
+/** Of one replica: before the first host, for all hosts before and after the trouble, after the last one. */
+export interface HoldingsOverTime {
+  readonly before: Holdings;
+  readonly serving: Holdings;
+  readonly servingAfter: Holdings;
+  readonly after: Holdings;
 }
 
 /** For what is no fault's recovery: the first start, the end. */
@@ -91,8 +99,10 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   const looking = lookForSecrets(secrecy);
   const faults: OpenFault[] = [];
   let skipped = 0;
+  let serving: readonly Holdings[] = [];
   try {
     await arena.until('every host answers', limitMs, () => hosts.every((host) => load.servesSince(host, 0)));
+    serving = await Promise.all(arena.replicas.map(holdings));
     load.failures.length = 0;
     const startMs = arena.now();
     onNews(`${hosts.length} hosts serve; the trouble begins`);
@@ -133,6 +143,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   const known = [...faults, ...recovery.stalls];
   violations.push(...unexplained(load.failures, known), ...overdue(known, patience));
 
+  let servingAfter: readonly Holdings[] = [];
   let after: readonly Holdings[] = [];
   if (violations.length === 0) {
     onNews('the trouble is over; is everything in its place?');
@@ -144,6 +155,10 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
         ...(await notReady(arena)),
         ...wrongStatus(arena),
       ])),
+      ...(await settled('at the end', limitMs, async () => {
+        servingAfter = await Promise.all(arena.replicas.map(holdings));
+        return servingAfter.flatMap((each, index) => piledUp(serving[index]!, each));
+      })),
     );
     for (const name of [...arena.hosts.map((host) => host.name), takenIngress]) {
       arena.owner.remove('Ingress', name);
@@ -175,7 +190,12 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     moments: recovery.moments,
     requests: load.total,
     secrets: secrecy.count,
-    holdings: after.map((each, index) => [before[index]!, each] as const),
+    holdings: after.map((each, index) => ({
+      before: before[index]!,
+      serving: serving[index]!,
+      servingAfter: servingAfter[index]!,
+      after: each,
+    })),
   };
 }
 

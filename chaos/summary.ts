@@ -1,4 +1,5 @@
 import { type FaultKind, faultKinds } from './faults.ts';
+import type { Holdings } from './leftovers.ts';
 import { promiseOf } from './promise.ts';
 import type { ChaosOutcome } from './run.ts';
 
@@ -43,11 +44,11 @@ export function summary(outcome: ChaosOutcome): string {
       `the machine had no time ${stalls.length} times, ${(lengthMs / 1000).toFixed(1)} s in all: what failed then is not judged`,
     );
   }
-  for (const [before, after] of holdings) {
-    const change = (what: keyof typeof before, unit = 1): string =>
-      `${what} ${Math.round(before[what] / unit)} → ${Math.round(after[what] / unit)}`;
+  for (const { before, serving, servingAfter, after } of holdings) {
+    const change = (what: keyof Holdings, unit = 1): string =>
+      [before, serving, servingAfter, after].map((each) => Math.round(each[what] / unit)).join(' → ');
     words.push(
-      `held before and after: ${change('threads')}, ${change('sockets')}, ${change('timers')}, heap MiB ${change('heapBytes', 2 ** 20).slice('heapBytes '.length)}`,
+      `held without hosts, before the trouble, after it, without hosts: threads ${change('threads')}, sockets ${change('sockets')}, timers ${change('timers')}, heap MiB ${change('heapBytes', 2 ** 20)}`,
     );
   }
   return words.join('; ');

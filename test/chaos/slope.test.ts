@@ -22,6 +22,12 @@ describe('the slope of samples', () => {
     expect(grows(slopeOf(leak), 100)).to.equal(false);
   });
 
+  it('is less certain of values that go in steps than of the same ones in no order', () => {
+    const steps = points((minute) => Math.floor(minute / 12) % 2);
+    const unordered = points((minute) => Math.floor(((minute * 7) % 60) / 12) % 2);
+    expect(slopeOf(steps).errorPerHour).to.be.greaterThan(2 * slopeOf(unordered).errorPerHour);
+  });
+
   it('takes three points', () => {
     expect(() => slopeOf(points(() => 0).slice(0, 2))).to.throw('2 points');
   });

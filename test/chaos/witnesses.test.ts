@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type Arena, openArena } from '../../chaos/arena.ts';
 import { Foreign, takenHost } from '../../chaos/foreign.ts';
-import { heldBack, misplaced } from '../../chaos/leftovers.ts';
+import { heldBack, misplaced, piledUp } from '../../chaos/leftovers.ts';
 import { Secrecy } from '../../chaos/secrecy.ts';
 
 describe('those who look on while there is chaos', () => {
@@ -64,5 +64,7 @@ describe('those who look on while there is chaos', () => {
     const before = { threads: 0, sockets: 10, timers: 10, heapBytes: 1e6 };
     expect(heldBack(before, { ...before, sockets: 12 })).to.deep.equal([]);
     expect(heldBack(before, { threads: 1, sockets: 40, timers: 30, heapBytes: 1e8 })).to.have.length(4);
+    expect(piledUp(before, { ...before, threads: 1 }), "threads are quarantine's").to.deep.equal([]);
+    expect(piledUp(before, { threads: 1, sockets: 40, timers: 30, heapBytes: 1e8 })).to.have.length(3);
   });
 });
