@@ -97,7 +97,7 @@ function pemBlocks(text: string): Result<PemBlock[]> {
 }
 
 function invalid(what: string): Result<never> {
-  return failed('credentials-invalid', `cert.pem cannot be used: ${what}`);
+  return failed('credentials-invalid', what);
 }
 
 function outdated(what: string): Result<never> {

@@ -110,7 +110,8 @@ async function load(
   }
   if (source.from === 'token-file') return tokenCredentials(text, source.accountId, source.path);
   const cert = parseCertPem(text);
-  if (!cert.ok) return failed('credentials-invalid', `${source.path}: ${cert.fault.message}`);
+  if (!cert.ok)
+    return failed('credentials-invalid', `${source.path} is no usable cert.pem: ${cert.fault.message}`);
   const { accountId, apiToken, zoneId, endpoint } = cert.value;
   const apiUrl = endpoint === 'fed' ? fedApiUrl : null;
   return ok({ accountId, apiToken, zoneId, apiUrl, region: endpoint });

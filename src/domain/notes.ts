@@ -20,7 +20,12 @@ export function noteOfFault(host: string, fault: Fault): EventNote | null {
     dispositionOf(fault.code) === 'await-change'
       ? 'What runs goes on; tried again when something changes and every few minutes'
       : 'Tried again by itself';
-  return { type: 'Warning', reason, message: `${host}: ${fault.message}. ${next}` };
+  return { type: 'Warning', reason, message: `${ofHost(host, fault)}. ${next}` };
+}
+
+/** What happened, with the host that it is about, which some faults name themselves. */
+export function ofHost(host: string, { message }: Fault): string {
+  return message.includes(host) ? message : `${host}: ${message}`;
 }
 
 /** Why a path of an Ingress is not served. */

@@ -7,7 +7,7 @@ import { type CloudflareView, forecastHost } from './host-forecast.ts';
 import type { HostIntent } from './host-plan.ts';
 import type { IngressKey, IngressSpec } from './ingress.ts';
 import type { LedgerEntry } from './ledger.ts';
-import { noteOfFault, textOfLost } from './notes.ts';
+import { noteOfFault, ofHost, textOfLost } from './notes.ts';
 
 /**
  * What a controller that starts now would change at Cloudflare, and what keeps each Ingress from being served.
@@ -168,7 +168,7 @@ function outlook(
 }
 
 function noteOf(ingress: IngressKey, host: string, fault: Fault): IngressNote {
-  return note(ingress, noteOfFault(host, fault)?.reason ?? fault.code, `${host}: ${fault.message}`);
+  return note(ingress, noteOfFault(host, fault)?.reason ?? fault.code, ofHost(host, fault));
 }
 
 function ledgerOfOther({ host, identity }: LedgerEntry): string {

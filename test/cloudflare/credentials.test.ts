@@ -55,9 +55,7 @@ describe('the mounted credentials', () => {
     file.content = 'garbage';
     await clock.advance(3 * pollMs);
     expect(token()).to.equal('one');
-    expect(store.problem()?.message).to.match(
-      /^\/mnt\/cert\.pem: cert\.pem cannot be used: .* no PEM block$/,
-    );
+    expect(store.problem()?.message).to.match(/^\/mnt\/cert\.pem is no usable cert\.pem: .* no PEM block$/);
     file.content = cert('one');
     await clock.advance(pollMs);
     expect(store.problem()).to.equal(null);

@@ -94,7 +94,7 @@ describe('warp-ingress plan and cleanup', function () {
     const { code, stdout } = await run('plan');
     expect(code).to.equal(2);
     expect(stdout).to.match(/^INGRESS {3,}WHY NOT {3,}MESSAGE$/m);
-    expect(stdout).to.match(/^conflict {2,}DnsConflict {2,}taken\.example\.com: .*A 192\.0\.2\.1/m);
+    expect(stdout).to.match(/^conflict {2,}DnsConflict {2,}taken\.example\.com has .*A 192\.0\.2\.1/m);
   });
 
   it('plan tells of drift: what somebody changed at Cloudflare', async () => {
