@@ -37,13 +37,14 @@ export class OpenFiles {
     this.#log = log;
   }
 
-  /** For as many connections as each tunnel should have. At most one line a minute. */
-  exhausted(connectionsOfTunnels: readonly number[]): void {
+  /** `wanted` is how many connections each tunnel should have. At most one line a minute. */
+  exhausted(wanted: () => readonly number[]): void {
     const nowMs = this.#clock.monotonic();
     if (nowMs - this.#saidAtMs < sayEveryMs) return;
     this.#saidAtMs = nowMs;
-    const tunnels = connectionsOfTunnels.length;
-    const connections = connectionsOfTunnels.reduce((sum, each) => sum + each, 0);
+    const each = wanted();
+    const tunnels = each.length;
+    const connections = each.reduce((sum, ofOne) => sum + ofOne, 0);
     const needed = openFilesFor(tunnels, connections);
     this.#log.warn({ limit: this.#limit, needed, tunnels, connections }, 'open files exhausted');
   }

@@ -191,7 +191,7 @@ class RunnerOverThreads implements ThreadRunner {
         return;
       case 'connection.lost':
         if (message.fault.code === 'files-exhausted') {
-          this.#openFiles.exhausted(Array.from(this.#runs, ({ request }) => request.haConnections));
+          this.#openFiles.exhausted(() => Array.from(this.#runs, ({ request }) => request.haConnections));
         }
         return run.lost(message.connIndex, message.fault);
       case 'access.keys':

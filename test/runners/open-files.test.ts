@@ -7,14 +7,14 @@ describe('runners/open-files', () => {
     const clock = new ManualClock();
     const lines: object[] = [];
     const files = new OpenFiles(clock, { warn: (fields: object) => void lines.push(fields) });
-    for (let connection = 0; connection < 1_000; connection++) files.exhausted([4, 4, 2]);
+    for (let connection = 0; connection < 1_000; connection++) files.exhausted(() => [4, 4, 2]);
     const line = { limit: openFilesLimit(), needed: openFilesFor(3, 10), tunnels: 3, connections: 10 };
     expect(lines).to.deep.equal([line]);
     await clock.advance(59_999);
-    files.exhausted([4]);
+    files.exhausted(() => [4]);
     expect(lines).to.have.length(1);
     await clock.advance(1);
-    files.exhausted([4]);
+    files.exhausted(() => [4]);
     expect(lines).to.have.length(2);
   });
 

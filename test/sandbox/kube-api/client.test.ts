@@ -36,6 +36,17 @@ describe('kube-api with @kubernetes/client-node', () => {
     expect(replaced.spec?.clusterIP).to.equal(created.spec?.clusterIP);
   });
 
+  it('gives an address to one Service at a time, and to another once that is gone', async () => {
+    const client = config.makeApiClient(CoreV1Api);
+    const { spec } = await client.createNamespacedService({ namespace, body: service('one') });
+    const wanted = { ...service('two'), spec: { ...service('two').spec, clusterIP: spec!.clusterIP! } };
+    const refused = await client.createNamespacedService({ namespace, body: wanted }).catch(String);
+    expect(refused).to.match(/failed to allocate IP/);
+    await client.deleteNamespacedService({ namespace, name: 'one' });
+    const given = await client.createNamespacedService({ namespace, body: wanted });
+    expect(given.spec?.clusterIP).to.equal(spec!.clusterIP);
+  });
+
   it('watches what a list left off', async () => {
     const client = config.makeApiClient(DiscoveryV1Api);
     const { metadata } = await client.listNamespacedEndpointSlice({ namespace });

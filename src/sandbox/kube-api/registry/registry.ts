@@ -3,7 +3,6 @@ import { track, type Writer } from '../apply/managed-fields.ts';
 import { clone, equal, type JsonObject, type KubeObject, listAt, objectAt, textAt } from '../json.ts';
 import { namespaces } from '../resources/cluster.ts';
 import type { ResourceDefinition, Surroundings } from '../resources/definition.ts';
-import { services } from '../resources/service.ts';
 import { refuse } from '../status.ts';
 import type { Store } from '../store/store.ts';
 import { ClusterIps } from './cluster-ips.ts';
@@ -33,11 +32,12 @@ export type Subresource = '' | 'status';
 export class Registry {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #clusterIps = new ClusterIps();
+  readonly #clusterIps: ClusterIps;
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.#clusterIps = new ClusterIps(store);
   }
 
   get nowMs(): number {
@@ -135,8 +135,7 @@ export class Registry {
   #finish(definition: ResourceDefinition, object: KubeObject, old: KubeObject | null): void {
     const surroundings: Surroundings = {
       nowMs: this.nowMs,
-      allocateClusterIp: (wanted, uid) =>
-        this.#clusterIps.allocate(wanted, uid, this.#store.values(services.storage)),
+      allocateClusterIp: (wanted, uid) => this.#clusterIps.allocate(wanted, uid),
     };
     definition.prepare(object, old, surroundings);
     const causes = [...checkMetadata(definition, object, old), ...definition.validate(object, old)];
