@@ -25,6 +25,8 @@ export interface Homeless {
   readonly tunnel: string;
   /** The tunnel is in quarantine. */
   readonly alone: boolean;
+  /** The thread that they were on has died, and the tunnel has less until they are back. */
+  readonly lost: boolean;
 }
 
 /** What the present threads are judged by. */
@@ -57,7 +59,8 @@ export function partsOf(
 /**
  * Strict isolation: a new thread. Quarantine: the tunnel's own thread, or a new one, or as any other when there
  * may be no more. Otherwise a shared thread without this tunnel: a new one while there are too few, then the one
- * with the fewest connections. Null when every thread is full.
+ * with the fewest connections. What was lost does not wait for a new thread where those that live can take it: they
+ * have loaded their code and share the work. Null when every thread is full.
  */
 export function placePart(
   part: Homeless,
@@ -76,7 +79,7 @@ export function placePart(
 }
 
 function placeShared(
-  { tunnel }: Homeless,
+  { tunnel, lost }: Homeless,
   threads: readonly ThreadLoad[],
   { limits, sharedThreads, suspects }: Circumstances,
 ): Place | null {
@@ -85,12 +88,21 @@ function placeShared(
   const sibling = shared.find(({ tunnels }) => tunnels.has(tunnel));
   const others = shared.filter(({ tunnels }) => !tunnels.has(tunnel) && tunnels.size < most);
 
-  const mayShare = others.length === 0 ? mostShared(limits.maxThreads) : sharedThreads;
+  const wanted = lost ? leastToTakeLost(sharedThreads) : sharedThreads;
+  const mayShare = others.length === 0 ? mostShared(limits.maxThreads) : wanted;
   if (shared.length < mayShare && threads.length < limits.maxThreads) return { kind: 'new', reserved: false };
 
   const order = suspects.has(tunnel) ? apartFrom(suspects) : unlike(sibling);
   const best = least(kept(others, shared, sharedThreads), order) ?? sibling;
   return best === undefined ? null : { kind: 'thread', id: best.id };
+}
+
+/**
+ * While so many threads live, they take what another one has lost: each then carries a third more than it should, or
+ * half as much again where there are few. The next new tunnel makes up for the thread that is missing.
+ */
+function leastToTakeLost(sharedThreads: number): number {
+  return Math.floor((sharedThreads * 3) / 4);
 }
 
 /** With more threads than there should be, the emptiest get nothing more, so that they end with what they have. */

@@ -5,11 +5,12 @@ import { type Fault, fault } from '../fault.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import type { TunnelEnding } from '../tunnel/link.ts';
+import { parseTunnelToken } from '../tunnel/token.ts';
 import type { ThreadPart } from './thread-part.ts';
 
 /**
- * Of parts that are lost while others serve on. The first time they start again at once, one after the other over
- * `baseMs`, so that a new thread, which takes longest, is on its way from the first of them.
+ * Of parts that are lost while others serve on. The first time they start again at once: how many of them dial side by
+ * side each thread decides for itself.
  */
 export const partBackoff: Backoff = { baseMs: 400, capMs: 30_000, healthyAfterMs: 60_000 };
 
@@ -19,8 +20,11 @@ const alone = 0.5;
 export interface ThreadRunOptions {
   readonly clock: Clock;
   readonly graceMs: number;
-  /** Starts a part with these connections on some thread and `begun` with it, or says why that cannot be. */
-  place(run: ThreadRun, connections: readonly number[]): Fault | null;
+  /**
+   * Starts a part with these connections, which a dead thread may have had, on some thread and `begun` with it, or
+   * says why that cannot be.
+   */
+  place(run: ThreadRun, connections: readonly number[], lost: boolean): Fault | null;
 }
 
 /**
@@ -30,6 +34,8 @@ export interface ThreadRunOptions {
 export class ThreadRun implements TunnelRun {
   readonly id: string;
   readonly request: TunnelRunRequest;
+  /** Read once: its parts start again and again, many of them at the same time. */
+  readonly token: ReturnType<typeof parseTunnelToken>;
   /** Its own, so that the edge does not take a successor's connections for duplicates of those it replaces. */
   readonly connectorId = randomUUID();
   readonly #options: ThreadRunOptions;
@@ -55,6 +61,7 @@ export class ThreadRun implements TunnelRun {
   ) {
     this.id = id;
     this.request = request;
+    this.token = parseTunnelToken(request.tunnel.token);
     this.#routes = request.routes;
     this.#options = options;
     this.#hear = hear;
@@ -142,7 +149,7 @@ export class ThreadRun implements TunnelRun {
     const moved = this.#moving === part;
     this.#forget(part);
     if (this.#state !== 'running') this.#endIfOver();
-    else if (moved) this.#start(part.connections);
+    else if (moved) this.#start(part.connections, false);
   }
 
   /** `position` as the part's place among those that were lost at once. */
@@ -165,21 +172,18 @@ export class ThreadRun implements TunnelRun {
     const { clock } = this.#options;
     const nowMs = clock.monotonic();
     if (nowMs - this.#lastLossMs >= partBackoff.healthyAfterMs) this.#losses = 0;
-    const delayMs =
-      this.#losses === 0
-        ? partBackoff.baseMs * position
-        : backoffDelayMs(partBackoff, this.#losses, position);
+    const delayMs = this.#losses === 0 ? 0 : backoffDelayMs(partBackoff, this.#losses, position);
     this.#losses++;
     this.#lastLossMs = nowMs;
     const timer = clock.after(delayMs, () => {
       this.#restarts.delete(timer);
-      this.#start(connections);
+      this.#start(connections, true);
     });
     this.#restarts.add(timer);
   }
 
-  #start(connections: readonly number[]): void {
-    const problem = this.#options.place(this, connections);
+  #start(connections: readonly number[], lost: boolean): void {
+    const problem = this.#options.place(this, connections, lost);
     if (problem === null) return;
     if (this.#parts.size === 0) this.fail(problem);
     else this.#startLater(connections, alone);

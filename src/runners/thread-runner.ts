@@ -3,14 +3,13 @@ import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
-import { parseTunnelToken } from '../tunnel/token.ts';
 import { OpenFiles } from './open-files.ts';
 import { type Circumstances, partsOf, placePart } from './placement.ts';
 import { type Evidence, nextChangeMs, noEvidence, suspectsOf, withDeath, withTime } from './suspects.ts';
 import { sharedThreads, type ThreadLimits } from './thread-count.ts';
 import { ThreadPart } from './thread-part.ts';
 import { threadHeapMb } from './thread-pool.ts';
-import { ThreadRun } from './thread-run.ts';
+import { ThreadRun, type ThreadRunOptions } from './thread-run.ts';
 import { type Host, type Tenant, type TenantMessage, ThreadSet } from './thread-set.ts';
 
 export interface ThreadRunnerOptions extends ThreadLimits {
@@ -85,8 +84,11 @@ class RunnerOverThreads implements ThreadRunner {
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
     const { clock, graceMs } = this.#options;
-    const place = (from: ThreadRun, connections: readonly number[]) => this.#place(from, connections);
-    const run = new ThreadRun(`run-${this.#nextRun++}`, request, { clock, graceMs, place }, (fact) => {
+    const options: ThreadRunOptions = {
+      ...{ clock, graceMs },
+      place: (from, connections, lost) => this.#place(from, connections, lost),
+    };
+    const run = new ThreadRun(`run-${this.#nextRun++}`, request, options, (fact) => {
       if (fact.type === 'ended') this.#runs.delete(run);
       hear(fact);
     });
@@ -112,17 +114,17 @@ class RunnerOverThreads implements ThreadRunner {
   #begin(run: ThreadRun): Fault | null {
     const connections = Array.from({ length: run.request.haConnections }, (_, connIndex) => connIndex);
     for (const part of partsOf(connections, this.#options)) {
-      const problem = this.#place(run, part);
+      const problem = this.#place(run, part, false);
       if (problem !== null) return problem;
     }
     return null;
   }
 
-  #place(run: ThreadRun, connections: readonly number[]): Fault | null {
+  #place(run: ThreadRun, connections: readonly number[], lost: boolean): Fault | null {
     if (this.#closed !== null) return fault('stopped', 'the runner is closing');
-    const token = parseTunnelToken(run.request.tunnel.token);
+    const { token } = run;
     if (!token.ok) return token.fault;
-    const host = this.#hostFor(run);
+    const host = this.#hostFor(run, lost);
     if (host === null) {
       return fault(
         'threads-exhausted',
@@ -152,17 +154,18 @@ class RunnerOverThreads implements ThreadRunner {
     return null;
   }
 
-  #hostFor(run: ThreadRun): Host | null {
-    const place = this.#bestPlace(run);
+  #hostFor(run: ThreadRun, lost: boolean): Host | null {
+    const place = this.#bestPlace(run, lost);
     if (place === null) return null;
     return place.kind === 'new'
       ? this.#threads.spawn(place.reserved)
       : (this.#threads.hosts.get(place.id) ?? null);
   }
 
-  #bestPlace(run: ThreadRun) {
+  #bestPlace(run: ThreadRun, lost: boolean) {
     const hosts = [...this.#threads.hosts.values()];
-    const part = { tunnel: run.tunnel, alone: this.#evidence.quarantined.has(run.tunnel) };
+    const alone = this.#evidence.quarantined.has(run.tunnel);
+    const part = { tunnel: run.tunnel, alone, lost };
     const circumstances = this.#circumstances();
     if (part.alone || this.#threads.maySpawn) return placePart(part, hosts, circumstances);
     const limits = { ...circumstances.limits, maxThreads: hosts.length };
@@ -277,7 +280,7 @@ class RunnerOverThreads implements ThreadRunner {
   ): P[] {
     const [first] = parts;
     if (first === undefined || parts.some(({ host }) => host !== first.host)) return [];
-    const place = this.#bestPlace(run);
+    const place = this.#bestPlace(run, false);
     const elsewhere = place !== null && (place.kind === 'new' || place.id !== first.host?.id);
     return elsewhere ? [first] : [];
   }

@@ -48,7 +48,8 @@ describe('parts of a tunnel', () => {
 });
 
 describe('placement of a part', () => {
-  const x = { tunnel: 'x', alone: false };
+  const x = { tunnel: 'x', alone: false, lost: false };
+  const lost = { ...x, lost: true };
   const [a, b, c] = [load('a', { o: 2, p: 2 }), load('b', { o: 2 }), load('c', { p: 2, q: 2 })];
   const on = (id: string): Place => ({ kind: 'thread', id });
   const fresh: Place = { kind: 'new', reserved: false };
@@ -57,6 +58,28 @@ describe('placement of a part', () => {
     ['a new thread when there is none', x, [], circumstances(4, 2), fresh],
     ['a new thread while too few are shared', x, [a, b], circumstances(4, 3), fresh],
     ['then the one with the fewest connections', x, [a, b, c], circumstances(4, 3), on('b')],
+    [
+      'what was lost to threads that live, although one more should be there',
+      lost,
+      [a, b, c],
+      circumstances(8, 4),
+      on('b'),
+    ],
+    ['what was lost to a new thread when too few live', lost, [a, b], circumstances(8, 4), fresh],
+    [
+      'what was lost to a new thread when those that live are full',
+      lost,
+      [a, c],
+      circumstances(8, 2, 2),
+      fresh,
+    ],
+    [
+      'what was lost to a second thread rather than beside the other part',
+      lost,
+      [load('b', { x: 2 })],
+      circumstances(8, 2),
+      fresh,
+    ],
     ['not where the other part is', x, [a, load('b', { x: 2 }), c], circumstances(4, 3), on('a')],
     [
       'of equal ones that with the fewest common neighbours',
@@ -149,7 +172,7 @@ class Model {
     const placed: { place: Place; loads: ThreadLoad[] }[] = [];
     for (const connections of partsOf([...Array(haConnections).keys()], this.#limits)) {
       const loads = this.loads;
-      const place = placePart({ tunnel, alone: false }, loads, this.now());
+      const place = placePart({ tunnel, alone: false, lost: false }, loads, this.now());
       if (place === null) {
         assert.isEmpty(placed, 'a tunnel whose first part found a place');
         this.tunnels.delete(tunnel);

@@ -152,7 +152,7 @@ export class RunnerStage {
 }
 
 function tunnelIdOf(index: number): string {
-  return `${String(index + 1).repeat(8)}-2222-4333-8444-555555555555`;
+  return `${String(index + 1).padStart(8, '0')}-2222-4333-8444-555555555555`;
 }
 
 function tokenOf(index: number): string {

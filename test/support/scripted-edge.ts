@@ -46,7 +46,10 @@ export interface EdgeScript {
 
 /** An edge whose every step a test decides: TLS server, HTTP/2 client, RPC server. Loopback, free port. */
 export class ScriptedEdge {
+  /** In the order in which TLS was done. */
   readonly connections: EdgePeer[] = [];
+  /** The other ends' ports, in the order in which they were dialled. */
+  readonly dials: number[] = [];
   readonly ca: string;
   script: EdgeScript = {};
   readonly #server: Server;
@@ -62,6 +65,7 @@ export class ScriptedEdge {
       socket.on('error', () => {});
       this.connections.push(new EdgePeer(socket, () => this.script));
     });
+    this.#server.on('connection', ({ remotePort }) => this.dials.push(remotePort ?? 0));
     this.#server.on('tlsClientError', () => {});
   }
 
@@ -98,6 +102,8 @@ export class ScriptedEdge {
 /** One connection as the edge sees it. */
 export class EdgePeer {
   registration: Registration | null = null;
+  /** Of its other end. */
+  readonly port: number;
   unregistered = false;
   /** HTTP/2 is up. */
   ready = false;
@@ -108,6 +114,7 @@ export class EdgePeer {
 
   constructor(socket: TLSSocket, script: () => EdgeScript) {
     this.#socket = socket;
+    this.port = socket.remotePort ?? 0;
     this.#session = connect('https://edge.test', { createConnection: () => socket });
     this.#session.on('error', () => {});
     this.#session.on('connect', () => {

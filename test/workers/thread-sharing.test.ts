@@ -3,8 +3,10 @@ import { assert } from 'chai';
 import { lastingHealthMs } from '../../src/runners/suspects.ts';
 import { partBackoff } from '../../src/runners/thread-run.ts';
 import { repairEveryMs } from '../../src/runners/thread-runner.ts';
+import { firstAtOnce } from '../../src/tunnel/dial-gate.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunnerStage, type StagedRun } from '../support/runner-stage.ts';
+import type { EdgePeer } from '../support/scripted-edge.ts';
 import { unwilling } from '../support/unwilling-thread.ts';
 
 describe('threads that tunnels share', () => {
@@ -62,7 +64,7 @@ describe('threads that tunnels share', () => {
     assert.isNull(one.ending);
   });
 
-  it('a dead thread costs each tunnel only what was there, and it is back within a second', async () => {
+  it('a dead thread costs each tunnel only what was there, and it is dialled again at once', async () => {
     stage.createRunner({ maxThreads: 8 });
     const all = await tunnels(3, 2);
     const [bad] = all as [StagedRun];
@@ -76,9 +78,12 @@ describe('threads that tunnels share', () => {
         [[0, 'thread-exited']],
       );
     }
-    for (const tunnel of all.slice(1)) assert.strictEqual(await tunnel.status(), 503, 'serves meanwhile');
-    await stage.clock.advance(partBackoff.baseMs);
-    assert.isBelow(partBackoff.baseMs, 1000);
+    // The first one has the routes that were the command.
+    for (const tunnel of all.slice(1)) {
+      const left = tunnel.peers.find(({ registration }) => registration?.connIndex === 1)!;
+      assert.strictEqual(await tunnel.status(left), 503, 'serves meanwhile');
+    }
+    await stage.clock.advance(0);
     await registered(all, 2);
     assert.isEmpty(quarantine());
   });
@@ -93,24 +98,20 @@ describe('threads that tunnels share', () => {
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
       access: null,
     });
-    await stage.clock.advance(partBackoff.baseMs);
+    await stage.clock.advance(0);
     await tunnel.registered(2);
     const again = tunnel.peers.find(({ registration }) => registration?.connIndex === 1)!;
     assert.strictEqual(await tunnel.status(again), 418);
   });
 
-  it('connections that one thread took along return spread in time, and later after repeated deaths', async () => {
+  it('what one thread took along starts again at once, and later after repeated deaths', async () => {
     stage.createRunner({ maxThreads: 2 });
     const all = await tunnels(4, 2);
     const [bad] = all as [StagedRun];
-    const step = partBackoff.baseMs / all.length;
     bad.command('0.exits.test');
     await threadsLost(1);
-    for (const [index] of all.entries()) {
-      assert.strictEqual(tunnelsOnThreads(), all.length + index);
-      // The first one at once, the others one by one.
-      await stage.clock.advance(index === 0 ? 0 : step);
-    }
+    await stage.clock.advance(0);
+    assert.strictEqual(tunnelsOnThreads(), 2 * all.length);
     await registered(all, 2);
 
     bad.command('0.exits.test');
@@ -119,6 +120,40 @@ describe('threads that tunnels share', () => {
     assert.strictEqual(tunnelsOnThreads(), all.length, 'not as soon as the first time');
     await stage.clock.advance(partBackoff.baseMs + 1);
     await registered(all, 2);
+  });
+
+  it('threads that live take what one that died had, without a new one', async () => {
+    stage.createRunner({ maxThreads: 8, tunnelsPerThread: 2 });
+    const all = await tunnels(3, 2);
+    const before = [...stage.threads.keys()];
+    assert.lengthOf(before, 4);
+    all[0]!.command('0.exits.test');
+    await threadsLost(1);
+    await stage.clock.advance(0);
+    await registered(all, 2);
+    assert.deepEqual([...stage.threads.keys()], before);
+    assert.deepEqual([...stage.living.values()], [2, 2, 2]);
+  });
+
+  it('a tunnel without any connection goes before those that have lost some', async () => {
+    stage.createRunner({ maxThreads: 2 });
+    const late = 24;
+    const all = await tunnels(firstAtOnce + late, 2);
+    all[0]!.command('0.exits.test');
+    await threadsLost(1);
+    await stage.clock.advance(0);
+    // Both threads have the same by now, so the second of these is the last one that the new thread hears of.
+    const [, fresh] = [all.length, all.length + 1].map((index) => stage.start(index)) as [
+      StagedRun,
+      StagedRun,
+    ];
+    assert.deepEqual([...stage.living.values()], [all.length + 1, all.length + 1]);
+    await fresh.registered();
+    await registered(all, 2);
+    const dialled = ({ port }: EdgePeer): number => stage.edge.dials.lastIndexOf(port);
+    const lost = all.map(({ peers }) => peers.find(({ registration }) => registration?.connIndex === 0)!);
+    const after = lost.filter((peer) => dialled(peer) > dialled(fresh.peer)).length;
+    assert.isAtLeast(after, late / 2, 'connections that were dialled after it');
   });
 
   it('a run ends when no part of it is left, with restarts that were due', async () => {
@@ -141,10 +176,11 @@ describe('threads that tunnels share', () => {
     try {
       bad.command('0.exits.test');
       await threadsLost(1);
-      // The first one to start again does so in a thread that never comes to life.
+      // They start again in a thread that never comes to life.
       await stage.clock.advance(0);
       await threadsLost(2);
-      await stage.clock.advance(partBackoff.baseMs);
+      // Before another thread is tried.
+      await stage.clock.advance(1.5 * partBackoff.baseMs);
       await registered(all, 2);
       assert.deepEqual([...stage.living.values()], [2]);
     } finally {
