@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ThreadMemory } from '../src/sandbox/process-memory.ts';
 import type { Arena } from './arena.ts';
 import { isForeignRecord, takenHost } from './foreign.ts';
 import type { Host } from './hosts.ts';
@@ -8,26 +10,44 @@ import type { Violation } from './verdict.ts';
 export interface Holdings {
   readonly threads: number;
   readonly sockets: number;
+  /** Of the main thread. */
   readonly timers: number;
   readonly heapBytes: number;
+  /** Of the worker thread that has most of them; 0 where there is none. */
+  readonly threadTimers: number;
+  readonly threadHeapBytes: number;
 }
 
 /** Connections to the APIs that are kept for later: 16 to Kubernetes (`kube/client`), 6 to Cloudflare, and some of those who look. */
 const moreSockets = 24;
 const moreTimers = 10;
+const askAgainMs = 200;
 /** Code that was compiled, caches that are bounded. */
 const moreHeapBytes = 16 << 20;
 
 export async function holdings(replica: Replica): Promise<Holdings> {
-  const threads = await replica.process.threads();
-  const { heapUsedBytes, resources } = await replica.process.memory();
+  const [main, ...workers] = await memoryOf(replica);
   const descriptors = await replica.descriptors();
+  const most = (of: readonly number[]): number => Math.max(0, ...of);
   return {
-    threads: threads.length - 1,
+    threads: workers.length,
     sockets: descriptors.get('socket') ?? 0,
-    timers: resources.Timeout ?? 0,
-    heapBytes: heapUsedBytes,
+    timers: main!.resources.Timeout ?? 0,
+    heapBytes: main!.heapUsedBytes,
+    threadTimers: most(workers.map(({ resources }) => resources.Timeout ?? 0)),
+    threadHeapBytes: most(workers.map(({ heapUsedBytes }) => heapUsedBytes)),
   };
+}
+
+/** A thread that ends while it is asked gives no answer; then all are asked again. */
+async function memoryOf(replica: Replica, attempts = 5): Promise<readonly ThreadMemory[]> {
+  try {
+    return await replica.process.threadMemory();
+  } catch (error) {
+    if (attempts === 1) throw error;
+    await sleep(askAgainMs);
+    return memoryOf(replica, attempts - 1);
+  }
 }
 
 /** What is there that should not be, or the other way round, once all is quiet. */
@@ -138,6 +158,8 @@ export function piledUp(before: Holdings, after: Holdings): readonly Violation[]
     ['sockets', moreSockets],
     ['timers', moreTimers],
     ['heapBytes', moreHeapBytes],
+    ['threadTimers', moreTimers],
+    ['threadHeapBytes', moreHeapBytes],
   ]).map((what) => `${what} before the trouble, for the same hosts`);
 }
 

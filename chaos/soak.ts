@@ -9,7 +9,6 @@ import { type Growth, growthOf } from './growth.ts';
 import { ingressOf } from './hosts.ts';
 import { Load } from './load.ts';
 import { type Sample, sampled } from './sampling.ts';
-import { certainty, type Slope } from './slope.ts';
 
 /**
  * `npm run soak`: churn and load without pause, and what the controller's process holds, sampled. Exit code 1 if
@@ -170,17 +169,18 @@ function leaking(bytes: number): string {
 
 /** True when nothing grows. */
 function report(growths: readonly Growth[]): boolean {
-  const head = ['measure', 'least', 'most', `an hour, ± ${certainty} standard errors`, 'bound'];
+  const head = ['measure', 'least', 'most', 'an hour', 'certainly more than', 'bound'];
   print(`| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}`);
   for (const { measure, least, most, slope, boundPerHour, isGrowing } of growths) {
-    const cells = [measure, least.toFixed(1), most.toFixed(1), words(slope), `${boundPerHour}`];
+    const rates = [slope.perHour, slope.leastPerHour].map(signed);
+    const cells = [measure, least.toFixed(1), most.toFixed(1), ...rates, `${boundPerHour}`];
     print(`| ${cells.join(' | ')} |${isGrowing ? ' GROWS' : ''}`);
   }
   return growths.every(({ isGrowing }) => !isGrowing);
 }
 
-function words({ perHour, errorPerHour }: Slope): string {
-  return `${perHour >= 0 ? '+' : '−'}${Math.abs(perHour).toFixed(1)} ± ${(certainty * errorPerHour).toFixed(1)}`;
+function signed(rate: number): string {
+  return `${rate >= 0 ? '+' : '−'}${Math.abs(rate).toFixed(1)}`;
 }
 
 function readOptions(argv: readonly string[]): Options | string {

@@ -48,7 +48,7 @@ export function summary(outcome: ChaosOutcome): string {
     const change = (what: keyof Holdings, unit = 1): string =>
       [before, serving, servingAfter, after].map((each) => Math.round(each[what] / unit)).join(' → ');
     words.push(
-      `held without hosts, before the trouble, after it, without hosts: threads ${change('threads')}, sockets ${change('sockets')}, timers ${change('timers')}, heap MiB ${change('heapBytes', 2 ** 20)}`,
+      `held without hosts, before the trouble, after it, without hosts: threads ${change('threads')}, sockets ${change('sockets')}, timers ${change('timers')}, heap MiB ${change('heapBytes', 2 ** 20)}, of a thread timers ${change('threadTimers')}, heap MiB ${change('threadHeapBytes', 2 ** 20)}`,
     );
   }
   return words.join('; ');

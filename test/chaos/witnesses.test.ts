@@ -61,10 +61,25 @@ describe('those who look on while there is chaos', () => {
   });
 
   it('see what a process holds back', () => {
-    const before = { threads: 0, sockets: 10, timers: 10, heapBytes: 1e6 };
+    const before = {
+      threads: 0,
+      sockets: 10,
+      timers: 10,
+      heapBytes: 1e6,
+      threadTimers: 0,
+      threadHeapBytes: 0,
+    };
+    const more = {
+      threads: 1,
+      sockets: 40,
+      timers: 30,
+      heapBytes: 1e8,
+      threadTimers: 30,
+      threadHeapBytes: 1e8,
+    };
     expect(heldBack(before, { ...before, sockets: 12 })).to.deep.equal([]);
-    expect(heldBack(before, { threads: 1, sockets: 40, timers: 30, heapBytes: 1e8 })).to.have.length(4);
+    expect(heldBack(before, more)).to.have.length(4);
     expect(piledUp(before, { ...before, threads: 1 }), "threads are quarantine's").to.deep.equal([]);
-    expect(piledUp(before, { threads: 1, sockets: 40, timers: 30, heapBytes: 1e8 })).to.have.length(3);
+    expect(piledUp(before, more)).to.have.length(5);
   });
 });
