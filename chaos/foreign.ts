@@ -13,6 +13,7 @@ export const takenIngress = 'taken';
 export class Foreign {
   readonly #arena: Arena;
   readonly #before: string;
+  #after: string | null = null;
 
   /** Plants all of it. */
   constructor(arena: Arena) {
@@ -44,11 +45,17 @@ export class Foreign {
     this.#before = this.#seen();
   }
 
+  /** Keeps the first change that it finds, also one that is taken back later. */
+  look(): void {
+    const seen = this.#seen();
+    if (seen !== this.#before) this.#after ??= seen;
+  }
+
   verdict(): readonly Violation[] {
-    const after = this.#seen();
-    return after === this.#before
+    this.look();
+    return this.#after === null
       ? []
-      : [`what is foreign has changed: before ${this.#before}, after ${after}`];
+      : [`what is foreign has changed: before ${this.#before}, after ${this.#after}`];
   }
 
   #seen(): string {

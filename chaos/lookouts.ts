@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Foreign } from './foreign.ts';
 import type { Replica } from './replica.ts';
 import type { Secrecy } from './secrecy.ts';
 import type { Violation } from './verdict.ts';
@@ -21,9 +22,12 @@ export function watchOps(replica: Replica, violations: Violation[], patience: nu
   });
 }
 
-/** Whatever it finds it keeps. */
-export function lookForSecrets(secrecy: Secrecy): Lookout {
-  return again(() => secrecy.look());
+/** Whatever these find they keep. */
+export function lookAfter(secrecy: Secrecy, foreign: Foreign): Lookout {
+  return again(async () => {
+    foreign.look();
+    await secrecy.look();
+  });
 }
 
 function again(look: () => Promise<void>): Lookout {

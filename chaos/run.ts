@@ -7,7 +7,7 @@ import { Foreign, takenIngress } from './foreign.ts';
 import type { Host } from './hosts.ts';
 import { type Holdings, heldBack, holdings, misplaced, notReady, piledUp, wrongStatus } from './leftovers.ts';
 import { Load } from './load.ts';
-import { lookForSecrets, watchOps } from './lookouts.ts';
+import { lookAfter, watchOps } from './lookouts.ts';
 import { type Moment, type OpenFault, Recovery } from './recovery.ts';
 import type { PlannedFault } from './schedule.ts';
 import { Secrecy } from './secrecy.ts';
@@ -96,7 +96,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   const load = new Load(arena, hosts, settings.pauseMs);
   const recovery = new Recovery(arena, load);
   const ops = arena.replicas.map((replica) => watchOps(replica, violations, patience));
-  const looking = lookForSecrets(secrecy);
+  const looking = lookAfter(secrecy, foreign);
   const faults: OpenFault[] = [];
   let skipped = 0;
   let serving: readonly Holdings[] = [];

@@ -27,8 +27,10 @@ describe('those who look on while there is chaos', () => {
     arena.owner.remove('Ingress', 'taken');
     expect(foreign.verdict()).to.deep.equal([]);
     const taken = [...zone!.records.values()].find(({ name }) => name === takenHost)!;
-    zones.put(zone!, { ...taken, content: 'elsewhere.example.com' }, taken);
-    expect(foreign.verdict()).to.have.length(1);
+    const changed = zones.put(zone!, { ...taken, content: 'elsewhere.example.com' }, taken);
+    foreign.look();
+    zones.put(zone!, taken, changed);
+    expect(foreign.verdict(), 'also when it is put back').to.have.length(1);
   });
 
   it('see a secret in an Event, however it is written, and in the log', async () => {
