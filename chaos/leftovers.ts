@@ -20,6 +20,8 @@ export interface Holdings {
 
 /** Connections to the APIs that are kept for later: 16 to Kubernetes (`kube/client`), 6 to Cloudflare, and some of those who look. */
 const moreSockets = 24;
+/** While hosts serve, those are open before the trouble as well: then there were 1 to 17 less after it, in eight runs. */
+const moreSocketsServing = 8;
 const moreTimers = 10;
 const askAgainMs = 200;
 /** Code that was compiled, caches that are bounded. */
@@ -155,7 +157,7 @@ export function heldBack(before: Holdings, after: Holdings): readonly Violation[
  */
 export function piledUp(before: Holdings, after: Holdings): readonly Violation[] {
   return surplus(before, after, [
-    ['sockets', moreSockets],
+    ['sockets', moreSocketsServing],
     ['timers', moreTimers],
     ['heapBytes', moreHeapBytes],
     ['threadTimers', moreTimers],
