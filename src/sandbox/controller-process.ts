@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -7,7 +6,7 @@ import { type Clock, systemClock, type Timer } from '../time/clock.ts';
 import { inspectorUrlIn, listThreads, type ThreadView, withInspector } from './inspector.ts';
 import { type ProcessMemory, readMemory, readThreadMemory, type ThreadMemory } from './process-memory.ts';
 import { breakThread, shiftWallClock, type ThreadFault } from './thread-faults.ts';
-import { spawnTied } from './tied-child.ts';
+import { spawnTied, type TiedChild } from './tied-child.ts';
 
 export interface ControllerProcessSettings {
   /** What runs behind the Node.js executable: script and arguments. */
@@ -46,7 +45,7 @@ const inspectorNoise =
 export class ControllerProcess {
   readonly #settings: ControllerProcessSettings;
   readonly #clock: Clock;
-  #child: ChildProcess | null = null;
+  #child: TiedChild | null = null;
   #state: ControllerState = 'stopped';
   #inspectorUrl: string | null = null;
   #inspectorOpened: (() => void) | null = null;
@@ -185,8 +184,10 @@ export class ControllerProcess {
 
   /** Opens the inspector of the running process, from outside (SIGUSR1), the first time that it is needed. */
   async #inspector(): Promise<string> {
-    const pid = this.#child?.pid;
-    if (pid === undefined) throw new Error('the controller is not running');
+    const child = this.#child;
+    await child?.up;
+    const pid = child?.pid;
+    if (pid === undefined || child !== this.#child) throw new Error('the controller is not running');
     if (this.#inspectorUrl === null) {
       const opened = new Promise<void>((resolve) => {
         this.#inspectorOpened = resolve;

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 export interface TiedChild extends ChildProcess {
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** Node.js is up in it, and hears signals by its own handlers: SIGUSR1 would end it before. Also when it has ended. */
+  readonly up: Promise<void>;
 }
 
 const tie = fileURLToPath(new URL('./tie.js', import.meta.url));
@@ -21,10 +23,13 @@ export function spawnTied(args: readonly string[], env?: NodeJS.ProcessEnv): Tie
     // The last one is what ties it to us: it closes with this process.
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
-  }) as TiedChild;
+  });
   // Where this process has the time: also one that is too busy to see the pipe close.
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('close', () => process.removeListener('exit', kill));
-  return child;
+  const starter = child.stdio[3] as Readable;
+  starter.on('error', () => {}).resume();
+  const up = new Promise<void>((resolve) => starter.once('data', () => resolve()).once('close', resolve));
+  return Object.assign(child as ChildProcess & { stdout: Readable; stderr: Readable }, { up });
 }

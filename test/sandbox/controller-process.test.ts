@@ -35,6 +35,12 @@ describe('sandbox: the controller as a process', () => {
     expect(threads[1]?.title).to.contain('one');
   });
 
+  it('lists them also when asked right after its start, which a signal that comes too early would end', async () => {
+    await process_.restart();
+    expect((await process_.threads())[0]).to.include({ thread: 0 });
+    expect(news).to.deep.equal([]);
+  });
+
   const ways: { fault: ThreadFault; seen: RegExp }[] = [
     { fault: 'exit', seen: /^exit 1$/ },
     { fault: 'throw', seen: /^error thrown on purpose/ },
