@@ -156,6 +156,22 @@ describe('threads that tunnels share', () => {
     assert.isAtLeast(after, late / 2, 'connections that were dialled after it');
   });
 
+  it('a thread that still drains what was on it is not taken for an empty one', async () => {
+    stage.createRunner({ maxThreads: 2 });
+    const [one, , third] = (await tunnels(3, 1)) as [StagedRun, StagedRun, StagedRun];
+    const open = [one, third].map(({ peer, index }) =>
+      peer.request({ ':path': '/hold', ':authority': `app${index}.example.com` }),
+    );
+    await Promise.all(open.map((request) => request.headers()));
+    for (const { run } of [one, third]) run.stop();
+    const next = stage.start(3);
+    assert.deepEqual([...stage.living.values()], [2, 2], 'with the two that it drains, and with the new one');
+    await next.registered();
+    stage.origin.finish();
+    await Promise.all([one.ended(), third.ended()]);
+    await next.registered();
+  });
+
   it('a run ends when no part of it is left, with restarts that were due', async () => {
     stage.createRunner();
     const [tunnel] = (await tunnels(1, 2)) as [StagedRun];
