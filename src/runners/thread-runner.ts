@@ -85,7 +85,8 @@ class RunnerOverThreads implements ThreadRunner {
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
     const { clock, graceMs } = this.#options;
     const options: ThreadRunOptions = {
-      ...{ clock, graceMs },
+      clock,
+      graceMs,
       place: (from, connections, lost) => this.#place(from, connections, lost),
     };
     const run = new ThreadRun(`run-${this.#nextRun++}`, request, options, (fact) => {
