@@ -61,17 +61,18 @@ for (let started = 0; started < tunnels; started += atOnce) {
   }
 }
 const connections = tunnels * connectionsPerTunnel;
-const started = { cpuUs: microseconds(), rssBytes: process.memoryUsage.rss() };
+const startedUs = microseconds();
 await pause(settleMs);
 const fromUs = microseconds();
 await pause(seconds * 1_000);
 const idleUs = (microseconds() - fromUs) / seconds;
+const idleBytes = process.memoryUsage.rss();
 
 console.log(`connections: ${connections}, lost: ${lost}`);
 console.log(
-  `to dial and register one: ${((started.cpuUs - before.cpuUs) / connections / 1e3).toFixed(1)} ms of CPU`,
+  `to dial and register one: ${((startedUs - before.cpuUs) / connections / 1e3).toFixed(1)} ms of CPU`,
 );
-console.log(`memory of one: ${((started.rssBytes - before.rssBytes) / connections / 1024).toFixed(0)} KiB`);
+console.log(`memory of one: ${((idleBytes - before.rssBytes) / connections / 1024).toFixed(0)} KiB`);
 console.log(
   `idle: ${(idleUs / 1e4).toFixed(2)} % of a core, ${(idleUs / connections).toFixed(2)} µs a second and connection`,
 );
