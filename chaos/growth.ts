@@ -14,15 +14,14 @@ export interface Growth {
 /**
  * Growth an hour that counts as none. A change in the cluster comes ten times a second, 36,000 an hour, so 6 MiB are 170 bytes
  * for each: any object kept for each change is more. What a thread still compiles after the warm-up is less. malloc holds on to
- * what is free as well, and gives it back in steps of hours: 500 bytes for each change. What is resident is all of this, so
- * it may grow by as much as its parts together, with two worker threads; what is below that its parts show.
+ * what is free as well, and gives it back in steps of hours: 500 bytes for each change, and 700 resident.
  */
 export const boundsPerHour: Readonly<Record<Measure, number>> = {
   heapMib: 6,
   threadHeapMib: 6,
   externalMib: 6,
   mallocMib: 18,
-  rssMib: 36,
+  rssMib: 24,
   descriptors: 6,
   timers: 6,
 };

@@ -1,9 +1,9 @@
-/** A straight line through samples. */
+/** A straight line through samples, by least squares. */
 export interface Slope {
   /** Units of the values an hour. */
   readonly perHour: number;
-  /** It is certainly more than this, but for one case in a thousand. */
-  readonly leastPerHour: number;
+  /** Standard error of that. */
+  readonly errorPerHour: number;
 }
 
 export interface Point {
@@ -12,8 +12,6 @@ export interface Point {
 }
 
 const hourMs = 3_600_000;
-/** Standard deviations; of runs in which all seven measures grow by just their bounds, two would blame one in seven. */
-const certainty = 3;
 
 /** Of three points at least. */
 export function slopeOf(points: readonly Point[]): Slope {
@@ -22,35 +20,27 @@ export function slopeOf(points: readonly Point[]): Slope {
 
 /**
  * One slope for several groups of points, each of which may lie higher or lower than the others: what a group has in common
- * does not count. The median of the slopes between any two points of a group (Theil 1950), and Sen's limit for it (1968), which
- * suppose nothing of how values scatter: one step at which malloc takes what it never gives back moves a least-squares line,
- * and not this one; what goes on growing, in however many steps, moves both. Of two points more than there are groups,
- * at least.
+ * does not count. Of two points more than there are groups, at least.
  */
 export function slopeWithin(groups: readonly (readonly Point[])[]): Slope {
-  const count = groups.reduce((sum, { length }) => sum + length, 0);
-  if (count - groups.length < 2) {
-    throw new Error(`${count} points in ${groups.length} groups: a slope with its limit takes more`);
+  const centred = groups.flatMap(centredPoints);
+  const free = centred.length - groups.length - 1;
+  if (free < 1) {
+    throw new Error(`${centred.length} points in ${groups.length} groups: a slope with its error takes more`);
   }
-  const slopes = groups.flatMap(slopesBetween).sort((one, other) => one - other);
-  // Of Kendall's S, whose groups know nothing of each other.
-  const variance = groups.reduce((sum, { length: n }) => sum + (n * (n - 1) * (2 * n + 5)) / 18, 0);
-  const rank = Math.floor((slopes.length - certainty * Math.sqrt(variance)) / 2);
-  return { perHour: medianOf(slopes), leastPerHour: slopes[Math.max(0, rank)]! };
+  const spread = centred.reduce((sum, { ms }) => sum + ms ** 2, 0);
+  const slope = centred.reduce((sum, { ms, value }) => sum + ms * value, 0) / spread;
+  const left = centred.reduce((sum, { ms, value }) => sum + (value - slope * ms) ** 2, 0);
+  return { perHour: slope * hourMs, errorPerHour: Math.sqrt(left / free / spread) * hourMs };
 }
 
-function slopesBetween(points: readonly Point[]): readonly number[] {
-  return points.flatMap((one, index) =>
-    points.slice(index + 1).map((other) => ((other.value - one.value) / (other.ms - one.ms)) * hourMs),
-  );
+function centredPoints(points: readonly Point[]): readonly Point[] {
+  const meanMs = points.reduce((sum, { ms }) => sum + ms, 0) / points.length;
+  const mean = points.reduce((sum, { value }) => sum + value, 0) / points.length;
+  return points.map(({ ms, value }) => ({ ms: ms - meanMs, value: value - mean }));
 }
 
-function medianOf(sorted: readonly number[]): number {
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
-}
-
-/** It grows faster than the bound, and chance does not explain that. */
-export function grows({ leastPerHour }: Slope, boundPerHour: number): boolean {
-  return leastPerHour > boundPerHour;
+/** It grows faster than the bound, and chance does not explain that: by two standard errors. */
+export function grows({ perHour, errorPerHour }: Slope, boundPerHour: number): boolean {
+  return perHour - 2 * errorPerHour > boundPerHour;
 }

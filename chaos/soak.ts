@@ -9,6 +9,7 @@ import { type Growth, growthOf } from './growth.ts';
 import { ingressOf } from './hosts.ts';
 import { Load } from './load.ts';
 import { type Sample, sampled } from './sampling.ts';
+import type { Slope } from './slope.ts';
 
 /**
  * `npm run soak`: churn and load without pause, and what the controller's process holds, sampled. Exit code 1 if
@@ -169,18 +170,17 @@ function leaking(bytes: number): string {
 
 /** True when nothing grows. */
 function report(growths: readonly Growth[]): boolean {
-  const head = ['measure', 'least', 'most', 'an hour', 'certainly more than', 'bound'];
+  const head = ['measure', 'least', 'most', 'an hour, ± 2 standard errors', 'bound'];
   print(`| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}`);
   for (const { measure, least, most, slope, boundPerHour, isGrowing } of growths) {
-    const rates = [slope.perHour, slope.leastPerHour].map(signed);
-    const cells = [measure, least.toFixed(1), most.toFixed(1), ...rates, `${boundPerHour}`];
+    const cells = [measure, least.toFixed(1), most.toFixed(1), words(slope), `${boundPerHour}`];
     print(`| ${cells.join(' | ')} |${isGrowing ? ' GROWS' : ''}`);
   }
   return growths.every(({ isGrowing }) => !isGrowing);
 }
 
-function signed(rate: number): string {
-  return `${rate >= 0 ? '+' : '−'}${Math.abs(rate).toFixed(1)}`;
+function words({ perHour, errorPerHour }: Slope): string {
+  return `${perHour >= 0 ? '+' : '−'}${Math.abs(perHour).toFixed(1)} ± ${(2 * errorPerHour).toFixed(1)}`;
 }
 
 function readOptions(argv: readonly string[]): Options | string {

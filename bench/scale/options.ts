@@ -19,8 +19,8 @@ export interface ScaleOptions {
   readonly profile: string | null;
 }
 
-/** Beyond those of a world: what the phases make, one after the other. */
-const spareIngresses = 10;
+/** What the phase `new` makes beyond those of a world, one after the other. */
+export const newIngresses = 10;
 
 export const maxIngresses = 5_000;
 
@@ -32,7 +32,7 @@ export function lackOfFiles(
   { sizes, haConnections }: Pick<ScaleOptions, 'sizes' | 'haConnections'>,
   limit: number | null,
 ): string | null {
-  const most = Math.max(...sizes) + spareIngresses;
+  const most = Math.max(...sizes) + newIngresses;
   const needed = openFilesFor(most, most * haConnections);
   if (limit === null || needed <= limit) return null;
   const fits = Math.floor((limit - openFilesFor(most, 0)) / most);
@@ -65,7 +65,7 @@ thread-death
         one thread of the controller ends by itself while every host is visited
 
 Each connection is an open file in the controller's process and in this one, and so is one connection to the origin for each
-Ingress: 5,000 with --ha-connections 2 need 15,330. What a process may have is said by ulimit -Hn.
+Ingress: ${maxIngresses} with --ha-connections 2 need ${openFilesFor(maxIngresses + newIngresses, 2 * (maxIngresses + newIngresses))}. What a process may have is said by ulimit -Hn.
 `;
 
 /** The options, or one line that says what is wrong with them. */

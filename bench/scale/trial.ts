@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ControllerUnderTest } from './controller.ts';
 import { firstPath, hostOf } from './manifests.ts';
 import type { Calls, Cost, Idle, Measured, Start } from './measured.ts';
-import type { ScaleOptions } from './options.ts';
+import { newIngresses, type ScaleOptions } from './options.ts';
 import type { Settlement } from './settlement.ts';
 import { measureThreadDeath, type ThreadDeath } from './thread-death.ts';
 import { until, Visitors } from './visitors.ts';
@@ -12,7 +12,6 @@ const mebi = 1 << 20;
 const calmMs = 3_000;
 const longestUnrestMs = 180_000;
 const mostChanged = 500;
-const newIngresses = 10;
 const lagSamples = 20;
 const rollTickMs = 30;
 

@@ -34,16 +34,17 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     }
   };
 
+  /** Whether another slot than `own` has said what `isMeant`. */
+  const isSaidElsewhere = (own: string, isMeant: (text: string, slot: string) => boolean): boolean =>
+    [...said].some(([slot, texts]) => slot !== own && [...texts].some((text) => isMeant(text, slot)));
+
   /** Credentials are all hosts': what is wrong with them is said of all or of the first that meets it. */
-  const isSaidElsewhere = (own: string, fault: Fault): boolean =>
-    [...said].some(
-      ([slot, texts]) =>
-        slot !== own &&
-        [...texts].some(
-          (text) =>
-            text.startsWith('CredentialsInvalid ') &&
-            (own === 'credentials' || slot === 'credentials' || text.includes(fault.message)),
-        ),
+  const areCredentialsSaid = (own: string, fault: Fault): boolean =>
+    isSaidElsewhere(
+      own,
+      (text, slot) =>
+        text.startsWith('CredentialsInvalid ') &&
+        (own === 'credentials' || slot === 'credentials' || text.includes(fault.message)),
     );
 
   return {
@@ -61,17 +62,14 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     },
     credentials(fault: Fault | null): void {
       const message = `${fault?.message}. What runs goes on; nothing can be changed at Cloudflare until this is mended`;
-      const isSaid = fault === null || isSaidElsewhere('credentials', fault);
+      const isSaid = fault === null || areCredentialsSaid('credentials', fault);
       say('credentials', isSaid ? [] : [warning('CredentialsInvalid', message)]);
     },
     backends(host: string, notes: readonly EventNote[]): void {
       const own = `backends ${host}`;
-      say(own, notes, (text) => {
-        for (const [slot, texts] of said) {
-          if (slot !== own && slot.startsWith('backends ') && texts.has(text)) return true;
-        }
-        return false;
-      });
+      say(own, notes, (text) =>
+        isSaidElsewhere(own, (other, slot) => slot.startsWith('backends ') && other === text),
+      );
     },
     tls(asksForTls: boolean): void {
       say('tls', asksForTls ? [tlsAtEdge] : []);
@@ -83,7 +81,7 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     stepFailed(host: string, fault: Fault): void {
       const slot = `step ${host}`;
       const note = noteOfFault(host, fault);
-      const isSaid = note?.reason === 'CredentialsInvalid' && isSaidElsewhere(slot, fault);
+      const isSaid = note?.reason === 'CredentialsInvalid' && areCredentialsSaid(slot, fault);
       say(slot, note === null || isSaid ? [] : [note]);
     },
     stepSucceeded(host: string): void {

@@ -25,7 +25,8 @@ export function noteOfFault(host: string, fault: Fault): EventNote | null {
 
 /** What happened, with the host that it is about, which some faults name themselves. */
 export function ofHost(host: string, { message }: Fault): string {
-  return message.includes(host) ? message : `${host}: ${message}`;
+  const words = message.split(/[^\w.*-]+/);
+  return words.includes(host) ? message : `${host}: ${message}`;
 }
 
 /** Why a path of an Ingress is not served. */

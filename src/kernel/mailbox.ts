@@ -12,9 +12,6 @@ export interface MailboxEvents<L> {
   depthChanged(delta: number): void;
 }
 
-/** Places of read letters that a mailbox keeps while it does not come to be empty. */
-const mostRead = 1_024;
-
 /**
  * The letters of one actor, delivered one at a time: higher priority first, then in the order in which they
  * came. It outlives restarts of its actor and is paused from the start until `resume`.
@@ -25,9 +22,8 @@ const mostRead = 1_024;
  */
 export class Mailbox<L> {
   readonly #events: MailboxEvents<L>;
-  /** By priority, then as they came; those before `#next` are read. */
-  #slots: (Slot<L> | undefined)[] = [];
-  #next = 0;
+  /** By priority, then as they came. */
+  #slots: Slot<L>[] = [];
   #keyed: Map<string, Slot<L>> | null = null;
   #paused = true;
   #isReading = false;
@@ -39,7 +35,7 @@ export class Mailbox<L> {
 
   /** Letters that wait; the one being delivered is not counted. */
   get depth(): number {
-    return this.#slots.length - this.#next;
+    return this.#slots.length;
   }
 
   put(letter: L, priority: number, key?: string): void {
@@ -74,7 +70,7 @@ export class Mailbox<L> {
 
   /** Takes out everything that waits. */
   drain(): readonly L[] {
-    const letters = this.#slots.slice(this.#next).map((slot) => slot!.letter);
+    const letters = this.#slots.map((slot) => slot.letter);
     this.#empty();
     if (letters.length > 0) this.#events.depthChanged(-letters.length);
     return letters;
@@ -98,30 +94,20 @@ export class Mailbox<L> {
 
   #insert(slot: Slot<L>): void {
     let at = this.#slots.length;
-    while (at > this.#next && this.#slots[at - 1]!.priority < slot.priority) at--;
-    if (at === this.#slots.length) this.#slots.push(slot);
-    else this.#slots.splice(at, 0, slot);
+    while (at > 0 && this.#slots[at - 1]!.priority < slot.priority) at--;
+    this.#slots.splice(at, 0, slot);
   }
 
   #take(): L {
-    const slot = this.#slots[this.#next]!;
-    // Not `shift`, which moves all others of a long list.
-    this.#slots[this.#next++] = undefined;
-    if (slot.key !== undefined && this.depth > 0) this.#keyed?.delete(slot.key);
+    const { letter, key } = this.#slots.shift()!;
     if (this.depth === 0) this.#empty();
-    else if (this.#next >= mostRead) this.#forgetRead();
+    else if (key !== undefined) this.#keyed?.delete(key);
     this.#events.depthChanged(-1);
-    return slot.letter;
-  }
-
-  #forgetRead(): void {
-    this.#slots = this.#slots.slice(this.#next);
-    this.#next = 0;
+    return letter;
   }
 
   #empty(): void {
     this.#slots = [];
-    this.#next = 0;
     this.#keyed = null;
   }
 }

@@ -43,7 +43,6 @@ export class SendQueue {
   }
 
   clear(): void {
-    if (this.#bytes === 0) return;
     this.#bytes = 0;
     for (const piece of this.#pieces) queueSlabs.giveBack(piece);
     this.#pieces.length = 0;

@@ -70,7 +70,7 @@ export class Http2Stream implements EdgeStream, SendingOwner {
   respond(status: number, headers: readonly string[], end: boolean): void {
     if (this.closed) return;
     if (this.#responded) throw new Error('a stream was responded to twice');
-    checkHead(headers);
+    checkSendable(headers);
     const informational = status < 200;
     if (informational && end) throw new Error('an informational response ended a stream');
     this.#responded = !informational;
@@ -164,29 +164,11 @@ export class Http2Stream implements EdgeStream, SendingOwner {
   }
 }
 
-/** What was sent last with each name of a head, and so is known to be sendable: a connector's own names are few. */
-const lastSent = new Map<string, string>();
-const maxNamesKept = 64;
-const maxLengthKept = 1024;
-
-/** As `checkSendable`, for heads, whose values mostly come again. */
-function checkHead(headers: readonly string[]): void {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i]!;
-    const value = headers[i + 1]!;
-    if (lastSent.get(name) === value) continue;
-    checkField(name, value);
-    if (name.length + value.length > maxLengthKept) continue;
-    if (lastSent.size >= maxNamesKept) lastSent.clear();
-    lastSent.set(name, value);
-  }
-}
-
 /** The caller has checked what it sends; this is the last line against smuggling a line break to the edge. */
 function checkSendable(headers: readonly string[]): void {
-  for (let i = 0; i + 1 < headers.length; i += 2) checkField(headers[i]!, headers[i + 1]!);
-}
-
-function checkField(name: string, value: string): void {
-  if (!isSendable(name, value)) throw new Error(`header ${JSON.stringify(name)} cannot be sent`);
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (!isSendable(headers[i]!, headers[i + 1]!)) {
+      throw new Error(`header ${JSON.stringify(headers[i])} cannot be sent`);
+    }
+  }
 }

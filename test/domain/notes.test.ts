@@ -10,5 +10,6 @@ describe('the Event for a step that failed', () => {
     expect(said('there is no zone for app.example.com')).to.match(
       /^there is no zone for app\.example\.com\. /,
     );
+    expect(said('another one has my-app.example.com.au')).to.match(/^app\.example\.com: another one has /);
   });
 });

@@ -152,6 +152,6 @@ function canonicalName(lower: string): string {
 }
 
 /** A copy that does not keep alive the whole head that the text was cut from. */
-export function flat(text: string): string {
+function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

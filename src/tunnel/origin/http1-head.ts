@@ -1,4 +1,4 @@
-import { type FieldName, fieldName, flat } from './header-field.ts';
+import { type FieldName, fieldName } from './header-field.ts';
 
 /**
  * The head of an HTTP/1.1 response line by line (RFC 9112, sections 4 to 6): what it says, and how its body is
@@ -38,20 +38,9 @@ export type ParseFailureCode =
 /** Header lines of one head, and of the trailers. */
 export const maxHeaderLines = 1_000;
 
-const statusLinePattern = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const statusLine = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const decimal = /^[0-9]{1,15}$/;
 const keepAliveTimeout = /(?:^|[\s,;])timeout=(\d{1,6})(?:$|[\s,;])/i;
-
-interface StatusLine {
-  readonly minorVersion: number;
-  readonly status: number;
-}
-
-/** What was read of status lines lately: there are few, again and again. */
-const knownStatusLines = new Map<string, StatusLine>();
-const maxKnownStatusLines = 64;
-/** Longer ones are read each time. */
-const maxKnownStatusLineLength = 64;
 
 /** One response's head while it is read. */
 export class HeadReader {
@@ -92,12 +81,12 @@ export class HeadReader {
   }
 
   statusLine(line: string): ParseFailure | null {
-    const read = knownStatusLines.get(line) ?? readStatusLine(line);
-    if (read === null) {
+    const found = statusLine.exec(line);
+    if (found === null) {
       return { code: 'status-line', message: 'the response does not begin with an HTTP/1.1 status line' };
     }
-    this.#minorVersion = read.minorVersion;
-    this.status = read.status;
+    this.#minorVersion = found[1] === '1' ? 1 : 0;
+    this.status = Number(found[2]);
     return null;
   }
 
@@ -153,16 +142,6 @@ export class HeadReader {
         return null;
     }
   }
-}
-
-function readStatusLine(line: string): StatusLine | null {
-  const found = statusLinePattern.exec(line);
-  if (found === null) return null;
-  const read = { minorVersion: found[1] === '1' ? 1 : 0, status: Number(found[2]) };
-  if (line.length > maxKnownStatusLineLength) return read;
-  if (knownStatusLines.size >= maxKnownStatusLines) knownStatusLines.clear();
-  knownStatusLines.set(flat(line), read);
-  return read;
 }
 
 /** Takes the header or trailer line `text[from, to)`, its end not included, and says what its name is. */

@@ -54,8 +54,6 @@ const illegalInQuery = /[^\x21-\x7e\x80-\xff]/;
 const illegalInPath = /[^\x20-\x7e\x80-\xff]/;
 const decimal = /^[0-9]{1,15}$/;
 const noNames: readonly string[] = [];
-/** The authority that was found sound last: nearly always the next one, too. */
-let knownAuthority = '';
 
 export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan | RequestRefusal {
   if (!methodToken.test(head.method) || head.method === 'CONNECT') return refuse('method');
@@ -124,10 +122,7 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
         lines += line;
     }
   }
-  if (host !== knownAuthority) {
-    if (!authorityChars.test(host)) return refuse('authority');
-    knownAuthority = host;
-  }
+  if (!authorityChars.test(host)) return refuse('authority');
   if (head.ended && contentLength > 0) return refuse('content-length of a request without a body');
   if (cookie !== '') lines += `Cookie: ${cookie}\r\n`;
   if (rules.hostHeader !== null) lines += `X-Forwarded-Host: ${host}\r\n`;
@@ -189,7 +184,7 @@ function requestTarget(path: string): string | null {
   const query = path.indexOf('?');
   const bare = query < 0 ? path : path.slice(0, query);
   const rest = query < 0 ? '' : path.slice(query);
-  if (rest !== '' && illegalInQuery.test(rest)) return null;
+  if (illegalInQuery.test(rest)) return null;
   if (bare.includes('%') && brokenEscape.test(bare)) return null;
   if (legalPath.test(bare)) return path;
   if (illegalInPath.test(bare)) return null;

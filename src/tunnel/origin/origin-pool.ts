@@ -70,9 +70,7 @@ export class OriginPool implements ConnectionOwner {
     for (let i = this.#idle.length - 1; i >= 0; i -= 1) {
       const connection = this.#idle[i]!;
       if (connection.serverName !== serverName) continue;
-      // Nearly always the last one.
-      if (i === this.#idle.length - 1) this.#idle.pop();
-      else this.#idle.splice(i, 1);
+      this.#idle.splice(i, 1);
       connection.expiresAtMs = Number.POSITIVE_INFINITY;
       this.outstanding += 1;
       return connection;
