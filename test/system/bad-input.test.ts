@@ -87,57 +87,6 @@ describe('bad input', function () {
     await town.until('it is mended', async () => !problem.test((await town.ops('/metrics')).body));
   });
 
-  const name = 'ARGO TUNNEL TOKEN';
-  const pem = (content: object | string, label = name): string => {
-    const text = typeof content === 'string' ? content : JSON.stringify(content);
-    return `-----BEGIN ${label}-----\n${Buffer.from(text).toString('base64')}\n-----END ${label}-----\n`;
-  };
-  const certs: readonly [what: string, text: string | null][] = [
-    ['missing', null],
-    ['empty', ''],
-    ['truncated', `-----BEGIN ${name}-----\neyJ6b25lSUQiOiJ`],
-    ['of the era of service keys', pem({ zoneID: 'z', accountID: 'a', serviceKey: 'v1.0-secret' })],
-    ['with an unknown block', pem('x', 'RSA PRIVATE KEY')],
-  ];
-  for (const [what, text] of certs) {
-    it(`a cert.pem that is ${what} is told on the Ingress, and a good one is picked up`, async () => {
-      const good = town.cloudflare.certPem();
-      await town.writeCert(text);
-      await town.startController();
-      await town.user.apply(ingress('web', 'app.example.com'));
-      expect(await message('web', 'CredentialsInvalid')).to.not.include('v1.0-secret');
-      await town.writeCert(good);
-      await town.answers('app.example.com', '/', 'web');
-    });
-  }
-
-  it('a cert.pem without permission is told on the Ingress', async () => {
-    town.cloudflare.setToken(town.cloudflare.token, { tunnels: false, dns: true, zones: true });
-    await town.startController();
-    await town.user.apply(ingress('web', 'app.example.com'));
-    const told = await message('web', 'CredentialsInvalid');
-    expect(told).to.not.include(town.cloudflare.token);
-    expect(town.log.join('')).to.not.include(town.cloudflare.token);
-  });
-
-  it('a cert.pem that goes bad later is told on every Ingress, until the same one is back, and what runs goes on', async () => {
-    const good = town.cloudflare.certPem();
-    await town.startController();
-    await town.user.apply(ingress('web', 'app.example.com'));
-    await town.answers('app.example.com', '/', 'web');
-    await town.writeCert('');
-    expect(await message('web', 'CredentialsInvalid')).to.include('What runs goes on');
-    await town.answers('app.example.com', '/', 'web');
-    await town.writeCert(good);
-    await town.until(
-      'it is looked at',
-      async () => town.log.join('').split('credentials checked').length > 1,
-    );
-    await town.user.apply(ingress('later', 'later.example.com'));
-    await town.answers('later.example.com', '/', 'web');
-    expect(await town.reasons('later')).to.not.include('CredentialsInvalid');
-  });
-
   it('an Ingress with one bad rule serves the others', async () => {
     await town.startController();
     const rules = [
