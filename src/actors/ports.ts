@@ -70,8 +70,16 @@ export interface DnsRemoval {
 
 /** What users look at: the Ingress' status and its Events. */
 export interface IngressSink {
-  /** Writes `status.loadBalancer.ingress[].hostname`; an Ingress that is gone is success. */
-  publish(ingress: IngressRef, hostnames: readonly string[], signal: AbortSignal): Promise<Result<void>>;
+  /**
+   * Writes `status.loadBalancer.ingress[].hostname`, where `known` is what we had written there as far as the caller
+   * knows; an Ingress that is gone is success.
+   */
+  publish(
+    ingress: IngressRef,
+    hostnames: readonly string[],
+    known: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Result<void>>;
   /** Never fails towards the caller; Events are best effort and aggregated by the adapter. */
   event(ingress: IngressRef, note: EventNote): void;
 }

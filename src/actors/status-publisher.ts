@@ -51,7 +51,9 @@ export class StatusPublisher {
     this.#writing = true;
     this.#context.run(
       (signal) =>
-        whileLeading(leadership, signal, (whileWeLead) => sink.publish(ingress, hostnames, whileWeLead)),
+        whileLeading(leadership, signal, (whileWeLead) =>
+          sink.publish(ingress, hostnames, this.#published, whileWeLead),
+        ),
       (result) => ({ type: 'status.written', hostnames, result }),
     );
   }

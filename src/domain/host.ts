@@ -34,15 +34,8 @@ export interface TunnelReading {
 
 /** The published name of a tunnel: the CNAME's content and the Ingress' status. */
 export function tunnelHostname(tunnelId: string): string {
-  return `${tunnelId}${tunnelDomain}`;
+  return `${tunnelId}.cfargotunnel.com`;
 }
-
-/** Of whichever tunnel, ours or not. */
-export function isTunnelHostname(hostname: string): boolean {
-  return hostname.endsWith(tunnelDomain);
-}
-
-const tunnelDomain = '.cfargotunnel.com';
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 

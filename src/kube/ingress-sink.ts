@@ -15,8 +15,8 @@ export function createIngressSink(
 ): OwnedIngressSink {
   const events = createIngressEvents(client, options);
   return {
-    publish: (ingress, hostnames, signal) =>
-      publishStatus(client, ingress, hostnames, options.status, signal),
+    publish: (ingress, hostnames, known, signal) =>
+      publishStatus(client, ingress, { hostnames, known }, options.status, signal),
     event: events.note,
     close: events.close,
   };

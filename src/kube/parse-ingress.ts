@@ -42,7 +42,7 @@ const specShape = z.object({
 
 const statusShape = z.object({
   loadBalancer: z.object({
-    ingress: z.array(z.object({ hostname: z.string().max(253).catch('') })).max(maxPublished),
+    ingress: z.array(z.looseObject({ hostname: z.string().max(253).catch('') })).max(maxPublished),
   }),
 });
 
@@ -106,11 +106,16 @@ function classConflict(
   };
 }
 
-/** The hostnames in an Ingress' status. */
-export function publishedOf(status: unknown): readonly string[] {
+/** What is in an Ingress' status, whoever wrote it; an address has no hostname, which is "". */
+export function statusEntriesOf(status: unknown): readonly { readonly hostname: string }[] {
   const parsed = statusShape.safeParse(status);
-  if (!parsed.success) return [];
-  return parsed.data.loadBalancer.ingress.map(({ hostname }) => hostname).filter((name) => name !== '');
+  return parsed.success ? parsed.data.loadBalancer.ingress : [];
+}
+
+function publishedOf(status: unknown): readonly string[] {
+  return statusEntriesOf(status)
+    .map(({ hostname }) => hostname)
+    .filter((name) => name !== '');
 }
 
 function bounded(problems: readonly Problem[]): readonly Problem[] {

@@ -51,12 +51,9 @@ describe('ingress sink', () => {
     });
     const get = () => kube.next('GET /ingresses/a');
     const patch = () => kube.next('PATCH /ingresses/a/status');
-    const publish = (...tunnels: readonly string[]) =>
-      sink.publish(
-        ingress,
-        tunnels.map((tunnel) => name(tunnel).hostname),
-        signal,
-      );
+    const names = (tunnels: readonly string[]) => tunnels.map((tunnel) => name(tunnel).hostname);
+    const publish = (...tunnels: readonly string[]) => sink.publish(ingress, names(tunnels), [], signal);
+    const takeBack = (...tunnels: readonly string[]) => sink.publish(ingress, [], names(tunnels), signal);
 
     it('in the status, for exactly this Ingress as it was read', async () => {
       const published = publish('t');
@@ -114,19 +111,29 @@ describe('ingress sink', () => {
       expect(kube.waiting).to.deep.equal([]);
     });
 
-    it('and takes them back from one that is not ours any more, unless somebody else has written there', async () => {
-      const published = publish('t');
-      (await get()).json(200, found('7', ['t'], 'nginx'));
-      const call = await patch();
-      expect(call.body).to.deep.include({ status: { loadBalancer: { ingress: [] } } });
-      call.json(200, {});
-      expect(await published).to.have.property('ok', true);
+    it('and takes them back from one that is not ours any more, also what it was about to write', async () => {
+      for (const taken of [takeBack('t'), publish('t')]) {
+        (await get()).json(200, found('7', ['t'], 'nginx'));
+        const call = await patch();
+        expect(call.body).to.deep.include({ status: { loadBalancer: { ingress: [] } } });
+        call.json(200, {});
+        expect(await taken).to.have.property('ok', true);
+      }
+    });
 
-      const theirs = { loadBalancer: { ingress: [{ hostname: 'lb.example.net' }] } };
-      const left = publish();
-      (await get()).json(200, { ...found('8', [], 'nginx'), status: theirs });
+    it('and leaves there what somebody else has written since, a controller of another class, too', async () => {
+      const left = takeBack('t');
+      (await get()).json(200, found('8', ['of-another-class'], 'other-warp'));
       expect(await left).to.have.property('ok', true);
-      expect(kube.waiting).to.deep.equal([]);
+
+      const ours = takeBack('t');
+      const theirs = [name('of-another-class'), { ip: '192.0.2.1', hostname: '' }];
+      const status = { loadBalancer: { ingress: [name('t'), ...theirs] } };
+      (await get()).json(200, { ...found('9', [], 'other-warp'), status });
+      const call = await patch();
+      expect(call.body).to.deep.include({ status: { loadBalancer: { ingress: theirs } } });
+      call.json(200, {});
+      expect(await ours).to.have.property('ok', true);
     });
 
     it('not where they are already', async () => {
@@ -136,7 +143,7 @@ describe('ingress sink', () => {
     });
 
     it('not into an Ingress of the same name that was created since', async () => {
-      const published = sink.publish({ ...ingress, uid: 'u-0' }, [name('t').hostname], signal);
+      const published = sink.publish({ ...ingress, uid: 'u-0' }, names(['t']), [], signal);
       (await get()).json(200, found('7', []));
       expect(await published).to.have.property('ok', true);
     });
