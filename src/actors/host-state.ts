@@ -1,7 +1,7 @@
 import type { CompiledHost } from '../domain/compile-host.ts';
 import { type Cleared, type Doubt, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressSettings } from '../domain/ingress.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import type { LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
 import type { Timer } from '../time/clock.ts';
 import type { HostTunnels } from './host-tunnels.ts';
@@ -116,7 +116,7 @@ function plannedStep(state: HostState): HostStep | null {
 export function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
   // What lingers is not started again.
   if (state.hold === 'parted') return state.lingers && isUp(state);
-  if (state.ledger?.tunnel == null || state.stepInFlight?.step === 'remove-tunnel') return false;
+  if (tunnelIdentityOf(state) === null || state.stepInFlight?.step === 'remove-tunnel') return false;
   if (state.compiled === null) return false;
   // A host that is let go of later, and one whose Ingress cannot be read, goes on as it was.
   if (state.intent.kind === 'kept' || (state.intent.kind === 'unwanted' && putOff))
@@ -132,6 +132,15 @@ export function isKnownClosed(state: HostState, putOff: boolean): boolean {
   if (state.hold !== 'held') return false;
   if (state.intent.kind === 'wanted') return state.compiled !== null && !state.compiled.refused;
   return state.intent.kind === 'unwanted' && !putOff;
+}
+
+/**
+ * The tunnel that the ledger knows. Where somebody has deleted or emptied the ledger of a wanted host, what serves goes
+ * on until the step that looks the tunnel up at Cloudflare has answered, which may take as long as that is away.
+ */
+export function tunnelIdentityOf({ ledger, intent, tunnels }: HostState): TunnelIdentity | null {
+  const known = ledger?.tunnel ?? null;
+  return known === null && intent.kind === 'wanted' ? (tunnels.wish?.identity ?? null) : known;
 }
 
 export function isUp(state: HostState): boolean {

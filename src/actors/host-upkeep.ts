@@ -25,7 +25,7 @@ const awaitChangeBackoff: Backoff = { baseMs: 300_000, capMs: 300_000, healthyAf
 const inUseBackoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 0 };
 const inUseSlackMs = 5_000;
 
-/** A tunnel that the edge goes on refusing is looked after at Cloudflare at most this often. */
+/** A tunnel that the edge goes on refusing, or that has no usable token, is looked after at Cloudflare at most this often. */
 const verifyEveryMs = 300_000;
 
 /**
@@ -116,13 +116,12 @@ export class HostUpkeep {
 
   /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
   doubtTunnel(state: HostState): void {
-    const nowMs = this.#context.clock.monotonic();
-    if (!this.#world.leadership.isLeading) return;
-    if (state.tunnels.registered > 0 || nowMs - state.verifiedAtMs < verifyEveryMs) return;
-    state.verifiedAtMs = nowMs;
-    state.doubt = 'tunnel';
-    const fields = { host: state.host, tunnel: state.ledger?.tunnel?.id };
-    this.#world.log.warn(fields, 'tunnel refused by the edge, verifying');
+    if (state.tunnels.registered === 0) this.#verify(state, 'tunnel refused by the edge, verifying');
+  }
+
+  /** What the ledger has is no token: somebody has changed the Secret. Whatever serves does so with another one. */
+  doubtToken(state: HostState): void {
+    this.#verify(state, 'tunnel token not usable, verifying');
   }
 
   doubtDns(state: HostState): void {
@@ -135,6 +134,14 @@ export class HostUpkeep {
     const delayMs = everyMs * (0.5 + this.#world.random());
     state.look?.cancel();
     state.look = this.#context.after(delayMs, { type: 'dns.doubted', host: state.host });
+  }
+
+  #verify(state: HostState, message: string): void {
+    const nowMs = this.#context.clock.monotonic();
+    if (!this.#world.leadership.isLeading || nowMs - state.verifiedAtMs < verifyEveryMs) return;
+    state.verifiedAtMs = nowMs;
+    state.doubt = 'tunnel';
+    this.#world.log.warn({ host: state.host, tunnel: state.ledger?.tunnel?.id }, message);
   }
 
   #succeeded(state: HostState, step: HostStep, outcome: StepOutcome): void {

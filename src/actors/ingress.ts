@@ -14,6 +14,7 @@ import {
   isTakingOver,
   isUp,
   shouldRun,
+  tunnelIdentityOf,
   tunnelStateOf,
 } from './host-state.ts';
 import type { StepWorld } from './host-steps.ts';
@@ -158,6 +159,8 @@ class IngressActor {
       this.#world.telemetry.tunnelRestarted(host, fault.code);
       this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
       this.#notes.tunnelRestarted(host, fault);
+      // Nothing but another token helps, and Cloudflare has it.
+      if (fault.code === 'credentials-invalid') this.#upkeep.doubtToken(state);
     }
     this.#converge();
   }
@@ -251,8 +254,8 @@ class IngressActor {
       return isKnownClosed(state, putOff) ? state.tunnels.clear() : state.tunnels.want(null);
     }
     // What is (to be) another holder's goes on exactly as it is.
-    const identity = state.ledger?.tunnel;
-    if (state.hold !== 'held' || identity == null || state.compiled === null) return;
+    const identity = tunnelIdentityOf(state);
+    if (state.hold !== 'held' || identity === null || state.compiled === null) return;
     const { routes, refused } = state.compiled;
     // A host that is merely kept goes on with what it was started with.
     if (settings === null || refused) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
@@ -386,6 +389,6 @@ class IngressActor {
 }
 
 function hostnameOf(state: HostState): string | null {
-  const id = state.ledger?.tunnel?.id;
+  const id = tunnelIdentityOf(state)?.id;
   return id === undefined ? null : tunnelHostname(id);
 }

@@ -112,6 +112,11 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
   });
 }
 
+/** Whether the Secret has the label that the ledgers are listed by. */
+export function isListed(secret: unknown, host: string): boolean {
+  return parseMeta(secret)?.labels[hostHashLabel] === hostHash(host);
+}
+
 /** Whether two entries say the same, whatever their resourceVersions. */
 export function sameLedger(a: LedgerEntry, b: LedgerEntry): boolean {
   return (

@@ -2,7 +2,13 @@ import type { LedgerStore } from '../actors/ports.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
-import { ledgerSecretBody, ledgerSecretName, parseLedgerSecret, sameLedger } from './ledger-secret.ts';
+import {
+  isListed,
+  ledgerSecretBody,
+  ledgerSecretName,
+  parseLedgerSecret,
+  sameLedger,
+} from './ledger-secret.ts';
 import { parseMeta } from './parse-meta.ts';
 
 /**
@@ -23,7 +29,15 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     const created = await client.call({ method: 'POST', resource: 'secrets', body }, signal);
     if (created.ok) return parseLedgerSecret(created.value);
     // Somebody was before us: mostly we ourselves, in an attempt whose answer was lost.
-    return created.fault.code === 'kube-conflict' ? stored(entry.host, signal) : created;
+    return created.fault.code === 'kube-conflict' ? recovered(entry.host, signal) : created;
+  }
+
+  /** The entry as it is. Without its label, which somebody has changed, nobody would list it: that is put back. */
+  async function recovered(host: string, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+    const secret = await read(host, signal);
+    if (!secret.ok) return secret;
+    const entry = parseLedgerSecret(secret.value);
+    return entry.ok && !isListed(secret.value, host) ? replace(entry.value, signal) : entry;
   }
 
   async function replace(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {

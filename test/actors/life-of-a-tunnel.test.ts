@@ -354,6 +354,38 @@ describe('life of a tunnel', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('serves on, under the same name, when somebody deletes the ledger while Cloudflare is away', async () => {
+    await serve();
+    const [run] = house.runner.runs;
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable');
+    house.ledger.entries.delete(host);
+    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
+    expect(house.runner.runs).to.deep.equal([run]);
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+    await house.pass(120_000);
+    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}`);
+    expect(house.runner.started).to.deep.equal([host]);
+    expect(house.runner.closed).to.deep.equal([]);
+    expect(house.states.get(host)).to.equal('up');
+    await house.tell(removed('web'));
+    expectNothingLeft();
+  });
+
+  it('asks Cloudflare for the token again when somebody has spoilt it in the ledger, and serves meanwhile', async () => {
+    await serve();
+    const [run] = house.runner.runs;
+    const entry = house.ledger.entries.get(host)!;
+    house.runner.autoRegister = false;
+    await house.ledger.put({ ...entry, tunnel: { ...entry.tunnel!, token: 'spoilt' } });
+    await house.quiet();
+    const successor = house.runner.runs.find(({ request }) => request.tunnel.token === 'spoilt')!;
+    house.runner.end(successor, { code: 'credentials-invalid', message: 'the tunnel token is not base64' });
+    await house.quiet();
+    expect(house.ledger.entries.get(host)?.tunnel?.token).to.equal('token');
+    expect(house.runner.runs).to.deep.equal([run]);
+    expect(house.runner.closed).to.deep.equal([]);
+  });
+
   it('goes on as it was while a refused tunnel cannot be verified', async () => {
     await serve();
     const run = house.runner.of(host)!;

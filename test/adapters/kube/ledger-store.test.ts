@@ -68,6 +68,17 @@ describe('ledger store', () => {
     expect(await put).to.deep.equal({ ok: true, value: at('9', full) });
   });
 
+  it('gives a ledger of ours its label back, without which nobody would list it', async () => {
+    const put = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    const found = stored(at('9', full)) as { metadata: object };
+    (await get()).json(200, { ...found, metadata: { ...found.metadata, labels: {} } });
+    const call = await patch();
+    expect(call.body).to.deep.equal(ledgerSecretBody(at('9', full)));
+    call.json(200, stored(at('10', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('10', full) });
+  });
+
   it('does not touch the ledger of another identity', async () => {
     const put = store.put(bare, signal);
     (await post()).refuse(409, 'already exists');
