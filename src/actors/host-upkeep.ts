@@ -12,6 +12,9 @@ import { whileLeading } from './while-leading.ts';
 /** A step that failed is tried again for ever. */
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
 
+/** Some seconds: what passes sooner nobody needs to hear of. */
+const attemptsUntilMissed = 3;
+
 /**
  * What only a person can mend is looked at again this often all the same, because nobody tells us when a
  * foreign DNS record or a quota has changed.
@@ -183,7 +186,8 @@ export class HostUpkeep {
     state.attempts += 1;
     state.retry = this.#context.after(retryInMs, { type: 'step.due', host });
     this.#world.log.warn({ host, step, code: fault.code, detail: fault.message, retryInMs }, 'step failed');
-    this.#notes.stepFailed(host, fault);
+    const isServed = state.tunnels.registered > 0 || state.intent.kind !== 'wanted';
+    this.#notes.stepFailed(host, fault, !isServed && state.attempts >= attemptsUntilMissed);
   }
 }
 

@@ -78,9 +78,13 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     tlsKnown(): void {
       said.set('tls', new Set([textOf(tlsAtEdge)]));
     },
-    stepFailed(host: string, fault: Fault): void {
+    /** `isMissed`: the host is not served for want of it, and that not since a moment ago. */
+    stepFailed(host: string, fault: Fault, isMissed: boolean): void {
       const slot = `step ${host}`;
-      const note = noteOfFault(host, fault);
+      const note = noteOfFault(host, fault, isMissed);
+      // Of an outage each attempt may have other words.
+      const isOutage = note?.reason === 'CloudflareFailed';
+      if (isOutage && [...(said.get(slot) ?? [])].some((text) => text.startsWith(`${note.reason} `))) return;
       const isSaid = note?.reason === 'CredentialsInvalid' && areCredentialsSaid(slot, fault);
       say(slot, note === null || isSaid ? [] : [note]);
     },

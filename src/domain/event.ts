@@ -18,4 +18,6 @@ export type EventReason =
   | 'CredentialsInvalid'
   | 'QuotaExceeded'
   | 'RateLimited'
+  | 'CloudflareFailed'
+  | 'LedgerRefused'
   | 'TlsAtEdge';

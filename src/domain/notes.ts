@@ -12,9 +12,17 @@ const reasons: Partial<Record<FaultCode, EventReason>> = {
   'ingress-invalid': 'InvalidIngress',
 };
 
-/** The Event for a step that failed, or null when it is retried and nobody can do anything about it. */
-export function noteOfFault(host: string, fault: Fault): EventNote | null {
-  const reason = reasons[fault.code];
+/** What mostly passes by itself, and is only worth an Event where it keeps a host from being served. */
+const reasonsOfLasting: Partial<Record<FaultCode, EventReason>> = {
+  'cloudflare-unreachable': 'CloudflareFailed',
+  'cloudflare-refused': 'CloudflareFailed',
+  'kube-forbidden': 'LedgerRefused',
+  'kube-refused': 'LedgerRefused',
+};
+
+/** The Event for a step that failed, or null when it is retried and nobody misses what it is for. */
+export function noteOfFault(host: string, fault: Fault, isMissed: boolean): EventNote | null {
+  const reason = reasons[fault.code] ?? (isMissed ? reasonsOfLasting[fault.code] : undefined);
   if (reason === undefined) return null;
   const next =
     dispositionOf(fault.code) === 'await-change'

@@ -168,7 +168,7 @@ function outlook(
 }
 
 function noteOf(ingress: IngressKey, host: string, fault: Fault): IngressNote {
-  return note(ingress, noteOfFault(host, fault)?.reason ?? fault.code, ofHost(host, fault));
+  return note(ingress, noteOfFault(host, fault, true)?.reason ?? fault.code, ofHost(host, fault));
 }
 
 function ledgerOfOther({ host, identity }: LedgerEntry): string {

@@ -87,7 +87,7 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
   if (host === '' || ingress === '' || identity === '' || tunnelName === '') {
     return failed(
       'kube-refused',
-      `${seen} is no ledger: expected host, ingress, identity and tunnel-name in it`,
+      `${seen} is no ledger: expected host, ingress, identity and tunnel-name in it; once it is deleted it is made anew`,
     );
   }
   if (meta.name !== ledgerSecretName(host)) {

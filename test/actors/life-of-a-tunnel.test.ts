@@ -286,6 +286,30 @@ describe('life of a tunnel', () => {
     expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
   });
 
+  for (const [operation, code, reason] of [
+    ['ensureTunnel', 'cloudflare-unreachable', 'CloudflareFailed'],
+    ['put', 'kube-forbidden', 'LedgerRefused'],
+  ] as const) {
+    it(`says once, and not of the first try, why a new host is not served: ${reason}`, async () => {
+      (operation === 'put' ? house.ledger : house.cloudflare).failNext(operation, code, 6);
+      await serve();
+      expect(house.sink.take()).to.deep.equal([]);
+      await house.pass(10_000);
+      expect(house.sink.take()).to.deep.equal([`web ${reason}`]);
+      await house.pass(240_000);
+      expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
+    });
+  }
+
+  it('says nothing of Cloudflare being away while the host is served', async () => {
+    await serve();
+    house.sink.take();
+    house.cloudflare.failNext('ensureDns', 'cloudflare-unreachable', 9);
+    await house.pass(10 * 3_600_000);
+    expect(house.cloudflare.calls.filter((call) => call.startsWith('ensureDns')).length).to.be.greaterThan(9);
+    expect(house.sink.take()).to.deep.equal([]);
+  });
+
   it('says once what is wrong with the credentials, of all hosts or of the first that meets it', async () => {
     const fault = { code: 'credentials-invalid', message: 'the token has expired' } as const;
     house.cloudflare.failNext('ensureTunnel', 'credentials-invalid', 4);

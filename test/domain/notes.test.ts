@@ -3,7 +3,7 @@ import { noteOfFault } from '../../src/domain/notes.ts';
 
 describe('the Event for a step that failed', () => {
   const said = (message: string): string =>
-    noteOfFault('app.example.com', { code: 'zone-unknown', message })!.message;
+    noteOfFault('app.example.com', { code: 'zone-unknown', message }, false)!.message;
 
   it('names the host, once', () => {
     expect(said('the zone is gone')).to.match(/^app\.example\.com: the zone is gone\. What runs goes on/);
