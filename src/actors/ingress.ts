@@ -229,6 +229,9 @@ class IngressActor {
     this.#hosts.recorded(message.host, message.entry, message.version);
     // Whoever wrote it may have made again what we had removed.
     state.cleared = 'nothing';
+    // A Secret that was in the way, another install's or one that is no ledger, may be so no longer.
+    if (state.fault?.code === 'host-taken' || state.fault?.code === 'kube-refused')
+      this.#upkeep.retryNow(state);
   }
 
   // What is done about it ------------------------------------------------------------------------------------

@@ -117,6 +117,13 @@ export function isListed(secret: unknown, host: string): boolean {
   return parseMeta(secret)?.labels[hostHashLabel] === hostHash(host);
 }
 
+/** Which host's ledger the Secret should be, also when its data are gone. */
+export function hostOfLedger(secret: unknown): string | null {
+  const meta = parseMeta(secret);
+  const host = meta?.annotations[hostAnnotation];
+  return typeof host === 'string' && ledgerSecretName(host) === meta?.name ? host : null;
+}
+
 /** Whether two entries say the same, whatever their resourceVersions. */
 export function sameLedger(a: LedgerEntry, b: LedgerEntry): boolean {
   return (

@@ -6,7 +6,7 @@ import { ok, type Result, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { KubeClient } from './client.ts';
-import { hostHashLabel, parseLedgerSecret } from './ledger-secret.ts';
+import { hostHashLabel, hostOfLedger, parseLedgerSecret } from './ledger-secret.ts';
 import { parseIngress } from './parse-ingress.ts';
 import { parseService } from './parse-service.ts';
 import { parseSlice } from './parse-slice.ts';
@@ -159,7 +159,11 @@ function ledgerSide(tell: WorldOptions['tell'], unreadable: Unreadable): Side {
   return {
     present(name, object) {
       const parsed = parseLedgerSecret(object);
-      if (!parsed.ok) return unreadable('secrets', name, parsed.fault.message);
+      if (!parsed.ok) {
+        const host = hostOfLedger(object);
+        if (host !== null) hosts.set(name, host);
+        return unreadable('secrets', name, parsed.fault.message);
+      }
       hosts.set(name, parsed.value.host);
       tell({ type: 'ledger.present', entry: parsed.value });
     },

@@ -222,6 +222,15 @@ describe('life of a tunnel', () => {
     await next.stop();
   });
 
+  it('takes a host over as soon as the ledger of another install is gone, not minutes later', async () => {
+    house.ledger.failNext('put', 'host-taken');
+    await serve();
+    expect(house.sink.take()).to.deep.equal(['web HostTaken']);
+    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
+    expect(house.runner.hosts()).to.deep.equal([host]);
+    expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
+  });
+
   it('serves again after a restart without one call to Cloudflare', async () => {
     await serve();
     const next = house.successor();

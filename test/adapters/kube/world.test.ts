@@ -139,6 +139,12 @@ describe('kube world', () => {
     }
   });
 
+  it('tells that a ledger is gone whose data somebody had emptied, by the host that it is named for', async () => {
+    const secrets = await listed('secrets', { ...ledger('a.example.com', '9'), data: {} });
+    secrets.event('DELETED', { ...ledger('a.example.com', '12'), data: {} });
+    await hear('no ledger a.example.com@12');
+  });
+
   it('says that all is there once, after every kind was listed', async () => {
     await listed('ingresses', ours('a'));
     await listed('services', service('web'));
