@@ -20,6 +20,11 @@ export interface LoadCase extends CaseHead {
   readonly path: string;
   readonly bodyBytes: number;
   readonly concurrency: number;
+  /**
+   * How visitors speak to the edge. Small requests come as streams of one connection, or generator and edge would be busy
+   * with system calls before any connector is; large bodies come on connections of their own, where the edge copies less.
+   */
+  readonly visitors: 'http/1.1' | 'h2';
 }
 
 /** WebSockets that are open and silent: what counts is the memory that they take. */
@@ -29,10 +34,10 @@ export interface IdleCase extends CaseHead {
 }
 
 const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
-  { name: 'get-128b-c1', title: '128 B GET, 1 at a time', ...get('/128b'), concurrency: 1 },
-  { name: 'get-128b-c50', title: '128 B GET, 50 at a time', ...get('/128b'), concurrency: 50 },
-  { name: 'get-64k-c50', title: '64 KiB GET, 50 at a time', ...get('/64k'), concurrency: 50 },
-  { name: 'get-1m-c8', title: '1 MiB GET, 8 at a time', ...get('/1m'), concurrency: 8 },
+  { name: 'get-128b-c1', title: '128 B GET, 1 at a time', ...get('/128b', 'h2'), concurrency: 1 },
+  { name: 'get-128b-c50', title: '128 B GET, 50 at a time', ...get('/128b', 'h2'), concurrency: 50 },
+  { name: 'get-64k-c50', title: '64 KiB GET, 50 at a time', ...get('/64k', 'http/1.1'), concurrency: 50 },
+  { name: 'get-1m-c8', title: '1 MiB GET, 8 at a time', ...get('/1m', 'http/1.1'), concurrency: 8 },
   {
     name: 'post-1m-c8',
     title: '1 MiB POST, 8 at a time',
@@ -40,6 +45,7 @@ const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
     path: uploadPath,
     bodyBytes: 1024 * 1024,
     concurrency: 8,
+    visitors: 'http/1.1',
   },
 ];
 
@@ -67,13 +73,13 @@ export const cases: readonly Case[] = [1, 4].flatMap((haConnections): Case[] => 
       kind: 'hosted',
       name: `hosted-64k-c50${suffix}`,
       title: `memory that a tunnel with 64 KiB GET, 50 at a time, adds to its process${words}`,
-      ...get('/64k'),
+      ...get('/64k', 'http/1.1'),
       concurrency: 50,
       haConnections,
     },
   ];
 });
 
-function get(path: string) {
-  return { method: 'GET', path, bodyBytes: 0 } as const;
+function get(path: string, visitors: LoadCase['visitors']) {
+  return { method: 'GET', path, bodyBytes: 0, visitors } as const;
 }

@@ -4,9 +4,10 @@ import { createServer as createTlsServer } from 'node:tls';
 import { unreachable } from '../src/fault.ts';
 import { createAuthority } from '../src/sandbox/certificates.ts';
 import { openControlStream } from './edge/control-stream.ts';
-import { FrontConnection } from './edge/front.ts';
+import { Http1Front } from './edge/http1-front.ts';
+import { serveHttp2Front } from './edge/http2-front.ts';
 import { RelayPairs } from './edge/relay-pairs.ts';
-import { TunnelConnection } from './edge/tunnel-connection.ts';
+import { Http2Connection } from './http2-connection.ts';
 import { serveOrders } from './orders.ts';
 
 /** The bench's edge, a process of its own: connectors register with it, the load generator meets its front. */
@@ -20,7 +21,9 @@ export type EdgeOrder =
 
 export interface EdgeAddresses {
   readonly tunnelPort: number;
+  /** Where clients of HTTP/1.1 connect to, and where those of HTTP/2 do. */
   readonly frontPort: number;
+  readonly http2FrontPort: number;
   /** Where a bare relay connects to (TLS), and where its clients do. */
   readonly relayPort: number;
   readonly relayFrontPort: number;
@@ -29,7 +32,7 @@ export interface EdgeAddresses {
 }
 
 interface Tunnel {
-  readonly connections: TunnelConnection[];
+  readonly connections: Http2Connection[];
   next: number;
 }
 
@@ -41,7 +44,7 @@ const certificate = authority.issue({ dnsNames: ['h2.cftunnel.com'] });
 // Both connectors offer AES-128 first; Node.js would choose AES-256 by itself, as a server that has the choice.
 const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
 const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
-  const connection = new TunnelConnection(socket, () => unregister(connection));
+  const connection = new Http2Connection(socket, () => unregister(connection));
   openControlStream(connection, {
     registered: (tunnelId) => {
       const tunnel = tunnels.get(tunnelId) ?? { connections: [], next: 0 };
@@ -56,19 +59,20 @@ const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
     },
   });
 });
-const frontServer = createServer((socket) => new FrontConnection(socket, route));
+const frontServer = createServer((socket) => new Http1Front(socket, route));
+const http2FrontServer = createServer((socket) => serveHttp2Front(socket, route));
 const relays = new RelayPairs();
 const relayServer = createTlsServer({ ...certificate, ciphers }, (socket) => relays.relay(socket));
 const relayFrontServer = createServer((socket) => relays.client(socket));
 
-function unregister(connection: TunnelConnection): void {
+function unregister(connection: Http2Connection): void {
   for (const { connections } of tunnels.values()) {
     const index = connections.indexOf(connection);
     if (index >= 0) connections.splice(index, 1);
   }
 }
 
-function route(tunnelId: string): TunnelConnection | null {
+function route(tunnelId: string): Http2Connection | null {
   const tunnel = tunnels.get(tunnelId);
   if (tunnel === undefined || tunnel.connections.length === 0) return null;
   tunnel.next = (tunnel.next + 1) % tunnel.connections.length;
@@ -76,11 +80,10 @@ function route(tunnelId: string): TunnelConnection | null {
 }
 
 async function addresses(): Promise<EdgeAddresses> {
-  const servers = [tunnelServer, frontServer, relayServer, relayFrontServer] as const;
-  const [tunnelPort = 0, frontPort = 0, relayPort = 0, relayFrontPort = 0] = await Promise.all(
-    servers.map(listen),
-  );
-  return { tunnelPort, frontPort, relayPort, relayFrontPort, ca: authority.cert };
+  const servers = [tunnelServer, frontServer, http2FrontServer, relayServer, relayFrontServer] as const;
+  const [tunnelPort = 0, frontPort = 0, http2FrontPort = 0, relayPort = 0, relayFrontPort = 0] =
+    await Promise.all(servers.map(listen));
+  return { tunnelPort, frontPort, http2FrontPort, relayPort, relayFrontPort, ca: authority.cert };
 }
 
 async function connections(tunnelId: string, count: number): Promise<null> {

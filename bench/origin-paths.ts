@@ -7,3 +7,6 @@ export const originBodies = [
 
 /** Takes any body and answers a few bytes. */
 export const uploadPath = '/upload';
+
+/** Becomes a WebSocket that is silent. */
+export const socketPath = '/socket';

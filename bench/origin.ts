@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { serveOrders } from './orders.ts';
-import { originBodies, uploadPath } from './origin-paths.ts';
+import { originBodies, socketPath, uploadPath } from './origin-paths.ts';
 
 /**
  * The origin, a process of its own: HTTP/1.1 with keep-alive and answers made beforehand, so that it costs next to
@@ -11,10 +11,13 @@ import { originBodies, uploadPath } from './origin-paths.ts';
 
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const notFound = response('404 Not Found', Buffer.alloc(0));
-const uploaded = response('200 OK', Buffer.from('taken'));
-const answers = new Map<string, Buffer>(
-  originBodies.map(({ path, bytes }) => [path, response('200 OK', Buffer.alloc(bytes, 'x'))]),
-);
+const answers = new Map<string, Buffer>([
+  [uploadPath, response('200 OK', Buffer.from('taken'))],
+  ...originBodies.map(({ path, bytes }) => [path, response('200 OK', Buffer.alloc(bytes, 'x'))] as const),
+]);
+const websocketKey = /^sec-websocket-key: *(\S+)/im;
+const contentLength = /^content-length: *(\d+)/im;
+const space = 0x20;
 
 const server = createServer((socket) => serve(socket));
 
@@ -43,19 +46,26 @@ function serve(socket: Socket): void {
       }
       at = chunk.length - (data.length - end - 4);
       partialHead = null;
-      const head = data.toString('latin1', 0, end);
-      const key = /^sec-websocket-key: *(\S+)/im.exec(head)?.[1];
-      if (key !== undefined) {
+      const path = pathOf(data);
+      answer = answers.get(path) ?? notFound;
+      bodyLeft = path === uploadPath ? Number(headerOf(data, end, contentLength) ?? 0) : 0;
+      if (path === socketPath) {
         bodyLeft = Number.POSITIVE_INFINITY;
-        socket.write(switchingProtocols(key));
-        continue;
+        socket.write(switchingProtocols(headerOf(data, end, websocketKey) ?? ''));
       }
-      const path = head.slice(head.indexOf(' ') + 1, head.indexOf(' ', head.indexOf(' ') + 1));
-      answer = path === uploadPath ? uploaded : (answers.get(path) ?? notFound);
-      bodyLeft = path === uploadPath ? Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0) : 0;
       if (bodyLeft === 0) socket.write(answer);
     }
   });
+}
+
+/** Nothing else is read of most requests. */
+function pathOf(head: Buffer): string {
+  const from = head.indexOf(space) + 1;
+  return head.toString('latin1', from, head.indexOf(space, from));
+}
+
+function headerOf(head: Buffer, end: number, pattern: RegExp): string | undefined {
+  return pattern.exec(head.toString('latin1', 0, end))?.[1];
 }
 
 function response(status: string, body: Buffer): Buffer {

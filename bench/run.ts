@@ -14,11 +14,12 @@ import {
 } from './contestants.ts';
 import type { Placement } from './cpus.ts';
 import type { EdgeAddresses, EdgeOrder } from './edge.ts';
-import type { Measured } from './generator/load.ts';
+import type { LoadOrder, Measured } from './generator/load.ts';
 import type { GeneratorOrder } from './generator.ts';
 import { freePort, nginxOrigin } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { Part, pinned } from './orders.ts';
+import { socketPath } from './origin-paths.ts';
 import { processUsage } from './process-usage.ts';
 import type { RelayOrder, RelayWorld } from './relay.ts';
 import type { Rounds } from './summary.ts';
@@ -40,6 +41,7 @@ const warmUpWindows = 4;
 interface Contestant {
   readonly name: string;
   readonly port: number;
+  readonly protocol: LoadOrder['protocol'];
   readonly host: string;
   readonly pid: number | null;
   /** What its process had before the tunnel was there; counts for nothing. */
@@ -100,15 +102,16 @@ export class Bench {
     }
   }
 
-  async #world({ kind, haConnections }: Case) {
+  async #world(benchCase: Case) {
+    const { kind, haConnections } = benchCase;
     const generator = this.#start<GeneratorOrder, Measured>('generator');
     const edge = this.#start<EdgeOrder, EdgeAddresses | null>('edge');
     const originPort = await this.#origin(kind);
     const addresses = await edge.ask({ type: 'addresses' });
     if (addresses === null) throw new Error('the edge did not say where it listens');
-    const contestants: Contestant[] = [
-      { name: 'direct', port: originPort, host: '127.0.0.1', pid: null, restBytes: 0 },
-    ];
+    const direct = { port: originPort, protocol: 'http/1.1', host: '127.0.0.1' } as const;
+    const contestants: Contestant[] = [{ name: 'direct', ...direct, pid: null, restBytes: 0 }];
+    const front = frontFor(benchCase, addresses);
     for (const connector of this.#connectors()) {
       const name = nameOf(connector);
       const tunnelId = randomUUID();
@@ -129,12 +132,12 @@ export class Bench {
       const isThere = edge.ask({ type: 'connections', tunnelId, count: haConnections });
       await registered(name, isThere, started.part);
       const { pid, restBytes } = started;
-      contestants.push({ name, port: addresses.frontPort, host: hostOf(tunnelId), pid, restBytes });
+      contestants.push({ name, ...front, host: hostOf(tunnelId), pid, restBytes });
     }
     if (this.#options.relay && kind === 'load') {
-      const port = addresses.relayFrontPort;
+      const front = { port: addresses.relayFrontPort, protocol: 'http/1.1' } as const;
       const pid = await this.#startRelay(edge, { ...addresses, originPort });
-      contestants.push({ name: 'relay', port, host: '127.0.0.1', pid, restBytes: 0 });
+      contestants.push({ name: 'relay', ...front, host: '127.0.0.1', pid, restBytes: 0 });
     }
     return { generator, contestants };
   }
@@ -184,15 +187,15 @@ export class Bench {
     return port;
   }
 
-  #order(benchCase: Case, { port, host, pid }: Contestant, windows: number): GeneratorOrder {
+  #order(benchCase: Case, { port, protocol, host, pid }: Contestant, windows: number): GeneratorOrder {
     const common = { port, host, pid };
     if (benchCase.kind === 'idle') {
-      return { type: 'idle', ...common, path: '/socket', sockets: benchCase.sockets, holdMs };
+      return { type: 'idle', ...common, path: socketPath, sockets: benchCase.sockets, holdMs };
     }
     const { method, path, bodyBytes, concurrency } = benchCase;
     const { warmMs } = this.#options;
     const windowMs = windows * this.#options.windowMs;
-    return { type: 'load', ...common, method, path, bodyBytes, concurrency, warmMs, windowMs };
+    return { type: 'load', ...common, protocol, method, path, bodyBytes, concurrency, warmMs, windowMs };
   }
 
   #start<O, A>(
@@ -205,6 +208,12 @@ export class Bench {
     this.#parts.add(part as Part<never, unknown>);
     return part;
   }
+}
+
+function frontFor(benchCase: Case, { frontPort, http2FrontPort }: EdgeAddresses) {
+  return benchCase.kind !== 'idle' && benchCase.visitors === 'h2'
+    ? ({ port: http2FrontPort, protocol: 'h2' } as const)
+    : ({ port: frontPort, protocol: 'http/1.1' } as const);
 }
 
 function withoutRest(measured: Measured, restBytes: number): Measured {

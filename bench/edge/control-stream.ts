@@ -8,7 +8,7 @@ import {
   registrationMethods,
 } from '../../src/tunnel/wire/registration.ts';
 import { decodeRpcMessage, type RpcCall } from '../../src/tunnel/wire/rpc-messages.ts';
-import type { TunnelConnection } from './tunnel-connection.ts';
+import type { Http2Connection } from '../http2-connection.ts';
 
 export interface ControlEvents {
   registered(tunnelId: string): void;
@@ -29,7 +29,7 @@ const headers = [
 ];
 
 /** Opens the control stream and accepts every registration (protocol page, section 6). */
-export function openControlStream(connection: TunnelConnection, events: ControlEvents): void {
+export function openControlStream(connection: Http2Connection, events: ControlEvents): void {
   const reframer = new Reframer();
   const id = connection.open(headers, false, {
     headers: () => {},

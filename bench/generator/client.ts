@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { onChunk, withSharedReads } from '../../src/tunnel/shared-reads.ts';
 
 /** How one turn of a client ends: the answer was 2xx or 101 and whole, or it was not. */
 export type Outcome = 'answered' | 'failed';
@@ -20,8 +21,8 @@ export class Client {
   constructor(port: number, request: Buffer, done: (outcome: Outcome) => void) {
     this.#request = request;
     this.#done = done;
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#socket = withSharedReads((reads) => connect({ port, host: '127.0.0.1', noDelay: true, ...reads }));
+    onChunk(this.#socket, (chunk) => this.#read(chunk));
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => this.#finish('failed'));
   }
@@ -42,7 +43,8 @@ export class Client {
     if (this.#bodyLeft < 0) {
       const data = this.#partialHead === null ? chunk : Buffer.concat([this.#partialHead, chunk]);
       const end = data.indexOf('\r\n\r\n');
-      this.#partialHead = end < 0 ? data : null;
+      // A copy: the chunk is read into again.
+      this.#partialHead = end < 0 ? Buffer.from(data) : null;
       if (end < 0) return;
       const head = data.toString('latin1', 0, end);
       this.#isGood = head.startsWith('HTTP/1.1 2') || head.startsWith('HTTP/1.1 101');

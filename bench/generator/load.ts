@@ -1,5 +1,6 @@
 import { processUsage } from '../process-usage.ts';
-import { Client } from './client.ts';
+import { Client, type Outcome } from './client.ts';
+import { connectHttp2, Http2Client } from './http2-client.ts';
 import { Latencies } from './latencies.ts';
 
 /** How often a window that has seen no answer is extended by its own length. */
@@ -8,6 +9,8 @@ const maxExtensions = 50;
 /** Each of `concurrency` clients sends again as soon as it is answered, for `warmMs` and then `windowMs`. */
 export interface LoadOrder {
   readonly type: 'load';
+  /** `h2`: the clients' requests are streams of one connection; without bodies. */
+  readonly protocol: 'http/1.1' | 'h2';
   readonly port: number;
   readonly host: string;
   readonly method: 'GET' | 'POST';
@@ -33,7 +36,7 @@ export interface Measured {
 
 export function runLoad(order: LoadOrder): Promise<Measured> {
   const latencies = new Latencies();
-  const request = requestBytes(order);
+  const visitors = visitorsOf(order);
   const usage = () => (order.pid === null ? null : processUsage(order.pid));
   let before = usage();
   let startedMs = 0;
@@ -41,21 +44,20 @@ export function runLoad(order: LoadOrder): Promise<Measured> {
   let phase: 'warm' | 'window' | 'over' = 'warm';
 
   return new Promise((resolve) => {
-    const clients = Array.from({ length: order.concurrency }, () => {
+    for (let i = 0; i < order.concurrency; i += 1) {
       let sentMs = 0;
       const send = (): void => {
         sentMs = performance.now();
         client.send();
       };
-      const client = new Client(order.port, request, (outcome) => {
+      const client = visitors.client((outcome) => {
         if (outcome === 'failed') failed += 1;
         else if (phase === 'window') latencies.add((performance.now() - sentMs) * 1000);
         // A client whose connection is gone stays away: the failure is counted and fails the bench.
         if (phase !== 'over' && outcome === 'answered') send();
       });
       send();
-      return client;
-    });
+    }
     setTimeout(() => {
       phase = 'window';
       before = usage();
@@ -70,7 +72,7 @@ export function runLoad(order: LoadOrder): Promise<Measured> {
         const seconds = (performance.now() - startedMs) / 1000;
         const after = usage();
         phase = 'over';
-        for (const client of clients) client.destroy();
+        visitors.destroy();
         const requests = latencies.count;
         const cpuUs = before !== null && after !== null ? after.cpuUs - before.cpuUs : null;
         resolve({
@@ -86,6 +88,41 @@ export function runLoad(order: LoadOrder): Promise<Measured> {
       setTimeout(finish, order.windowMs);
     }, order.warmMs);
   });
+}
+
+/** Everybody who sends in one load, and how they are connected. */
+interface Visitors {
+  /** `done` is called once for every `send`. */
+  client(done: (outcome: Outcome) => void): { send(): void };
+  destroy(): void;
+}
+
+function visitorsOf(order: LoadOrder): Visitors {
+  if (order.protocol === 'h2') {
+    const headers = requestHeaders(order);
+    const connection = connectHttp2(order.port);
+    return {
+      client: (done) => new Http2Client(connection, headers, done),
+      destroy: () => connection.destroy(),
+    };
+  }
+  const request = requestBytes(order);
+  const clients: Client[] = [];
+  return {
+    client(done) {
+      const client = new Client(order.port, request, done);
+      clients.push(client);
+      return client;
+    },
+    destroy() {
+      for (const client of clients) client.destroy();
+    },
+  };
+}
+
+function requestHeaders({ host, method, path }: LoadOrder): readonly string[] {
+  const pseudo = [':method', method, ':scheme', 'http', ':authority', host, ':path', path];
+  return [...pseudo, 'user-agent', 'bench', 'accept', '*/*'];
 }
 
 function requestBytes({ host, method, path, bodyBytes }: LoadOrder): Buffer {

@@ -1,7 +1,8 @@
-import type { TLSSocket } from 'node:tls';
-import { HpackDecoder } from '../../src/tunnel/wire/hpack-decoder.ts';
-import { HpackEncoder } from '../../src/tunnel/wire/hpack-encoder.ts';
-import type { HeaderField } from '../../src/tunnel/wire/hpack-static.ts';
+import type { Socket } from 'node:net';
+import { onChunk } from '../src/tunnel/shared-reads.ts';
+import { HpackDecoder } from '../src/tunnel/wire/hpack-decoder.ts';
+import { HpackEncoder } from '../src/tunnel/wire/hpack-encoder.ts';
+import type { HeaderField } from '../src/tunnel/wire/hpack-static.ts';
 import {
   clientPreface,
   defaultMaxFrameBytes,
@@ -15,19 +16,19 @@ import {
   settingsFrame,
   windowUpdateFrame,
   writeFrameHeader,
-} from '../../src/tunnel/wire/http2-frames.ts';
-import { StreamSlots } from '../../src/tunnel/wire/stream-slots.ts';
+} from '../src/tunnel/wire/http2-frames.ts';
+import { StreamSlots } from '../src/tunnel/wire/stream-slots.ts';
 
-/** One stream's other end, in the edge. After `ended` or `failed` nothing is called any more. */
+/** One stream's other end, in the client. After `ended` or `failed` nothing is called any more. */
 export interface Exchange {
   headers(fields: readonly HeaderField[]): void;
-  /** The piece is the receiver's. */
+  /** The piece is the receiver's, unless the socket was opened with shared reads: then it is valid during the call only. */
   data(piece: Buffer): void;
   ended(): void;
   failed(): void;
 }
 
-/** What an edge lets a connector send before it gives window back (RFC 9113, section 5.2). */
+/** What an edge lets a connector send before it gives window back (RFC 9113, section 5.2), and a visitor an edge. */
 const streamWindowBytes = 1 << 20;
 const connectionWindowBytes = 16 << 20;
 const headerTableBytes = 4096;
@@ -46,12 +47,12 @@ interface OpenStream {
 }
 
 /**
- * One connector's connection: HTTP/2 as the client, on a socket that the connector dialled (protocol page, section
- * 5). Made for speed with a peer that is trusted: what cannot be understood throws, and that ends the bench. What
- * is written during one turn of the event loop goes out as one TLS write.
+ * HTTP/2 as the client: of the edge on a socket that a connector dialled (protocol page, section 5), of the load
+ * generator on one to the edge's front. Made for speed with a peer that is trusted: what cannot be understood throws, and that ends the bench. What
+ * is written during one turn of the event loop goes out as one write.
  */
-export class TunnelConnection {
-  readonly #socket: TLSSocket;
+export class Http2Connection {
+  readonly #socket: Socket;
   readonly #encoder = new HpackEncoder();
   readonly #decoder = new HpackDecoder(headerTableBytes, headerLimits);
   readonly #streams = new StreamSlots<OpenStream>();
@@ -78,11 +79,11 @@ export class TunnelConnection {
   #blockParts: Buffer[] = [];
 
   /** Owns `socket`; `closed` is called once, after every open exchange has failed. */
-  constructor(socket: TLSSocket, closed: () => void) {
+  constructor(socket: Socket, closed: () => void) {
     this.#socket = socket;
     this.#closed = closed;
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    onChunk(socket, (chunk) => this.#read(chunk));
     socket.on('error', () => {});
     socket.on('end', () => socket.end());
     socket.on('close', () => this.#lost());
@@ -145,7 +146,7 @@ export class TunnelConnection {
     this.#slabEnd = at + frameHeaderBytes + 4;
   }
 
-  /** Ends the connection as an edge does after a connector has unregistered. */
+  /** Sends what was written, and ends the connection: what an edge does after a connector has unregistered. */
   close(): void {
     this.#writeOut();
     this.#socket.end();

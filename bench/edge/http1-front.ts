@@ -1,13 +1,10 @@
 import type { Socket } from 'node:net';
 import type { HeaderField } from '../../src/tunnel/wire/hpack-static.ts';
 import { decodeResponseHeaders } from '../../src/tunnel/wire/response-headers.ts';
-import type { Exchange, TunnelConnection } from './tunnel-connection.ts';
-
-/** The connection that carries the next request of a tunnel, or null when there is none. */
-export type Route = (tunnelId: string) => TunnelConnection | null;
+import type { Exchange, Http2Connection } from '../http2-connection.ts';
+import { addedHeaders, nextRay, type Route, serializedHeader, tunnelOf } from './visitors.ts';
 
 interface RequestHead {
-  /** First label of the host: the tunnel's UUID. */
   readonly tunnelId: string;
   readonly headers: readonly string[];
   readonly contentLength: number;
@@ -18,41 +15,21 @@ const maxHeadBytes = 16 * 1024;
 /** Longer first pieces of a body go out by themselves instead of being copied behind the head. */
 const joinedBytes = 4096;
 const upgradeHeader = 'cf-cloudflared-proxy-connection-upgrade';
-const serializedHeader = 'cf-cloudflared-response-headers';
 const badGateway = Buffer.from('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n');
-
-/** What the edge of a real network adds to a request, besides `cf-ray`, which no two requests share. */
-const addedHeaders = [
-  'cf-connecting-ip',
-  '203.0.113.7',
-  'cf-ipcountry',
-  'DE',
-  'cf-visitor',
-  '{"scheme":"https"}',
-  'cdn-loop',
-  'cloudflare; loops=1',
-  'x-forwarded-for',
-  '203.0.113.7',
-  'x-forwarded-proto',
-  'https',
-  'accept-encoding',
-  'gzip, br',
-];
 
 /** A bench sends the same few heads and gets the same few back: each is read once. */
 const knownRequests = new Map<string, RequestHead>();
 const knownResponses = new Map<string, Buffer>();
 const maxKnown = 1000;
-let rays = 0;
 
 /**
  * One client's connection at the edge's public side: HTTP/1.1 with keep-alive and without pipelining, each request
  * one stream of its tunnel. A client has one request under way, so what is queued for it is one answer at most.
  */
-export class FrontConnection implements Exchange {
+export class Http1Front implements Exchange {
   readonly #socket: Socket;
   readonly #route: Route;
-  #tunnel: TunnelConnection | null = null;
+  #tunnel: Http2Connection | null = null;
   #streamId = 0;
   /** Request body that is still to come; Infinity on an upgraded connection. */
   #bodyLeft = 0;
@@ -133,7 +110,7 @@ export class FrontConnection implements Exchange {
     }
     this.#tunnel = tunnel;
     this.#bodyLeft = head.isUpgrade ? Number.POSITIVE_INFINITY : head.contentLength;
-    const headers = [...head.headers, 'cf-ray', `${(++rays).toString(16).padStart(16, '0')}-FRA`];
+    const headers = [...head.headers, 'cf-ray', nextRay()];
     this.#streamId = tunnel.open(headers, this.#bodyLeft === 0, this);
   }
 
@@ -167,7 +144,7 @@ function requestHead(text: string): RequestHead {
   if (isUpgrade) regular.push(upgradeHeader, 'websocket');
   const pseudo = [':method', method, ':scheme', 'https', ':authority', authority, ':path', path];
   const head = {
-    tunnelId: authority.split('.', 1)[0] ?? '',
+    tunnelId: tunnelOf(authority),
     headers: [...pseudo, ...regular, ...addedHeaders],
     contentLength,
     isUpgrade,
