@@ -197,6 +197,7 @@ async function work(place: Workplace): Promise<void> {
     onCounts: metrics.tunnelCounted,
     onThread: metrics.threadTunnels,
   });
+  metrics.quarantineOf(threads);
   closers.push(() => threads.close());
   const telemetry = metrics.watch;
   const pods = createPodRunner({ config, client, ca, template, leadership, clock, log, telemetry });

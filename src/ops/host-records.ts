@@ -14,6 +14,8 @@ export interface TunnelRow {
   readonly host: string;
   readonly state: TunnelState;
   readonly connections: number;
+  /** Alone in a thread because threads died under it. */
+  readonly quarantined: boolean;
 }
 
 export const tunnelStates = [
@@ -77,10 +79,11 @@ export class HostRecords {
   }
 
   /** By host, then Ingress. */
-  rows(): readonly TunnelRow[] {
-    return this.#each((host, { states, connections }) =>
-      Array.from(states, ([ingress, state]) => ({ ingress, host, state, connections: connections ?? 0 })),
-    ).toSorted((a, b) => compare(a.host, b.host) || compare(a.ingress, b.ingress));
+  rows(inQuarantine: ReadonlySet<string>): readonly TunnelRow[] {
+    return this.#each((host, { states, connections: registered }) => {
+      const [connections, quarantined] = [registered ?? 0, inQuarantine.has(host)];
+      return Array.from(states, ([ingress, state]) => ({ ingress, host, state, connections, quarantined }));
+    }).toSorted((a, b) => compare(a.host, b.host) || compare(a.ingress, b.ingress));
   }
 
   stateSamples(): readonly Sample[] {

@@ -7,6 +7,7 @@ import type { AdapterHooks, CloudflareAdapter } from '../cloudflare/adapter.ts';
 import type { Problem } from '../domain/ingress.ts';
 import type { KernelProbe } from '../kernel/probe.ts';
 import type { WatchTelemetry } from '../kube/watch.ts';
+import type { ThreadRunner } from '../runners/thread-runner.ts';
 import type { TunnelCounts } from '../tunnel/link.ts';
 import { collectHosts, collectInto, prefix } from './host-metrics.ts';
 import { HostRecords, type TunnelRow } from './host-records.ts';
@@ -19,6 +20,8 @@ export interface Metrics {
   readonly cloudflare: AdapterHooks;
   /** Who is asked how many calls to Cloudflare may be made; before there is somebody the metric has no value. */
   budgetOf(adapter: Pick<CloudflareAdapter, 'budgetRemaining'>): void;
+  /** Who is asked which tunnels are in quarantine; before there is somebody none is. */
+  quarantineOf(runner: Pick<ThreadRunner, 'quarantined'>): void;
   /** Requests of one tunnel since the last time; unknown hosts are dropped. */
   tunnelCounted(host: string, counts: TunnelCounts): void;
   /** Tunnels on one worker thread; null when the thread has ended. */
@@ -42,6 +45,7 @@ export function createMetrics(): Metrics {
   /** Letters, by kind of actor: twice for every message, for which prom-client's own gauge is too dear. */
   const waiting = new Map<string, number>();
   const problems = new Map<string, readonly Problem[]>();
+  let quarantined: ThreadRunner['quarantined'] = () => new Set();
   let budget: Pick<CloudflareAdapter, 'budgetRemaining'> | null = null;
 
   const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
@@ -69,6 +73,13 @@ export function createMetrics(): Metrics {
   collect('threads', 'Worker threads.', 'gauge', () => [{ labels: {}, value: threads.size }]);
   collect('thread_tunnels', 'Tunnels on a worker thread.', 'gauge', () =>
     Array.from(threads, ([thread, value]) => ({ labels: { thread }, value })),
+  );
+
+  collect(
+    'tunnel_quarantined',
+    'Tunnels kept apart because threads died under them, 1 for each.',
+    'gauge',
+    () => Array.from(quarantined(), (host) => ({ labels: { host }, value: 1 })),
   );
 
   collect('actor_mailbox_depth', 'Messages that wait, by kind of actor.', 'gauge', () =>
@@ -120,6 +131,9 @@ export function createMetrics(): Metrics {
       called: (op, code) => cloudflareCalls.inc({ op, code }),
       tunnelsCounted: (tunnels) => cloudflareTunnels.set(tunnels),
     },
+    quarantineOf(runner) {
+      quarantined = () => runner.quarantined();
+    },
     budgetOf(adapter) {
       budget = adapter;
     },
@@ -129,7 +143,7 @@ export function createMetrics(): Metrics {
       else threads.set(thread, tunnels);
     },
     leads: (isLeader) => leader.set(isLeader ? 1 : 0),
-    tunnels: () => hosts.rows(),
+    tunnels: () => hosts.rows(quarantined()),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -30,6 +30,8 @@ export interface ThreadRunnerOptions extends ThreadLimits {
 }
 
 export interface ThreadRunner extends TunnelRunner {
+  /** Hosts whose tunnels are kept apart because threads died under them. */
+  quarantined(): ReadonlySet<string>;
   /** Stops every run and resolves when no thread is left; bounded by the grace period and some slack. */
   close(): Promise<void>;
 }
@@ -215,6 +217,13 @@ class RunnerOverThreads implements ThreadRunner {
     const tunnels = new Set(tenants.map(({ run }) => run.tunnel));
     if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) this.#accuse(tunnels);
     for (const [index, { run, part }] of tenants.entries()) run.partLost(part, cause, index / tenants.length);
+  }
+
+  quarantined(): ReadonlySet<string> {
+    const { quarantined } = this.#evidence;
+    if (quarantined.size === 0) return new Set();
+    const apart = [...this.#runs].filter(({ tunnel }) => quarantined.has(tunnel));
+    return new Set(apart.map(({ request }) => request.host));
   }
 
   #accuse(tunnels: ReadonlySet<string>): void {

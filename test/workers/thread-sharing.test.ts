@@ -227,10 +227,12 @@ describe('threads that tunnels share', () => {
   });
 
   it('who may have killed two threads is put alone into one, without a gap, until it is trusted', async () => {
-    stage.createRunner({ maxThreads: 8 });
+    const runner = stage.createRunner({ maxThreads: 8 });
     const all = await tunnels(2, 2);
     const [bad, good] = all as [StagedRun, StagedRun];
+    assert.isEmpty(runner.quarantined());
     await killTwice(bad, all);
+    assert.sameMembers([...runner.quarantined()], ['app0.example.com', 'app1.example.com']);
     assert.sameMembers(quarantine(), [
       'app0.example.com tunnel put into quarantine',
       'app1.example.com tunnel put into quarantine',
@@ -244,6 +246,7 @@ describe('threads that tunnels share', () => {
     await bad.ended();
     assert.lengthOf(good.losses, 2);
     assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
+    assert.isEmpty(runner.quarantined(), 'of app0 nothing runs at the moment');
     await eventually('the other is on two threads again', () => stage.living.size === 2);
     await registered([good], 2);
     const counts = good.facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
@@ -253,6 +256,7 @@ describe('threads that tunnels share', () => {
     const again = stage.start(0, { haConnections: 2 });
     await again.registered(2);
     assert.deepEqual([...stage.living.values()], [1, 1, 1]);
+    assert.sameMembers([...runner.quarantined()], ['app0.example.com']);
     await livingFor(lastingHealthMs - 1000, [again, good]);
     assert.lengthOf(quarantine(), 3);
     await livingFor(2000, [again, good]);
