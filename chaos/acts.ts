@@ -1,30 +1,19 @@
-import type { ControllerProcess } from '../src/sandbox/controller-process.ts';
-import type { ThreadFault } from '../src/sandbox/thread-faults.ts';
+import type { Act, Begin, Target } from './act.ts';
 import type { Arena } from './arena.ts';
 import type { FaultKind } from './faults.ts';
-import { endpointsOf, type Host, ingressOf, moreEndpointsOf, otherHost, serviceOf } from './hosts.ts';
+import {
+  endpointsOf,
+  type Host,
+  ingressOf,
+  moreEndpointsOf,
+  otherHost,
+  serviceOf,
+  withoutClass,
+} from './hosts.ts';
 import type { Owner } from './owner.ts';
-
-/** A fault that has begun. */
-export interface Act {
-  /** Resolves when nothing is open any more on what it took; at once when left out. */
-  readonly hit?: Promise<void>;
-  /** Makes it end; what it did at once has no end. */
-  end?(): Promise<void> | void;
-}
-
-export interface Target {
-  readonly host: Host;
-  /** 32 bits for what there is to choose. */
-  readonly pick: number;
-}
-
-/** Begins a fault; null when there is nothing now that it could break. */
-type Begin = (arena: Arena, target: Target) => Promise<Act | null> | Act | null;
+import { breaksThread, kill, ofLeader, shiftsClock, terminate } from './process-acts.ts';
 
 const hourMs = 3_600_000;
-/** Until a thread that spins or fills its heap is given up, at most; then the fault counts as over all the same. */
-const threadLimitMs = 30_000;
 
 export const acts: Readonly<Record<FaultKind, Begin>> = {
   'thread-exits': breaksThread('exit', 'thread-exited'),
@@ -134,55 +123,38 @@ export const acts: Readonly<Record<FaultKind, Begin>> = {
     owner.apply(ingressOf(otherHost(host)));
     return { end: () => owner.apply(ingressOf(host)) };
   },
+  'ingress-changes-class': ({ owner }, { host, pick }) => {
+    owner.apply(withoutClass(host, pick));
+    return { end: () => owner.apply(ingressOf(host)) };
+  },
   'ingress-bad-annotation': ({ owner }, { host }) => {
     owner.apply(ingressOf(host, { 'cloudflare-warp/ha-connections': 'many' }));
     return { end: () => owner.apply(ingressOf(host)) };
   },
-  'endpoints-gone': ({ owner, world }, { host }) => {
-    owner.apply(endpointsOf(host, world.origin.port, false));
-    return { end: () => owner.apply(endpointsOf(host, world.origin.port)) };
+  'endpoints-gone': (arena, { host }) => {
+    arena.owner.apply(endpointsOf(host, arena.portOf(host), false));
+    return { end: () => arena.owner.apply(endpointsOf(host, arena.portOf(host))) };
   },
-  'endpoints-roll': ({ owner, world: { origin } }, { host }) => {
-    owner.apply(moreEndpointsOf(host, origin.port));
-    owner.apply(endpointsOf(host, origin.port, false));
+  'endpoints-roll': (arena, { host }) => {
+    const { owner } = arena;
+    owner.apply(moreEndpointsOf(host, arena.portOf(host)));
+    owner.apply(endpointsOf(host, arena.portOf(host), false));
     return {
       end: () => {
-        owner.apply(endpointsOf(host, origin.port));
-        owner.remove('EndpointSlice', moreEndpointsOf(host, origin.port).metadata.name);
+        owner.apply(endpointsOf(host, arena.portOf(host)));
+        owner.remove('EndpointSlice', moreEndpointsOf(host, arena.portOf(host)).metadata.name);
       },
     };
   },
-  'service-recreated': ({ owner, world }, { host }) => {
-    owner.remove('Service', host.name);
-    return { end: () => owner.apply(serviceOf(host), endpointsOf(host, world.origin.port)) };
+  'service-recreated': (arena, { host }) => {
+    arena.owner.remove('Service', host.name);
+    return { end: () => arena.owner.apply(serviceOf(host), endpointsOf(host, arena.portOf(host))) };
   },
   'pod-killed': killPod,
   'pod-deleted': deletePod,
   'only-pod-killed': killPod,
   'only-pod-deleted': deletePod,
 };
-
-async function terminate(process: ControllerProcess): Promise<Act | null> {
-  if (process.view().state !== 'running') return null;
-  await process.stop();
-  return { end: () => process.start() };
-}
-
-async function kill(process: ControllerProcess): Promise<Act | null> {
-  if (process.view().state !== 'running') return null;
-  await process.kill();
-  return {};
-}
-
-/** While nobody leads there is nobody to break. */
-function ofLeader(act: (process: ControllerProcess) => Promise<Act | null> | Act): Begin {
-  return async ({ replicas }) => {
-    for (const replica of replicas) {
-      if (replica.process.view().state === 'running' && (await replica.leads())) return act(replica.process);
-    }
-    return null;
-  };
-}
 
 function killPod({ world, owner }: Arena, { host, pick }: Target): Act | null {
   const pod = podOf(owner, host, pick);
@@ -205,42 +177,6 @@ function podOf(owner: Owner, { host }: Host, pick: number): string | null {
         metadata.annotations?.['cloudflare-warp/host'] === host && metadata.deletionTimestamp === undefined,
     );
   return pods[pick % Math.max(1, pods.length)]?.metadata.name ?? null;
-}
-
-/** Breaks one of the worker threads; it hits until the controller has said that this thread is lost. */
-function breaksThread(fault: ThreadFault, code: string): Begin {
-  return async (arena, { pick }) => {
-    const replica = arena.replicas[pick % arena.replicas.length]!;
-    const listed = await replica.process.threads().catch(() => []);
-    const threads = listed.filter(({ thread }) => thread > 0);
-    const chosen = threads[pick % Math.max(1, threads.length)];
-    if (chosen === undefined) return null;
-    const lost = Promise.withResolvers<void>();
-    const stopListening = replica.onLine((line) => {
-      if (line.includes('"thread lost"') && line.includes(code)) lost.resolve();
-    });
-    const limit = setTimeout(lost.resolve, threadLimitMs);
-    const wasThere = await replica.process.breakThread(chosen.thread, fault).catch(() => false);
-    if (!wasThere) lost.resolve();
-    const hit = lost.promise.then(() => {
-      clearTimeout(limit);
-      stopListening();
-    });
-    return wasThere ? { hit } : null;
-  };
-}
-
-function shiftsClock(shiftMs: number): Begin {
-  return async ({ replicas }, { pick }) => {
-    const { process } = replicas[pick % replicas.length]!;
-    const shift = (ms: number): Promise<boolean> =>
-      process.shiftWallClock(ms).then(
-        () => true,
-        // Not running, or ended meanwhile: a new one has the right time.
-        () => false,
-      );
-    return (await shift(shiftMs)) ? { end: async () => void (await shift(0)) } : null;
-  };
 }
 
 function connectionOf(arena: Arena, target: Target): string | null {

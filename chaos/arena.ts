@@ -6,6 +6,7 @@ import { numberAt } from '../src/sandbox/kube-api/json.ts';
 import { leases } from '../src/sandbox/kube-api/resources/cluster.ts';
 import { startWorld, type World } from '../src/sandbox/world.ts';
 import { endpointsOf, type Host, hostsNumbered, ingressOf, serviceOf } from './hosts.ts';
+import { Instances } from './instances.ts';
 import { Owner } from './owner.ts';
 import { Replica } from './replica.ts';
 
@@ -30,6 +31,8 @@ export class Arena {
   readonly hosts: readonly Host[];
   readonly haConnections: number;
   readonly replicas: readonly Replica[];
+  /** The applications of hosts that are reached by their endpoints, one at a time for each. */
+  readonly instances: Instances;
   /** What pods have written, each line with the pod's name before it. */
   readonly podLines: readonly string[];
   /** Whose tunnels these are; part of their names. */
@@ -48,12 +51,14 @@ export class Arena {
     settings: ArenaSettings,
     metricsPorts: readonly number[],
     podLines: readonly string[],
+    instances: Instances,
   ) {
     this.world = world;
     this.owner = new Owner(world.kubernetes, namespace);
     this.hosts = hostsNumbered(settings.hosts, settings.pods);
     this.haConnections = settings.haConnections;
     this.podLines = podLines;
+    this.instances = instances;
     // Also when this process ends without asking; the controllers' processes are ended likewise by their owners.
     this.#removeFiles = () => rmSync(world.files.directory, { recursive: true, force: true });
     process.once('exit', this.#removeFiles);
@@ -98,8 +103,13 @@ export class Arena {
 
   applyHosts(): void {
     for (const host of this.hosts) {
-      this.owner.apply(serviceOf(host), endpointsOf(host, this.world.origin.port), ingressOf(host));
+      this.owner.apply(serviceOf(host), endpointsOf(host, this.portOf(host)), ingressOf(host));
     }
+  }
+
+  /** Where the host's application listens now. */
+  portOf({ name }: Host): number {
+    return this.instances.portOf(name) ?? this.world.origin.port;
   }
 
   tunnelOf(host: string): string | null {
@@ -161,6 +171,7 @@ export class Arena {
   async stop(): Promise<void> {
     await this.stopControllers();
     this.#unsubscribe();
+    await this.instances.stop();
     await this.world.stop();
     process.removeListener('exit', this.#removeFiles);
   }
@@ -177,10 +188,15 @@ export async function openArena(settings: ArenaSettings): Promise<Arena> {
     namespace,
     onPodLine: (pod, line) => void podLines.push(`${pod} ${line}`),
   });
+  const instances = new Instances();
   try {
+    for (const { name, via } of hostsNumbered(settings.hosts, settings.pods)) {
+      if (via === 'endpoints') await instances.replace(name);
+    }
     const ports = await Promise.all(Array.from({ length: settings.replicas }, freePort));
-    return new Arena(world, settings, ports, podLines);
+    return new Arena(world, settings, ports, podLines, instances);
   } catch (error) {
+    await instances.stop();
     await world.stop();
     throw error;
   }

@@ -262,7 +262,7 @@ export const faults = {
     weight: 2,
   },
   'kubernetes-outage': { ...kubernetes, what: 'every connection to the API server is cut', weight: 2 },
-  'kubernetes-watches-expire': { ...kubernetes, what: '410: history is gone', lengthMs: atOnce, weight: 2 },
+  'kubernetes-watches-expire': { ...kubernetes, what: '410: history is gone', lengthMs: atOnce, weight: 4 },
   'kubernetes-watches-drop': {
     ...kubernetes,
     what: 'watches are cut; what happens meanwhile has to be caught up with',
@@ -312,6 +312,13 @@ export const faults = {
   'ingress-moves-host': {
     ...ofHost,
     what: "an Ingress' host is changed in place, and back",
+    loss: 'all',
+    lengthMs: [500, 4_000],
+    weight: 2,
+  },
+  'ingress-changes-class': {
+    ...ofHost,
+    what: 'an Ingress gets another class, or none any more, and its own again',
     loss: 'all',
     lengthMs: [500, 4_000],
     weight: 2,

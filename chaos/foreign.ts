@@ -1,3 +1,4 @@
+import { hostHash } from '../src/domain/host.ts';
 import { ingress, servicePort } from '../test/support/manifests.ts';
 import type { Arena } from './arena.ts';
 import type { Violation } from './verdict.ts';
@@ -5,10 +6,14 @@ import type { Violation } from './verdict.ts';
 /** A host that one of our Ingresses wants and that belongs to somebody else. */
 export const takenHost = 'taken.example.com';
 export const takenIngress = 'taken';
+/** A host in the ledger of another identity, which nobody here wants: who takes that for ours removes it. */
+export const othersHost = 'others.example.com';
+const othersLedger = `cloudflare-warp-${hostHash(othersHost)}`;
 
 /**
  * What is not the controller's and stands where a careless one would lay hands on it: a tunnel with a name like
- * ours, one of somebody else, records beside ours and at a host that is wanted, Secrets, an Ingress of another class.
+ * ours, one of somebody else, records beside ours and at a host that is wanted, Secrets, among them a ledger of another
+ * identity, an Ingress of another class.
  */
 export class Foreign {
   readonly #arena: Arena;
@@ -39,6 +44,24 @@ export class Foreign {
     arena.owner.apply(
       { ...secret, metadata: { name: 'cloudflare-warp-of-somebody' }, data: { token: 'c29tZWJvZHk=' } },
       { ...secret, metadata: { name: 'database' }, data: { password: 'c2VjcmV0' } },
+      {
+        ...secret,
+        metadata: {
+          name: othersLedger,
+          labels: { 'cloudflare-warp/host-hash': hostHash(othersHost) },
+          annotations: { 'cloudflare-warp/host': othersHost },
+        },
+        data: inBase64({
+          host: othersHost,
+          ingress: 'h0',
+          identity: 'elsewhere',
+          'tunnel-name': `warp-elsewhere-${othersHost}`,
+          publishes: 'true',
+          'account-id': accountId,
+          'tunnel-id': tunnel,
+          token: 'what somebody else must keep',
+        }),
+      },
       ingress('other-class', 'other.example.com', { className: 'nginx', paths: [{ service: 'h0' }] }),
       ingress(takenIngress, takenHost, { paths: [{ service: 'h0', port: servicePort }] }),
     );
@@ -67,7 +90,9 @@ export class Foreign {
         .filter(({ name }) => isPlanted(name))
         .map(({ id, name, secret }) => [id, name, secret.toString('hex')]),
       records: [...cloudflare.zones.zones[0]!.records.values()].filter(isForeignRecord),
-      secrets: this.#arena.owner.list('Secret').filter(({ metadata }) => isPlanted(metadata.name)),
+      secrets: this.#arena.owner
+        .list('Secret')
+        .filter(({ metadata }) => isPlanted(metadata.name) || metadata.name === othersLedger),
       ingresses: this.#arena.owner.list('Ingress').filter(({ metadata }) => isPlanted(metadata.name)),
     });
   }
@@ -75,4 +100,10 @@ export class Foreign {
 
 export function isForeignRecord({ name, content }: { name: string; content: string }): boolean {
   return name === takenHost || name === 'mail.example.com' || content === '"somebody else"';
+}
+
+function inBase64(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
 }

@@ -62,6 +62,19 @@ export class Owner {
     }
   }
 
+  /** Changes one annotation and nothing else; false when there is no such object. */
+  annotate(kind: string, name: string, key: string, value: string): boolean {
+    const { registry } = this.#kubernetes;
+    const target = this.#target(kind, name);
+    if (registry.find(target) === null) return false;
+    const annotated = (old: StoredObject) => {
+      const annotations = { ...old.metadata.annotations, [key]: value };
+      return { ...old, metadata: { ...old.metadata, annotations } };
+    };
+    registry.update(target, '', { dryRun: false, writer: null }, (old) => annotated(old) as never);
+    return true;
+  }
+
   remove(kind: string, name: string): void {
     const target = this.#target(kind, name);
     if (this.#kubernetes.registry.find(target) !== null) {

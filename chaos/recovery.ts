@@ -2,10 +2,9 @@ import type { Arena } from './arena.ts';
 import { type FaultKind, type FaultRule, stallRule } from './faults.ts';
 import type { Host } from './hosts.ts';
 import type { Load } from './load.ts';
+import { lookEveryMs, type Sight } from './sight.ts';
 import type { FaultRecord } from './verdict.ts';
 
-/** How often the world is looked at, milliseconds: the grain of what is measured. */
-export const lookEveryMs = 20;
 /** A connector takes an edge that says nothing for 2 s for dead (`tunnel/heartbeat`); half of that is noted. */
 const stallMs = 1_000;
 /** From a watch that is open until what it tells has been acted upon. */
@@ -37,10 +36,7 @@ export class Recovery {
   readonly #load: Load;
   readonly #hosts: ReadonlyMap<string, Host>;
   readonly #open = new Set<OpenFault>();
-  /** Watches of a controller that sees everything. */
-  readonly #allWatches: number;
-  /** Since when it does; infinite while it does not. */
-  #seesAllSinceMs = 0;
+  readonly #sight: Sight;
   readonly #timer: NodeJS.Timeout;
   readonly #moments: Moment[] = [];
   readonly #stalls: OpenFault[] = [];
@@ -48,12 +44,12 @@ export class Recovery {
   /** What was noted last, by what it is about. */
   readonly #seen = new Map<string, number>();
 
-  constructor(arena: Arena, load: Load) {
+  constructor(arena: Arena, load: Load, sight: Sight) {
     this.#arena = arena;
     this.#load = load;
     this.#hosts = new Map(arena.hosts.map((host) => [host.host, host]));
     this.#lookedMs = arena.now();
-    this.#allWatches = arena.world.kubernetes.watchCount();
+    this.#sight = sight;
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
   }
 
@@ -76,11 +72,6 @@ export class Recovery {
     );
   }
 
-  /** What the controllers see of the cluster, for an account of what went wrong. */
-  get watches(): string {
-    return `${this.#arena.world.kubernetes.watchCount()} of ${this.#allWatches} watches`;
-  }
-
   /** How many connections and watches there were, whenever that changed. */
   get moments(): readonly Moment[] {
     return this.#moments;
@@ -97,20 +88,18 @@ export class Recovery {
 
   #look(): void {
     const nowMs = this.#arena.now();
-    const watches = this.#arena.world.kubernetes.watchCount();
-    const seesAll = watches >= this.#allWatches;
+    this.#sight.look();
     if (nowMs - this.#lookedMs > stallMs) this.#noteStall(this.#lookedMs, nowMs);
     this.#lookedMs = nowMs;
-    this.#note(nowMs, 'watches', watches);
+    this.#note(nowMs, 'watches', this.#sight.watches);
     for (const host of this.#hosts.keys()) {
       this.#note(nowMs, `${host} connections`, this.#arena.servingConnections(host));
     }
-    this.#seesAllSinceMs = seesAll ? Math.min(this.#seesAllSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     for (const fault of this.#open) {
       if (fault.endMs > nowMs) continue;
       const { part, blinds } = fault.rule;
       const isChange = part === 'cluster';
-      const seenMs = isChange || blinds === true ? this.#seesAllSinceMs + (isChange ? catchUpMs : 0) : 0;
+      const seenMs = isChange || blinds === true ? this.#sight.sinceMs + (isChange ? catchUpMs : 0) : 0;
       if (seenMs > nowMs || (part === 'replicas' && !this.#arena.isLedSince(fault.endMs))) continue;
       const sinceMs = Math.max(fault.endMs, isChange ? seenMs : 0);
       for (const host of fault.hosts) {

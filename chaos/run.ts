@@ -1,16 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keepAccount } from './account.ts';
-import { acts } from './acts.ts';
 import { type Arena, type ArenaSettings, openArena } from './arena.ts';
-import { type FaultKind, type FaultRule, ruleIn, ruleOf } from './faults.ts';
+import { Changes } from './changes.ts';
+import { type FaultKind, type FaultRule, ruleIn } from './faults.ts';
 import { Foreign, takenIngress } from './foreign.ts';
-import type { Host } from './hosts.ts';
-import { type Holdings, heldBack, holdings, misplaced, notReady, piledUp, wrongStatus } from './leftovers.ts';
+import { withoutClass } from './hosts.ts';
+import {
+  addressesLeft,
+  type Holdings,
+  heldBack,
+  holdings,
+  misplaced,
+  notReady,
+  piledUp,
+  wrongStatus,
+} from './leftovers.ts';
 import { Load } from './load.ts';
 import { lookAfter, watchOps } from './lookouts.ts';
 import { type Moment, type OpenFault, Recovery } from './recovery.ts';
+import { Relisting } from './relisting.ts';
+import { Rollouts } from './rollouts.ts';
 import type { PlannedFault } from './schedule.ts';
 import { Secrecy } from './secrecy.ts';
+import { Sight } from './sight.ts';
+import { inWords, strike } from './strike.ts';
 import { deadlineMs, type FailedRequest, overdue, unexplained, type Violation } from './verdict.ts';
 
 export interface ChaosSettings extends ArenaSettings {
@@ -33,6 +46,8 @@ export interface ChaosOutcome {
   readonly skipped: number;
   readonly failures: readonly FailedRequest[];
   readonly requests: number;
+  /** Of annotations, besides the faults. */
+  readonly changes: number;
   readonly secrets: number;
   /** When the machine had no time, and nothing was judged. */
   readonly stalls: readonly OpenFault[];
@@ -52,8 +67,6 @@ export interface HoldingsOverTime {
 
 /** For what is no fault's recovery: the first start, the end. */
 const setupLimitMs = 60_000;
-/** Requests that began before a thread was lost may have been given to it a moment later. */
-const hitSlackMs = 500;
 /** Of quiet and load after the last fault, in which nothing may fail. */
 const quietMs = 2_000;
 
@@ -84,6 +97,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
 
   const foreign = new Foreign(arena);
   const secrecy = new Secrecy(arena);
+  const relisting = new Relisting(arena);
   arena.startControllers();
   await arena.until('every controller is ready', limitMs, () => arena.areReady());
   const before = await Promise.all(arena.replicas.map(holdings));
@@ -94,7 +108,14 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
   );
 
   const load = new Load(arena, hosts, settings.pauseMs);
-  const recovery = new Recovery(arena, load);
+  const sight = new Sight(arena);
+  const recovery = new Recovery(arena, load, sight);
+  const rollouts = new Rollouts(arena, sight, patience);
+  // Not of hosts whose routes must come by themselves, nor of those whose pods every change would replace.
+  const changes = new Changes(
+    arena,
+    arena.hosts.filter(({ pods, via }) => pods === 0 && via === 'service'),
+  );
   const ops = arena.replicas.map((replica) => watchOps(replica, violations, patience));
   const looking = lookAfter(secrecy, foreign);
   const faults: OpenFault[] = [];
@@ -128,15 +149,19 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
       );
     }
     await allWhole(arena, recovery, faults, patience);
-    violations.push(...stillBroken(arena, load, faults, recovery));
+    violations.push(...stillBroken(arena, load, faults, sight));
     const failedBefore = load.failures.length;
     await sleep(quietMs);
     if (recovery.pending === 0 && load.failures.length > failedBefore) {
       violations.push(`${load.failures.length - failedBefore} requests failed when all was over`);
     }
   } finally {
+    changes.stop();
     recovery.stop();
+    sight.stop();
     await load.stop();
+    // Not before: whatever still went to one that is to leave would fail.
+    await rollouts.stop();
     await Promise.all([...ops, looking].map((each) => each.stop()));
   }
   faults.sort((one, other) => one.index - other.index);
@@ -160,10 +185,17 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
         return servingAfter.flatMap((each, index) => piledUp(serving[index]!, each));
       })),
     );
-    for (const name of [...arena.hosts.map((host) => host.name), takenIngress]) {
-      arena.owner.remove('Ingress', name);
+    arena.owner.remove('Ingress', takenIngress);
+    for (const [index, host] of arena.hosts.entries()) {
+      if (index % 2 === 0) arena.owner.remove('Ingress', host.name);
+      else arena.owner.apply(withoutClass(host, index >> 1));
     }
-    violations.push(...(await settled('after all was deleted', limitMs, () => misplaced(arena, []))));
+    violations.push(
+      ...(await settled('after all was deleted', limitMs, () => [
+        ...misplaced(arena, []),
+        ...addressesLeft(arena),
+      ])),
+    );
     violations.push(
       ...(await settled('after all was deleted', limitMs, async () => {
         after = await Promise.all(arena.replicas.map(holdings));
@@ -171,6 +203,7 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
       })),
     );
   }
+  relisting.stop();
   await secrecy.look();
   const restarts = arena.replicas.reduce((sum, { process }) => sum + process.view().restarts, 0);
   const killed = faults.filter(({ kind }) => kind === 'controller-killed' || kind === 'leader-killed').length;
@@ -180,15 +213,16 @@ async function trouble(arena: Arena, settings: ChaosSettings): Promise<ChaosOutc
     const { lastExit } = process.view();
     if (lastExit !== 'exit code 0') violations.push(`a controller ended with ${lastExit} after SIGTERM`);
   }
-  violations.push(...foreign.verdict(), ...(await secrecy.verdict()));
+  violations.push(...foreign.verdict(), ...relisting.violations, ...(await secrecy.verdict()));
   return {
     violations,
     faults,
     skipped,
     failures: load.failures,
     stalls: recovery.stalls,
-    moments: recovery.moments,
+    moments: [...recovery.moments, ...rollouts.moments],
     requests: load.total,
+    changes: changes.count,
     secrets: secrecy.count,
     holdings: after.map((each, index) => ({
       before: before[index]!,
@@ -221,7 +255,7 @@ function stillBroken(
   arena: Arena,
   load: Load,
   faults: readonly OpenFault[],
-  recovery: Recovery,
+  sight: Sight,
 ): readonly Violation[] {
   const broken = arena.hosts.filter(({ host }) =>
     faults.some(({ hosts, wholeMs }) => hosts.includes(host) && !wholeMs.has(host)),
@@ -230,54 +264,8 @@ function stillBroken(
     const last = load.failures.findLast((failure) => failure.host === host);
     const answer =
       last === undefined ? 'nothing failed' : `the last failure was ${last.status} (${last.why})`;
-    return `${host} is not whole: ${arena.servingConnections(host)} connections at the edge, ${recovery.watches}, ${answer}`;
+    return `${host} is not whole: ${arena.servingConnections(host)} connections at the edge, ${sight}, ${answer}`;
   });
-}
-
-function inWords({ hosts }: Arena, { kind, host }: PlannedFault): string {
-  return ruleOf(kind).hosts === 'own' ? `${kind} ${hosts[host]!.host}` : kind;
-}
-
-/** One fault from its beginning to its end; null when there was nothing to break. */
-async function strike(
-  arena: Arena,
-  planned: PlannedFault,
-  rule: FaultRule,
-  recovery: Recovery,
-): Promise<OpenFault | null> {
-  const host = arena.hosts[planned.host]!;
-  const unknown = Number.POSITIVE_INFINITY;
-  const fault: OpenFault = {
-    index: planned.index,
-    kind: planned.kind,
-    rule,
-    hosts: arena.hosts.filter((each) => isAbout(rule, each, host)).map((each) => each.host),
-    startMs: arena.now(),
-    hitMs: unknown,
-    endMs: unknown,
-    wholeMs: new Map(),
-  };
-  const act = await acts[planned.kind](arena, { host, pick: planned.pick });
-  if (act === null) return null;
-  recovery.watch(fault);
-  await act.hit;
-  fault.hitMs = arena.now() + hitSlackMs;
-  await sleep(planned.lengthMs);
-  await act.end?.();
-  fault.endMs = arena.now();
-  return fault;
-}
-
-/** What a fault with this rule that strikes `own` is about. */
-function isAbout(rule: FaultRule, host: Host, own: Host): boolean {
-  switch (rule.hosts) {
-    case 'own':
-      return host === own;
-    case 'threaded':
-      return host.pods === 0;
-    case 'every':
-      return true;
-  }
 }
 
 /** What is still wrong after the time that it may take until it is right. */

@@ -4,9 +4,9 @@ import { parseArgs } from 'node:util';
 import { Random } from '../fuzz/random.ts';
 import { acts } from './acts.ts';
 import { type Arena, exitOnSignals, openArena } from './arena.ts';
+import { Changes } from './changes.ts';
 import type { FaultKind } from './faults.ts';
 import { type Growth, growthOf } from './growth.ts';
-import { ingressOf } from './hosts.ts';
 import { Load } from './load.ts';
 import { type Sample, sampled } from './sampling.ts';
 import type { Slope } from './slope.ts';
@@ -43,8 +43,6 @@ const churn: readonly FaultKind[] = [
 ];
 const stepMs = 4_000;
 const lengthMs = 1_000;
-/** Besides: an annotation that costs nothing but a message to the threads. */
-const changeEveryMs = 100;
 /** A thread dies now and then; more often would move every tunnel into quarantine. */
 const threadDeathEveryMs = 11 * 60_000;
 /** Who looks leaves something as well: an attached inspector costs the process some 14 KiB (docs/reliability.md). */
@@ -129,31 +127,21 @@ async function soak(arena: Arena, options: Options): Promise<number> {
 async function churnUntil(arena: Arena, signal: AbortSignal): Promise<{ steps: number; changes: number }> {
   const random = new Random(1);
   let steps = 0;
-  let changes = 0;
-  /** Its Ingress is in other hands. */
-  let busy: string | null = null;
-  const changing = setInterval(() => {
-    const host = random.pick(arena.hosts);
-    if (host.name === busy) return;
-    changes += 1;
-    arena.owner.apply(ingressOf(host, { 'cloudflare-warp/connect-timeout': `${10 + (changes % 20)}s` }));
-  }, changeEveryMs);
+  const changes = new Changes(arena, arena.hosts);
   let nextDeathMs = arena.now() + threadDeathEveryMs / 2;
   while (!signal.aborted) {
     const isDeath = arena.now() >= nextDeathMs;
     if (isDeath) nextDeathMs += threadDeathEveryMs;
     const kind = isDeath ? 'thread-exits' : random.pick(churn);
     const host = random.pick(arena.hosts);
-    busy = host.name;
     const act = await acts[kind](arena, { host, pick: random.uint32() });
     await sleep(lengthMs);
     await act?.end?.();
-    busy = null;
     steps += 1;
     await sleep(stepMs - lengthMs, null, { signal }).catch(() => {});
   }
-  clearInterval(changing);
-  return { steps, changes };
+  changes.stop();
+  return { steps, changes: changes.count };
 }
 
 /** Code for the controller's main thread that keeps something for each line of a watch about an Ingress. */

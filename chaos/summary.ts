@@ -33,10 +33,10 @@ export function rowsOf({ faults, failures }: ChaosOutcome): readonly FaultRow[] 
 
 /** One line on a run as a whole. */
 export function summary(outcome: ChaosOutcome): string {
-  const { requests, failures, faults, skipped, secrets, stalls, holdings } = outcome;
+  const { requests, changes, failures, faults, skipped, secrets, stalls, holdings } = outcome;
   const words = [
     `${requests} requests, ${failures.length} failed; ${faults.length} faults, ${skipped} found nothing to break`,
-    `${secrets} secrets looked for`,
+    `${changes} changes of an Ingress, ${secrets} secrets looked for`,
   ];
   if (stalls.length > 0) {
     const lengthMs = stalls.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);

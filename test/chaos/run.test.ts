@@ -27,6 +27,7 @@ const plans: readonly {
       'cloudflare-loses-answers',
       'ingress-recreated',
       'ingress-moves-host',
+      'ingress-changes-class',
       'endpoints-roll',
       'pod-killed',
       'pod-deleted',

@@ -1,8 +1,12 @@
 import { expect } from 'chai';
 import { type Arena, openArena } from '../../chaos/arena.ts';
-import { Foreign, takenHost } from '../../chaos/foreign.ts';
+import { Foreign, othersHost, takenHost } from '../../chaos/foreign.ts';
+import { serviceOf } from '../../chaos/hosts.ts';
 import { heldBack, misplaced, piledUp } from '../../chaos/leftovers.ts';
+import { Relisting } from '../../chaos/relisting.ts';
 import { Secrecy } from '../../chaos/secrecy.ts';
+import { Sight } from '../../chaos/sight.ts';
+import { ask, openWatch } from '../sandbox/kube-api/http.ts';
 
 describe('those who look on while there is chaos', () => {
   let arena: Arena;
@@ -31,6 +35,49 @@ describe('those who look on while there is chaos', () => {
     foreign.look();
     zones.put(zone!, taken, changed);
     expect(foreign.verdict(), 'also when it is put back').to.have.length(1);
+  });
+
+  it('see when the ledger of another identity goes', () => {
+    const foreign = new Foreign(arena);
+    const isTheirs = ({ metadata }: { metadata: { annotations?: Record<string, string> } }): boolean =>
+      metadata.annotations?.['cloudflare-warp/host'] === othersHost;
+    arena.owner.remove('Secret', arena.owner.list('Secret').find(isTheirs)!.metadata.name);
+    expect(foreign.verdict()).to.have.length(1);
+  });
+
+  it('see a watch that asks again for a past that is gone, and none that lists first', async () => {
+    const { kubernetes } = arena.world;
+    const services = '/api/v1/namespaces/arena/services';
+    const list = async (): Promise<string> => (await ask(kubernetes, services)).body.metadata.resourceVersion;
+    const watch = (from: string) => openWatch(kubernetes, `${services}?watch=1&resourceVersion=${from}`);
+    const relisting = new Relisting(arena);
+    const past = await list();
+    const streams = [await watch(past)];
+    arena.owner.apply(serviceOf(arena.hosts[0]!));
+    kubernetes.faults.expireHistory();
+    streams.push(await watch(await list()));
+    kubernetes.faults.expireHistory();
+    expect(relisting.violations).to.deep.equal([]);
+    streams.push(await watch(past));
+    expect(relisting.violations).to.have.length(1);
+    for (const stream of streams) stream.close();
+    relisting.stop();
+  });
+
+  it('see for how long the cluster is seen as a whole', async () => {
+    const { kubernetes } = arena.world;
+    const services = '/api/v1/namespaces/arena/services?watch=1';
+    const first = await openWatch(kubernetes, services);
+    const sight = new Sight(arena);
+    kubernetes.faults.dropWatches();
+    await arena.until('it sees nothing', 5_000, () => sight.sinceMs === Number.POSITIVE_INFINITY);
+    const second = await openWatch(kubernetes, services);
+    await arena.until('it sees all again', 5_000, () => sight.hasLasted(0, 1));
+    const changedMs = arena.now();
+    expect(sight.hasLasted(changedMs, 50), 'a change of now').to.equal(false);
+    await arena.until('it has seen it for a while', 5_000, () => sight.hasLasted(changedMs, 50));
+    sight.stop();
+    for (const stream of [first, second]) stream.close();
   });
 
   it('see a secret in an Event, however it is written, and in the log', async () => {

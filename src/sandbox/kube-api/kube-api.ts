@@ -46,6 +46,8 @@ export interface KubeApi {
   readonly logs: PodLogs;
   /** Tells of every request of a service account and whether its Roles allow it; the function ends that. */
   readonly onDecision: (hear: (decision: Decision) => void) => () => void;
+  /** Tells the resource of every watch that is told 410; the function ends that. */
+  readonly onExpired: (hear: (resource: string) => void) => () => void;
   /** How many watches are open and say what happens. */
   readonly watchCount: () => number;
   /** Idempotent. Cuts every connection. */
@@ -99,6 +101,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     calls,
     logs,
     onDecision: (hear) => authorization.onDecision(hear),
+    onExpired: (hear) => watches.onExpired(hear),
     watchCount: () => watches.size,
     stop: () => {
       stopped ??= (async () => {

@@ -35,6 +35,7 @@ export class Watches {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #open = new Set<Watch>();
+  readonly #hearers = new Set<(resource: string) => void>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -43,13 +44,21 @@ export class Watches {
 
   /** Refuses, or answers 200 and streams from then on. */
   start(request: WatchRequest): void {
-    const watch = new Watch(this.#store, this.#clock, request);
+    const watch = new Watch(this.#store, this.#clock, request, (resource) => {
+      for (const hear of this.#hearers) hear(resource);
+    });
     this.#open.add(watch);
     request.response.once('close', () => {
       watch.end();
       this.#open.delete(watch);
     });
     watch.begin();
+  }
+
+  /** Tells the resource (plural) of every watch that is told 410; the function ends that. */
+  onExpired(hear: (resource: string) => void): () => void {
+    this.#hearers.add(hear);
+    return () => void this.#hearers.delete(hear);
   }
 
   /** Open ones, without those that have been silenced. */
@@ -84,16 +93,18 @@ class Watch {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #matches: Matcher;
+  readonly #expired: (resource: string) => void;
   #unsubscribe = (): void => {};
   readonly #timers = new Set<Timer>();
   #ended = false;
   #silent = false;
   #columnsTold = false;
 
-  constructor(store: Store, clock: Clock, request: WatchRequest) {
+  constructor(store: Store, clock: Clock, request: WatchRequest, expired: (resource: string) => void) {
     this.#store = store;
     this.#clock = clock;
     this.#request = request;
+    this.#expired = expired;
     this.path = request.path;
     this.account = request.account;
     this.#matches = matcherOf(request.path, request.query);
@@ -151,6 +162,7 @@ class Watch {
   /** Tells the client that its past is gone, and ends. */
   expire(from?: number): void {
     const detail = from === undefined ? '' : `: ${from} (${this.#store.revision})`;
+    this.#expired(this.path.definition.plural);
     this.#write('ERROR', refuse.expired(`too old resource version${detail}`).body);
     this.end();
   }
