@@ -182,5 +182,5 @@ function portList(service: ServiceSpec): string {
   const ports = service.ports.map((port) =>
     port.name === '' ? `${port.port}` : `${port.port} ("${port.name}")`,
   );
-  return ports.length === 0 ? 'none' : ports.join(', ');
+  return ports.length === 0 ? 'no TCP port' : ports.join(', ');
 }
