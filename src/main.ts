@@ -148,8 +148,9 @@ function once<C>(
       // Ctrl-C ends the process: what these commands write may be interrupted anywhere.
       const answer = await work(config.value, new AbortController().signal);
       if (!answer.ok) {
-        process.stderr.write(`warp-ingress: ${answer.fault.message}\n`);
-        return 1;
+        const { code, message } = answer.fault;
+        process.stderr.write(`warp-ingress: ${message}\n`);
+        return code === 'config-invalid' ? 2 : 1;
       }
       await new Promise((resolve) => process.stdout.write(answer.value.text, resolve));
       return answer.value.exitCode;

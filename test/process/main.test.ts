@@ -40,6 +40,11 @@ describe('warp-ingress', () => {
       'warp-ingress: --output: got "yaml", expected one of table, json\n',
     ],
     [['cleanup', '--delete=yes'], {}, 'warp-ingress: --delete: got "yes", expected one of true, false\n'],
+    [
+      ['plan', '--kubeconfig', '/nonexistent/kubeconfig'],
+      {},
+      "warp-ingress: kubeconfig /nonexistent/kubeconfig cannot be read: ENOENT: no such file or directory, open '/nonexistent/kubeconfig'\n",
+    ],
     [['sandbox', '--only', 'x'], {}, 'warp-ingress: --only: got "x", expected "world"\n'],
   ];
   for (const [argv, env, line] of refused) {
