@@ -1,4 +1,4 @@
-import { createServer, METHODS } from 'node:http';
+import { createServer, METHODS, type RequestListener } from 'node:http';
 import { Duplex } from 'node:stream';
 
 /** What Node.js's own HTTP server, strict by default, takes out of the bytes of one connection. */
@@ -16,13 +16,16 @@ export const knownMethods: ReadonlySet<string> = new Set(METHODS);
 export async function readRequests(bytes: Buffer): Promise<ReadRequests> {
   const requests: string[] = [];
   let refused = false;
-  const server = createServer({ keepAlive: false, requireHostHeader: false }, (request, response) => {
+  const read: RequestListener = (request, response) => {
     request.resume();
     request.on('end', () => {
       requests.push(`${request.method} ${request.url}`);
       response.end();
     });
-  });
+  };
+  const server = createServer({ keepAlive: false, requireHostHeader: false }, read);
+  // What a client expects beyond a 100 is another matter than where its request ends.
+  server.on('checkExpectation', read);
   const ended = Promise.withResolvers<void>();
   server.on('clientError', (_, socket) => {
     refused = true;

@@ -155,8 +155,10 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
       if (!hostMatches(this.#routes.host, withoutPort(authority).toLowerCase())) return null;
       this.#knownAuthority = authority;
     }
-    const query = head.path.indexOf('?');
-    const path = query < 0 ? head.path : head.path.slice(0, query);
+    // `OPTIONS *` asks the server as a whole (RFC 9110, section 9.3.7): the one behind the root of the host.
+    const asked = head.path === '*' && head.method === 'OPTIONS' ? '/' : head.path;
+    const query = asked.indexOf('?');
+    const path = query < 0 ? asked : asked.slice(0, query);
     return matchRoute(this.#routes, this.#hasEscapes ? pathOfBytes(path) : path);
   }
 

@@ -49,6 +49,17 @@ describe('the proxy routes', () => {
     });
   });
 
+  it('a question about the whole server (OPTIONS *) to the origin of the root', async () => {
+    const { edge, origin } = await serve((port, otherPort) => ({
+      host: 'app.example.com',
+      routes: [routeTo([otherPort], {}, '/foo'), routeTo([port], {}, '/')],
+      access: null,
+    }));
+    expect((await ask(edge, '*', { ':method': 'OPTIONS' })).status).to.equal(200);
+    expect(origin.connections[0]!.received).to.match(/^OPTIONS \* HTTP\/1.1\r\n/);
+    expect((await ask(edge, '*')).status).to.equal(404);
+  });
+
   it('by escapes in upper and lower case, and by bytes that were sent without', async () => {
     await expectRouting('/caf%C3%A9', {
       '/caf%C3%A9': 201,

@@ -3,6 +3,7 @@ import { HighWater } from '../high-water.ts';
 import { Output, outputHighWaterBytes } from '../output.ts';
 import { onChunk } from '../shared-reads.ts';
 import type { Exchange, OriginConnection } from './exchange.ts';
+import { hearFailedWrites } from './failed-writes.ts';
 import type { ResponseHead } from './http1-head.ts';
 import { Http1Parser, type ResponseSink } from './http1-parser.ts';
 import { type BodyFraming, type RequestPlan, requestHeadText, trailerText } from './http1-request.ts';
@@ -42,6 +43,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   #announcedTrailers: readonly string[] = [];
   #paused = false;
   #destroyed = false;
+  /** Why the origin takes no more of the request, once it does not: its answer is still read. */
+  #deaf: OriginFailure | null = null;
 
   constructor(socket: Socket, serverName: string, owner: ConnectionOwner) {
     this.#socket = socket;
@@ -50,6 +53,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#output = new Output(socket, new HighWater(outputHighWaterBytes), () =>
       this.#exchange?.requestDrained(),
     );
+    hearFailedWrites(socket, (error) => this.#refused(failureOf(error)));
     onChunk(socket, (chunk) => this.#read(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));
@@ -121,7 +125,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   responseEnd(trailers: readonly string[]): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (this.#parser.reusable && this.#requestDone) {
+    if (this.#parser.reusable && this.#requestDone && this.#deaf === null) {
       this.exchanges += 1;
       if (this.#paused) this.resume();
       this.#owner.free(this);
@@ -136,8 +140,15 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   }
 
   #ended(): void {
+    // Behind a failed write the end may be that of a connection that was cut: it completes no answer.
+    if (this.#deaf !== null) return this.lose(this.#deaf);
     if (this.#exchange !== null && this.#parser.finish() === null) return;
     this.lose(closedEarly);
+  }
+
+  #refused(failure: OriginFailure): void {
+    if (this.#exchange === null) return this.lose(failure);
+    this.#deaf ??= failure;
   }
 
   /** Ends it now; its exchange hears why. Idempotent. */

@@ -47,6 +47,8 @@ export class HeadReader {
   status = 0;
   chunked = false;
   contentLength = -1;
+  /** There is an Upgrade. */
+  upgrades = false;
   #headers: string[] = [];
   #minorVersion = 1;
   #closes = false;
@@ -56,6 +58,7 @@ export class HeadReader {
   clear(): void {
     this.chunked = false;
     this.contentLength = -1;
+    this.upgrades = false;
     this.#headers = [];
     this.#closes = false;
     this.#keepsAlive = false;
@@ -134,6 +137,9 @@ export class HeadReader {
           if (option.trim() === 'close') this.#closes = true;
           else if (option.trim() === 'keep-alive') this.#keepsAlive = true;
         }
+        return null;
+      case 'upgrade':
+        this.upgrades = true;
         return null;
       case 'keep-alive':
         this.#keepAliveSeconds = Number(keepAliveTimeout.exec(value)?.[1] ?? -1);

@@ -46,7 +46,8 @@ type State =
 
 const lineFeed = 10;
 const carriageReturn = 13;
-const chunkLine = /^([0-9a-fA-F]{1,13})(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+/** With blanks behind the size, also where no extension follows: old servers pad it (RFC 9112, section 7.1.1). */
+const chunkLine = /^([0-9a-fA-F]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 /** So much is cut into lines as one string. */
 const usualHeadBytes = maxRememberedTextLength;
 
@@ -212,6 +213,9 @@ export class Http1Parser {
     }
     if (status === 101 && !this.#upgrade)
       return this.#fail('upgrade', 'the origin switched protocols unasked');
+    // A 101 says to what (RFC 9110, section 15.2.2); the edge would take it for an ordinary answer.
+    if (status === 101 && !head.upgrades)
+      return this.#fail('upgrade', 'the origin switched to a protocol without a name');
     const bodyless =
       this.#method === 'HEAD' ||
       status === 204 ||

@@ -108,6 +108,9 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
           .filter((name) => fieldName(name)?.role === 'plain');
         break;
       case 'expect':
+        // The edge has sent its 100 already, or none is needed; another expectation is the origin's to decline.
+        if (value.toLowerCase() !== '100-continue') lines += line;
+        break;
       case 'tunnel-trace':
       case 'tunnel-tag':
         break;

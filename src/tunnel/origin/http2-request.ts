@@ -30,6 +30,9 @@ export function http2RequestHead(
       case 'sec-websocket-version':
         add(sent, field.lower, headers[i + 1]!);
         break;
+      case 'expect':
+        if (headers[i + 1]!.toLowerCase() !== '100-continue') add(sent, field.lower, headers[i + 1]!);
+        break;
       default:
     }
   }

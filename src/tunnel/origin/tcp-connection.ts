@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../time/clock.ts';
 import { HighWater } from '../high-water.ts';
 import { Output, outputHighWaterBytes } from '../output.ts';
 import { onChunk } from '../shared-reads.ts';
+import { hearFailedWrites } from './failed-writes.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
 
 /** A connection whose stream has ended gets this long to take what is still queued for it. */
@@ -27,6 +28,8 @@ export class TcpConnection {
   #sink: ByteSink | null = null;
   #limit: Timer | null = null;
   #destroyed = false;
+  /** Why the origin takes no more, once it does not: what it said before is still read. */
+  #deaf: OriginFailure | null = null;
 
   /** `gone` is called once, when the socket is no longer used. */
   constructor(socket: Socket, clock: Clock, gone: () => void) {
@@ -36,6 +39,7 @@ export class TcpConnection {
     this.#output = new Output(socket, new HighWater(outputHighWaterBytes), () =>
       this.#sink?.requestDrained(),
     );
+    hearFailedWrites(socket, (error) => this.#refused(failureOf(error)));
     onChunk(socket, (chunk) => this.#sink?.received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.lose(failureOf(error)));
@@ -88,7 +92,13 @@ export class TcpConnection {
     sink?.failed(failure);
   }
 
+  #refused(failure: OriginFailure): void {
+    if (this.#sink === null) this.lose(failure);
+    else this.#deaf ??= failure;
+  }
+
   #ended(): void {
+    if (this.#deaf !== null) return this.lose(this.#deaf);
     const sink = this.#sink;
     this.end();
     sink?.ended();

@@ -55,7 +55,8 @@ describe('HTTP/1.1 request head', () => {
       ['Cookie: a=1; b=2'],
       ['Cookie: a=1'],
     ],
-    ['drops expect', { headers: ['expect', '100-continue'] }, [], ['Expect: 100-continue']],
+    ['drops the expectation of a 100', { headers: ['expect', '100-Continue'] }, [], ['Expect: 100-Continue']],
+    ['passes other expectations', { headers: ['expect', 'else'] }, ['Expect: else'], []],
     ['drops the trace', { headers: ['cf-trace-id', 'a:b:c:1'] }, [], ['Cf-Trace-Id: a:b:c:1']],
     [
       'drops the upgrade header, also with an unknown value',
