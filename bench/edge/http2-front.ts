@@ -21,8 +21,11 @@ export function serveHttp2Front(socket: Socket, route: Route): void {
   createEdgeSession(socket, {
     stream: (stream, head) => carry(stream, head, route),
     goaway: () => {},
+    // Out of the session, which catches what its handlers throw: it ends the bench.
     handlerThrew: (thrown) => {
-      throw thrown;
+      setImmediate(() => {
+        throw thrown;
+      });
     },
     ended: () => {},
   });
