@@ -79,6 +79,11 @@ export class HostTunnels {
     return this.#current?.wish ?? null;
   }
 
+  /** What serves is to be replaced, by what is not registered yet. */
+  get isReplacing(): boolean {
+    return this.#successor !== null;
+  }
+
   get fault(): Fault | null {
     return this.#current?.fault ?? null;
   }
@@ -117,14 +122,14 @@ export class HostTunnels {
     return true;
   }
 
-  /** False when the child was on its way out anyway. */
-  failed(childName: string, fault: Fault): boolean {
+  /** Which one has failed; null when the child was on its way out anyway. */
+  failed(childName: string, fault: Fault): 'current' | 'successor' | null {
     const running = this.#find(childName);
-    if (running === null) return false;
+    if (running === null) return null;
     running.life = 0;
     running.registered = 0;
     running.fault = fault;
-    return true;
+    return running === this.#current ? 'current' : 'successor';
   }
 
   ended(childName: string): void {

@@ -115,12 +115,22 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       const message = `${host}: the tunnel's connector ended (${fault.message}) and is started again`;
       say(`tunnel ${host}`, [warning('TunnelRestarted', message)]);
     },
+    /** Beside what is said of the tunnel, which serves. */
+    replacementFailed(host: string, fault: Fault): void {
+      const message = `${host}: the tunnel's new connector ended (${fault.message}) and is started again; the one of before serves until it is registered`;
+      say(`replacement ${host}`, [warning('TunnelRestarted', message)]);
+    },
+    /** Nothing is to be replaced any more. */
+    replaced(host: string): void {
+      say(`replacement ${host}`, []);
+    },
     access(host: string, problem: string | null): void {
       const message = `${host}: every request is refused because ${problem}. They are tried again as requests come; expected a team that exists in the annotation cloudflare-warp/access-team`;
       say(`access ${host}`, problem === null ? [] : [warning('InvalidIngress', message)]);
     },
     forget(host: string): void {
-      for (const kind of ['access', 'backends', 'step', 'tunnel']) said.delete(`${kind} ${host}`);
+      for (const kind of ['access', 'backends', 'replacement', 'step', 'tunnel'])
+        said.delete(`${kind} ${host}`);
     },
   };
 }

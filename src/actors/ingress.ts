@@ -154,11 +154,13 @@ class IngressActor {
   tunnelFailed(childName: string, fault: Fault): void {
     const host = HostTunnels.hostOf(childName);
     const state = this.#hosts.get(host);
-    if (state === undefined || !state.tunnels.failed(childName, fault)) return;
+    const failed = state?.tunnels.failed(childName, fault) ?? null;
+    if (state === undefined || failed === null) return;
     if (state.hold !== 'parted') {
       this.#world.telemetry.tunnelRestarted(host, fault.code);
       this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
-      this.#notes.tunnelRestarted(host, fault);
+      if (failed === 'current') this.#notes.tunnelRestarted(host, fault);
+      else this.#notes.replacementFailed(host, fault);
       // Nothing but another token helps, and Cloudflare has it.
       if (fault.code === 'credentials-invalid') this.#upkeep.doubtToken(state);
     }
@@ -353,6 +355,7 @@ class IngressActor {
     this.#tellSettled(state);
     if (state.intent.kind !== 'wanted') return;
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
+    if (!state.tunnels.isReplacing) this.#notes.replaced(state.host);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
     if (tunnelState === 'up') this.#notes.tunnelReady(state.host, state.ledger?.tunnel?.id ?? '');
   }

@@ -127,6 +127,26 @@ describe('life of a tunnel', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('says once that what should replace it cannot start, and again when it could meanwhile', async () => {
+    await serve();
+    house.sink.take();
+    house.runner.autoRegister = false;
+    const spec = ingress('web', [host]);
+    const asPod = present({ ...spec, settings: { ...spec.settings, mode: 'pod' } });
+    const refuse = async (): Promise<void> => {
+      house.runner.end(house.runner.runs[1]!, { code: 'pods-failing', message: 'no image' });
+      await house.pass(30_000);
+    };
+    await house.tell(asPod);
+    for (let time = 0; time < 3; time++) await refuse();
+    expect(house.sink.take()).to.deep.equal(['web TunnelRestarted']);
+    expect(house.states.get(host)).to.equal('up');
+    await house.tell(present(spec));
+    await house.tell(asPod);
+    await refuse();
+    expect(house.sink.take()).to.deep.equal(['web TunnelRestarted']);
+  });
+
   it('keeps the tunnel up while one of two slices is left', async () => {
     await house.tell(service(), slice('a'), slice('b'), present(ingress('web', [host])), synced);
     await house.tell({ type: 'slice.removed', name: 'a' });
