@@ -17,6 +17,12 @@ const firstByteWaitMs = 200;
 /** May be sent again when nothing shows that the origin saw it (RFC 9110, section 9.2.2). */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+/**
+ * How often a request is sent again because the HTTP/2 session ended before it: where an origin ends each session after
+ * some streams, those that many requests share meet more than one such end. As often as Go's client does it.
+ */
+const maxEndedSessions = 6;
+
 const headTooLarge: OriginFailure = {
   reason: 'limit',
   message: 'the response head is larger than the edge takes',
@@ -51,7 +57,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #firstByte: Timer | null = null;
   #dial: Dial | null = null;
   #connection: OriginConnection | null = null;
-  #retried = false;
+  #retries = 0;
   /** Status of the head that was sent, or 0. */
   #status = 0;
   /** END_STREAM was sent with the head. */
@@ -150,7 +156,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#connection = null;
     if (this.#upgraded) return this.responseEnd([]);
     if (connection !== null && this.#mayRetry(connection, failure)) {
-      this.#retried = true;
+      this.#retries += 1;
       this.#body.detach();
       return this.#dialOrigin(this.#origin.choose());
     }
@@ -219,8 +225,10 @@ export class HttpExchange implements StreamHandler, Exchange {
    * back, nothing else was sent.
    */
   #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
-    if (this.#retried || this.#status !== 0) return false;
-    if (failure.unprocessed === true) return this.#body.untouched;
+    if (this.#status !== 0) return false;
+    if (failure.unprocessed === 'ended' && this.#retries < maxEndedSessions) return this.#body.untouched;
+    if (this.#retries > 0) return false;
+    if (failure.unprocessed === 'refused') return this.#body.untouched;
     return (
       connection.exchanges > 0 &&
       !connection.answered &&

@@ -99,6 +99,16 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect((await asked).status).to.equal(200);
   });
 
+  it('and ends one session after the other before it comes to the request, gets it seven times and no more', async () => {
+    const asked = ask(here.edge, '/', { ':method': 'POST', 'content-length': '0' });
+    for (let session = 0; session < 7; session += 1) {
+      const socket = await settled(session);
+      socket.write(rawFrame(7, 0, 0, Buffer.concat([uint32(0), uint32(http2Error.noError)])));
+    }
+    expect((await asked).status).to.equal(502);
+    expect(origin.sockets).to.have.length(7);
+  });
+
   it('and says in GOAWAY that it has acted on it, does not', async () => {
     const asked = ask(here.edge, '/', { ':method': 'POST', 'content-length': '0' });
     const first = await settled(0);

@@ -113,7 +113,7 @@ export class Http2OriginSession implements StreamSession {
 
   request(plan: RequestPlan, framing: BodyFraming, last: boolean): ClientHttp2Stream | OriginFailure {
     if (!this.#usable) {
-      return { reason: 'reset', message: 'the HTTP/2 session has just ended', unprocessed: true };
+      return { reason: 'reset', message: 'the HTTP/2 session has just ended', unprocessed: 'ended' };
     }
     try {
       const head = http2RequestHead(plan, framing, this.#scheme);

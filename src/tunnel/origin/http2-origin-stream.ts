@@ -141,10 +141,12 @@ export class Http2OriginStream implements OriginConnection {
   #closed(stream: ClientHttp2Stream): void {
     const { failure } = this.#session;
     const code = stream.rstCode ?? http2Error.noError;
-    const unprocessed = code === http2Error.refusedStream || this.#session.isUnprocessed(stream.id);
-    if (failure !== null || unprocessed) {
+    // Node resets what lies behind a GOAWAY with REFUSED_STREAM, too.
+    const ended = this.#session.isUnprocessed(stream.id);
+    if (failure !== null || ended || code === http2Error.refusedStream) {
       const seen = failure ?? { reason: 'reset', message: 'the origin refused the HTTP/2 stream' };
-      return this.#lose({ ...seen, unprocessed });
+      if (ended) return this.#lose({ ...seen, unprocessed: 'ended' });
+      return this.#lose(code === http2Error.refusedStream ? { ...seen, unprocessed: 'refused' } : seen);
     }
     // A reset is an answer: the origin has seen the request.
     this.answered = true;

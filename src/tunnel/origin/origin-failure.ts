@@ -5,8 +5,11 @@ export interface OriginFailure {
   readonly reason: OriginErrorReason;
   /** One sentence or the system's code; holds nothing of request or response. */
   readonly message: string;
-  /** The origin says, or it is known, that it has done nothing about the request: any may be sent again. */
-  readonly unprocessed?: boolean;
+  /**
+   * The origin says, or it is known, that it has done nothing about the request: any may be sent again. It has refused
+   * this one stream, or the session had ended before it came to it.
+   */
+  readonly unprocessed?: 'refused' | 'ended';
 }
 
 const reasons: Readonly<Record<string, OriginErrorReason>> = {
