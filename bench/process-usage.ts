@@ -32,13 +32,29 @@ export function processUsage(pid: number): ProcessUsage | null {
  * those of the measured processes live as long as these do.
  */
 function threadsUs(pid: number): number | null {
-  let nanoseconds = 0;
+  const times = threadTimesUs(pid);
+  return times && [...times.values()].reduce((sum, us) => sum + us, 0);
+}
+
+/** The same for each thread by its id, for what is measured while one of them ends. */
+export function threadTimesUs(pid: number): ReadonlyMap<string, number> | null {
+  const times = new Map<string, number>();
   try {
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]);
+      const timeUs = threadTimeUs(`/proc/${pid}/task/${thread}/schedstat`);
+      if (timeUs !== null) times.set(thread, timeUs);
     }
   } catch {
     return null;
   }
-  return nanoseconds / 1_000;
+  return times.size > 0 ? times : null;
+}
+
+/** Null where the thread ended since it was listed, or the kernel says this of none. */
+function threadTimeUs(path: string): number | null {
+  try {
+    return Number(readFileSync(path, 'latin1').split(' ', 1)[0]) / 1_000;
+  } catch {
+    return null;
+  }
 }

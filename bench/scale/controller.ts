@@ -42,8 +42,12 @@ export class ControllerUnderTest {
     closeSync(log);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get usage(): ProcessUsage {
-    const usage = processUsage(this.#child.pid ?? 0);
+    const usage = processUsage(this.pid);
     if (usage === null) throw new Error(`the controller has ended:\n${this.#tail()}`);
     return usage;
   }

@@ -62,7 +62,7 @@ new     one Ingress more, ten times, one after the other
 change  500 Ingresses (half of all, if fewer) changed at once
 roll    every EndpointSlice again and again: once for the threads to compile, a rest as long, and once to be measured
 thread-death
-        one thread of the controller ends by itself while every host is visited
+        one thread of the controller ends by itself while hosts are visited, 100 times a second
 
 Each connection is an open file in the controller's process and in this one, and so is one connection to the origin for each
 Ingress: ${maxIngresses} with --ha-connections 2 need ${openFilesFor(maxIngresses + newIngresses, 2 * (maxIngresses + newIngresses))}. What a process may have is said by ulimit -Hn.

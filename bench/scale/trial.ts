@@ -199,7 +199,8 @@ export class Trial {
   }
 
   async threadDeath(): Promise<ThreadDeath> {
-    return measureThreadDeath(this.#world, this.#visitors, this.#names, await this.#running.inspectorUrl());
+    const controller = { pid: this.#running.pid, inspectorUrl: await this.#running.inspectorUrl() };
+    return measureThreadDeath(this.#world, this.#visitors, this.#names, controller);
   }
 
   /** Milliseconds until the process was gone. Idempotent. */

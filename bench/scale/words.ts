@@ -48,11 +48,13 @@ export function linesOf(measured: Measured, least: Measured): readonly string[] 
     );
   }
   if (threadDeath !== null) {
-    const { lost, halfMs, nearlyAllMs, allMs, requests, failedInFlight, failedLater } = threadDeath;
+    const { lost, halfMs, nearlyAllMs, allMs, cpuMs, worldCpuMs, requests } = threadDeath;
+    const { failedInFlight, failedLater } = threadDeath;
     line(
       'thread',
       `${lost} connections lost`,
       `half are back after ${ms(halfMs)}, 99 % after ${ms(nearlyAllMs)}, all after ${ms(allMs)}`,
+      `CPU ${(cpuMs / lost).toFixed(1)} ms each, ${(worldCpuMs / lost).toFixed(1)} ms of the edge's process`,
       `of ${requests} requests ${failedInFlight} failed that were under way, ${failedLater} that came later`,
     );
   }
