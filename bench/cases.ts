@@ -22,7 +22,8 @@ export interface LoadCase extends CaseHead {
   readonly concurrency: number;
   /**
    * How visitors speak to the edge. Small requests come as streams of one connection, or generator and edge would be busy
-   * with system calls before any connector is; large bodies come on connections of their own, where the edge copies less.
+   * with system calls before any connector is, which the case with HTTP/1.1 shows; large bodies come on connections of
+   * their own, where the edge copies less.
    */
   readonly visitors: 'http/1.1' | 'h2';
 }
@@ -36,6 +37,12 @@ export interface IdleCase extends CaseHead {
 const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
   { name: 'get-128b-c1', title: '128 B GET, 1 at a time', ...get('/128b', 'h2'), concurrency: 1 },
   { name: 'get-128b-c50', title: '128 B GET, 50 at a time', ...get('/128b', 'h2'), concurrency: 50 },
+  {
+    name: 'get-128b-c50-http1',
+    title: '128 B GET, 50 at a time, over 50 connections of HTTP/1.1',
+    ...get('/128b', 'http/1.1'),
+    concurrency: 50,
+  },
   { name: 'get-64k-c50', title: '64 KiB GET, 50 at a time', ...get('/64k', 'http/1.1'), concurrency: 50 },
   { name: 'get-1m-c8', title: '1 MiB GET, 8 at a time', ...get('/1m', 'http/1.1'), concurrency: 8 },
   {
