@@ -299,7 +299,7 @@ class IngressActor {
       // It was up before us, or is so elsewhere: no news.
       const name = hostnameOf(state);
       if (name !== null && this.#status.published.includes(name)) {
-        this.#notes.tunnelKnown(host, state.ledger?.tunnel?.id ?? '');
+        this.#notes.tunnelKnown(host, tunnelIdentityOf(state)?.id ?? '');
       }
       this.#world.telemetry.timeToReady((this.#context.clock.monotonic() - state.wantedSinceMs) / 1000);
     }
@@ -357,7 +357,7 @@ class IngressActor {
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
     if (!state.tunnels.isReplacing) this.#notes.replaced(state.host);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
-    if (tunnelState === 'up') this.#notes.tunnelReady(state.host, state.ledger?.tunnel?.id ?? '');
+    if (tunnelState === 'up') this.#notes.tunnelReady(state.host, tunnelIdentityOf(state)?.id ?? '');
   }
 
   /** For Ingresses whose paths are routed in this host's tunnel. */

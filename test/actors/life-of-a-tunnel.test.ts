@@ -424,6 +424,16 @@ describe('life of a tunnel', () => {
     expectNothingLeft();
   });
 
+  it('says nothing anew as a follower when somebody deletes the ledger of what serves', async () => {
+    await serve();
+    house.leadership.isLeading = false;
+    await house.tell({ type: 'leadership.changed' });
+    house.sink.take();
+    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
+    expect(house.states.get(host)).to.equal('up');
+    expect(house.sink.take()).to.deep.equal([]);
+  });
+
   it('asks Cloudflare for the token again when somebody has spoilt it in the ledger, and serves meanwhile', async () => {
     await serve();
     const [run] = house.runner.runs;
