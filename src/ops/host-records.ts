@@ -80,10 +80,15 @@ export class HostRecords {
 
   /** By host, then Ingress. */
   rows(inQuarantine: ReadonlySet<string>): readonly TunnelRow[] {
-    return this.#each((host, { states, connections: registered }) => {
-      const [connections, quarantined] = [registered ?? 0, inQuarantine.has(host)];
-      return Array.from(states, ([ingress, state]) => ({ ingress, host, state, connections, quarantined }));
-    }).toSorted((a, b) => compare(a.host, b.host) || compare(a.ingress, b.ingress));
+    return this.#each((host, { states, connections }) =>
+      Array.from(states, ([ingress, state]) => ({
+        ingress,
+        host,
+        state,
+        connections: connections ?? 0,
+        quarantined: inQuarantine.has(host),
+      })),
+    ).toSorted((a, b) => compare(a.host, b.host) || compare(a.ingress, b.ingress));
   }
 
   stateSamples(): readonly Sample[] {

@@ -136,6 +136,14 @@ export function fieldName(name: string): FieldName | null {
   return field;
 }
 
+/**
+ * Of an `Expect` (RFC 9110, section 10.1.1): the edge has sent its 100 already, or none is needed, so it goes no further.
+ * Another expectation is the origin's to decline.
+ */
+export function expectsContinue(value: string): boolean {
+  return value.toLowerCase() === '100-continue';
+}
+
 /** Whether a value is free of CR, LF, NUL, other controls, and of characters that are no single byte. */
 export function isFieldValue(value: string): boolean {
   return !illegalInValue.test(value);

@@ -1,5 +1,5 @@
 import type { RequestHead } from '../edge-session.ts';
-import { fieldName, isFieldValue } from './header-field.ts';
+import { expectsContinue, fieldName, isFieldValue } from './header-field.ts';
 
 /**
  * Writes the head of the request that an origin gets for a stream of the edge (protocol page, section 8.1).
@@ -108,8 +108,7 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
           .filter((name) => fieldName(name)?.role === 'plain');
         break;
       case 'expect':
-        // The edge has sent its 100 already, or none is needed; another expectation is the origin's to decline.
-        if (value.toLowerCase() !== '100-continue') lines += line;
+        if (!expectsContinue(value)) lines += line;
         break;
       case 'tunnel-trace':
       case 'tunnel-tag':

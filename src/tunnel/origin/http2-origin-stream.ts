@@ -141,12 +141,10 @@ export class Http2OriginStream implements OriginConnection {
   #closed(stream: ClientHttp2Stream): void {
     const { failure } = this.#session;
     const code = stream.rstCode ?? http2Error.noError;
-    // Node resets what lies behind a GOAWAY with REFUSED_STREAM, too.
-    const ended = this.#session.isUnprocessed(stream.id);
-    if (failure !== null || ended || code === http2Error.refusedStream) {
+    const unprocessed = this.#unprocessed(stream.id, code);
+    if (failure !== null || unprocessed !== null) {
       const seen = failure ?? { reason: 'reset', message: 'the origin refused the HTTP/2 stream' };
-      if (ended) return this.#lose({ ...seen, unprocessed: 'ended' });
-      return this.#lose(code === http2Error.refusedStream ? { ...seen, unprocessed: 'refused' } : seen);
+      return this.#lose(unprocessed === null ? seen : { ...seen, unprocessed });
     }
     // A reset is an answer: the origin has seen the request.
     this.answered = true;
@@ -155,6 +153,12 @@ export class Http2OriginStream implements OriginConnection {
         ? 'the origin ended its response before it was complete'
         : `the origin reset the HTTP/2 stream with code ${code}`;
     this.#lose({ reason: code === http2Error.protocolError ? 'protocol' : 'reset', message });
+  }
+
+  /** Node resets what lies behind a GOAWAY with REFUSED_STREAM, too, so that is asked first. */
+  #unprocessed(streamId: number | undefined, code: number): 'ended' | 'refused' | null {
+    if (this.#session.isUnprocessed(streamId)) return 'ended';
+    return code === http2Error.refusedStream ? 'refused' : null;
   }
 
   #lose(failure: OriginFailure): void {

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
-import { fieldName, isFieldValue } from './header-field.ts';
+import { expectsContinue, fieldName, isFieldValue } from './header-field.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 
 /**
@@ -31,7 +31,7 @@ export function http2RequestHead(
         add(sent, field.lower, headers[i + 1]!);
         break;
       case 'expect':
-        if (headers[i + 1]!.toLowerCase() !== '100-continue') add(sent, field.lower, headers[i + 1]!);
+        if (!expectsContinue(headers[i + 1]!)) add(sent, field.lower, headers[i + 1]!);
         break;
       default:
     }
