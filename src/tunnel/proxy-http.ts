@@ -225,10 +225,9 @@ export class HttpExchange implements StreamHandler, Exchange {
    * back, nothing else was sent.
    */
   #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
-    if (this.#status !== 0) return false;
-    if (failure.unprocessed === 'ended' && this.#retries < maxEndedSessions) return this.#body.untouched;
-    if (this.#retries > 0) return false;
-    if (failure.unprocessed === 'refused') return this.#body.untouched;
+    const most = failure.unprocessed === 'ended' ? maxEndedSessions : 1;
+    if (this.#status !== 0 || this.#retries >= most) return false;
+    if (failure.unprocessed !== undefined) return this.#body.untouched;
     return (
       connection.exchanges > 0 &&
       !connection.answered &&
