@@ -200,8 +200,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #dialOrigin(pool: OriginPool): void {
     this.#dial = this.#origin.dial(
       pool,
-      this.#serverName,
-      this.#plan.websocket,
+      { serverName: this.#serverName, upgrade: this.#plan.websocket, sinceMs: this.#startedMs },
       (connection) => {
         this.#dial = null;
         this.#send(connection);

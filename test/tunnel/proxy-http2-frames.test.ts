@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
+import { HpackDecoder } from '../../src/tunnel/wire/hpack-decoder.ts';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
+import { setting } from '../../src/tunnel/wire/http2-frames.ts';
 import { ask, ResetError } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Proxied, proxied } from '../support/proxied.ts';
@@ -46,9 +48,19 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     }
     return frames;
   };
-  const settled = async (index: number): Promise<Socket> => {
+  /** The paths of its requests, in the order in which they came. */
+  const requestsOf = (index: number): (string | undefined)[] => {
+    const decoder = new HpackDecoder(4096, { maxListBytes: 65_536, maxFields: 100 });
+    return framesOf(index)
+      .filter(({ type }) => type === 1)
+      .map(
+        ({ payload }) =>
+          decoder.decode(payload, 0, payload.length)?.find(({ name }) => name === ':path')?.value,
+      );
+  };
+  const settled = async (index: number, settings = rawSettings()): Promise<Socket> => {
     const socket = await eventually('the connection', () => origin.sockets[index]);
-    socket.write(rawSettings());
+    socket.write(settings);
     await eventually('the request', () => framesOf(index).some(({ type }) => type === 1));
     return socket;
   };
@@ -107,6 +119,24 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     }
     expect((await asked).status).to.equal(502);
     expect(origin.sockets).to.have.length(7);
+  });
+
+  it('and ends a session, gets what that cut off before what came meanwhile', async () => {
+    // Otherwise an origin that ends each session after some streams starves some requests under load.
+    const first = ask(here.edge, '/first');
+    const socket = await settled(0, rawSettings({ [setting.maxConcurrentStreams]: 2 }));
+    const cutOff = ask(here.edge, '/cut-off');
+    await eventually('two streams', () => requestsOf(0).length === 2);
+    const meanwhile = ask(here.edge, '/meanwhile');
+    const next = await eventually('another connection', () => origin.sockets[1]);
+    socket.write(rawFrame(7, 0, 0, Buffer.concat([uint32(1), uint32(http2Error.noError)])));
+    socket.write(rawHeaders(1, okBlock));
+    await first;
+    next.write(rawSettings());
+    await eventually('both', () => requestsOf(1).length === 2);
+    expect(requestsOf(1)).to.deep.equal(['/cut-off', '/meanwhile']);
+    next.write(Buffer.concat([rawHeaders(1, okBlock), rawHeaders(3, okBlock)]));
+    expect([(await cutOff).status, (await meanwhile).status]).to.deep.equal([200, 200]);
   });
 
   it('and says in GOAWAY that it has acted on it, does not', async () => {

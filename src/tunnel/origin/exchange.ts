@@ -33,3 +33,13 @@ export interface OriginConnection {
   /** Ends it now; its exchange hears nothing more. Idempotent. */
   destroy(): void;
 }
+
+/** Who needs a new connection, and what for. */
+export interface Caller {
+  /** SNI, and what the certificate must be good for. */
+  readonly serverName: string;
+  /** A connection of HTTP/1.1, whatever else the origin speaks. */
+  readonly upgrade: boolean;
+  /** When its request came, of the monotonic clock: who came first is served first. */
+  readonly sinceMs: number;
+}

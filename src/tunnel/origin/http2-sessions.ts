@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { OriginSettings } from '../../domain/ingress.ts';
 import type { Clock, Timer } from '../../time/clock.ts';
-import type { OriginConnection } from './exchange.ts';
+import type { Caller, OriginConnection } from './exchange.ts';
 import { Http2OriginSession } from './http2-origin-session.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { Dial } from './origin-socket.ts';
@@ -23,7 +23,7 @@ export interface SessionsHost {
 }
 
 interface Waiter {
-  readonly serverName: string;
+  readonly caller: Caller;
   readonly connected: (connection: OriginConnection) => void;
   readonly failed: (failure: OriginFailure) => void;
 }
@@ -73,8 +73,9 @@ export class Http2Sessions {
   }
 
   /** A stream of a session that is being opened; or an HTTP/1.1 connection, if the origin chooses that. */
-  dial(serverName: string, connected: Waiter['connected'], failed: Waiter['failed']): Dial {
-    const waiter: Waiter = { serverName, connected, failed };
+  dial(caller: Caller, connected: Waiter['connected'], failed: Waiter['failed']): Dial {
+    const { serverName } = caller;
+    const waiter: Waiter = { caller, connected, failed };
     const opening = this.#openingFor(serverName) ?? this.#open(serverName);
     opening.waiters.add(waiter);
     return { cancel: () => this.#giveUp(waiter) };
@@ -169,7 +170,8 @@ export class Http2Sessions {
   #ready(opening: Opening, session: Http2OriginSession): void {
     if (!this.#openings.delete(opening)) return;
     if (!this.#closed) this.#usable.push(session);
-    const waiters = [...opening.waiters];
+    // Who was cut off by the end of a session comes before those who came meanwhile: it may end soon, as that one did.
+    const waiters = [...opening.waiters].sort((one, other) => one.caller.sinceMs - other.caller.sinceMs);
     const last = this.#all.size >= maxSessions;
     while (waiters.length > 0 && (session.hasRoom || last)) waiters.shift()!.connected(session.open());
     if (waiters.length > 0) {

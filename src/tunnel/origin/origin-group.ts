@@ -1,5 +1,5 @@
 import type { OriginSettings } from '../../domain/ingress.ts';
-import type { OriginConnection } from './exchange.ts';
+import type { Caller, OriginConnection } from './exchange.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { OriginPool } from './origin-pool.ts';
 import type { Dial } from './origin-socket.ts';
@@ -29,16 +29,15 @@ export class OriginGroup {
 
   /**
    * Opens a connection at `first`; while that fails, at the next least busy one, which is safe because nothing was
-   * sent. One callback comes, later, unless the dial is cancelled. `upgrade`: see `OriginPool.dial`.
+   * sent. One callback comes, later, unless the dial is cancelled.
    */
   dial(
     first: OriginPool,
-    serverName: string,
-    upgrade: boolean,
+    caller: Caller,
     connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
-    return this.#dial(first, failed, (pool, miss) => pool.dial(serverName, upgrade, connected, miss));
+    return this.#dial(first, failed, (pool, miss) => pool.dial(caller, connected, miss));
   }
 
   /** The same for bytes that are no HTTP, beginning at the least busy address. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Origin, OriginAddress } from '../../domain/routes.ts';
 import type { Clock, Timer } from '../../time/clock.ts';
-import type { OriginConnection } from './exchange.ts';
+import type { Caller, OriginConnection } from './exchange.ts';
 import { type ConnectionOwner, Http1Connection } from './http1-connection.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import type { OriginFailure } from './origin-failure.ts';
@@ -79,19 +79,19 @@ export class OriginPool implements ConnectionOwner {
   }
 
   /**
-   * Opens a connection, or shares an HTTP/2 session that is being opened; one callback comes, later. `upgrade`: a
-   * connection of HTTP/1.1, whatever else the origin speaks. Works on a closed pool, too: a running request needs it.
+   * Opens a connection, or shares an HTTP/2 session that is being opened; one callback comes, later. Works on a closed
+   * pool, too: a running request needs it.
    */
   dial(
-    serverName: string,
-    upgrade: boolean,
+    caller: Caller,
     connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
+    const { serverName, upgrade } = caller;
     return this.#counted(connected, failed, (give, miss) =>
       this.#sessions === null || upgrade
         ? this.#open(serverName, http1Only, (socket) => give(this.#adoptHttp1(socket, serverName)), miss)
-        : this.#sessions.dial(serverName, give, miss),
+        : this.#sessions.dial(caller, give, miss),
     );
   }
 
