@@ -6,7 +6,7 @@ import { placement } from './cpus.ts';
 import { type BenchOptions, readOptions, usage } from './options.ts';
 import { Bench } from './run.ts';
 import { type Row, summarise } from './summary.ts';
-import { tableHead, tableLines } from './table.ts';
+import { processesLine, tableHead, tableLines } from './table.ts';
 
 /** `npm run bench`: options, one case after the other, a table, a file. Exit code 1 if any request failed. */
 
@@ -41,7 +41,10 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function measureAll(bench: Bench, options: BenchOptions, where: string): Promise<number> {
-  print(`${machine(options)}\n${where}; ${options.rounds} rounds of ${options.windowMs} ms, medians\n`);
+  const { rounds, processes, windowMs } = options;
+  print(
+    `${machine(options)}\n${where}; ${rounds} rounds of ${windowMs} ms over ${processes} processes, medians\n`,
+  );
   print(tableHead());
   const rows: Row[] = [];
   let failed = 0;
@@ -52,8 +55,10 @@ async function measureAll(bench: Bench, options: BenchOptions, where: string): P
     const measured = summarise(benchCase.name, benchCase.kind, results);
     rows.push(...measured);
     for (const line of tableLines(measured)) print(line);
-    for (const { contestant, rounds } of results) {
-      const count = rounds.reduce((sum, round) => sum + round.failed, 0);
+    for (const result of results) {
+      const { contestant, processes } = result;
+      if (processes.length > 1) print(processesLine(result));
+      const count = processes.flat().reduce((sum, round) => sum + round.failed, 0);
       failed += count;
       if (count > 0) print(`  ${count} failed requests: ${benchCase.name} ${contestant}`);
     }

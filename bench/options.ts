@@ -6,6 +6,8 @@ import type { OurConnector } from './contestants.ts';
 export interface BenchOptions {
   readonly cases: readonly Case[];
   readonly rounds: number;
+  /** Of each connector, no more than there are rounds. */
+  readonly processes: number;
   readonly windowMs: number;
   readonly warmMs: number;
   readonly cloudflared: string | null;
@@ -17,6 +19,9 @@ export interface BenchOptions {
   readonly profile: string | null;
 }
 
+/** Processes of the same build differ by a sixth, and each costs one more warm-up in every case. */
+const defaultProcesses = 3;
+
 export const usage = `Usage: npm run bench -- [FLAGS]
 
 Load generator → edge → connector → origin on loopback, each a process of its own; the connector alone on one CPU.
@@ -27,10 +32,11 @@ Load generator → edge → connector → origin on loopback, each a process of 
   --case NAME         only this case (repeatable): ${cases.map(({ name }) => name).join(', ')}
   --quick             short windows: a first look, not for publication
   --rounds N          rounds per case, of which the median counts (default 5)
-  --window MS         length of one measured window (default 2000)
+  --processes N       processes of each connector, which take the rounds in turns (default ${defaultProcesses}, --rounds at most)
+  --window MS         length of one measured window (default 1500)
   --nginx PATH        nginx as the origin (WebSockets stay with the bench's own)
   --json FILE         write the results as an array of rows
-  --profile FOLDER    write a CPU profile of our connector per case
+  --profile FOLDER    write a CPU profile of each process of ours
 `;
 
 /** The options, or one line that says what is wrong with them. */
@@ -45,6 +51,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
         case: { type: 'string', multiple: true },
         quick: { type: 'boolean' },
         rounds: { type: 'string' },
+        processes: { type: 'string' },
         window: { type: 'string' },
         nginx: { type: 'string' },
         json: { type: 'string' },
@@ -53,10 +60,13 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
     });
     const unknown = values.case?.find((wanted) => !cases.some(({ name }) => name === wanted));
     if (unknown !== undefined) return `--case: unknown ${JSON.stringify(unknown)}: see --help`;
-    const windowMs = wholeNumber('--window', values.window ?? (values.quick ? '300' : '2000'), 600_000);
+    const windowMs = wholeNumber('--window', values.window ?? (values.quick ? '300' : '1500'), 600_000);
+    const rounds = wholeNumber('--rounds', values.rounds ?? '5', 1000);
+    const processes = values.processes ?? String(Math.min(defaultProcesses, rounds));
     return {
       cases: cases.filter(({ name }) => values.case?.includes(name) ?? true),
-      rounds: wholeNumber('--rounds', values.rounds ?? '5', 1000),
+      rounds,
+      processes: wholeNumber('--processes', processes, rounds),
       windowMs,
       warmMs: Math.min(500, windowMs),
       cloudflared: values.cloudflared ?? null,

@@ -34,18 +34,25 @@ const relayPairs = 64;
 /** After 1,000 sockets are open, until their memory is asked for. */
 const holdMs = 500;
 
-/** How many windows the round that is thrown away has: at 1 MiB a window holds too few requests to compile all code. */
+/** How many windows the turn that is thrown away has: at 1 MiB a window holds too few requests to compile all code. */
 const warmUpWindows = 4;
 
-/** One who is measured: where its requests go, and the process that they cost. */
+/** One who is measured: where its requests go, and the processes that take its rounds in turns. */
 interface Contestant {
   readonly name: string;
   readonly port: number;
   readonly protocol: LoadOrder['protocol'];
+  readonly processes: readonly Measurable[];
+}
+
+/** One process, and the host whose requests it gets. It idles while another has the turn. */
+interface Measurable {
   readonly host: string;
   readonly pid: number | null;
-  /** What its process had before the tunnel was there; counts for nothing. */
+  /** What it had before the tunnel was there; counts for nothing. */
   readonly restBytes: number;
+  /** What was seen of it so far. */
+  readonly rounds: Measured[];
 }
 
 /** The processes that every case shares, and what the cases of one bench need. Owns them until `stop`. */
@@ -64,25 +71,37 @@ export class Bench {
     this.#folder = folder;
   }
 
-  /** Measures one case with connectors started for it: the contestants take turns in every round. */
+  /**
+   * Measures one case with connectors started for it: the contestants take turns in every round, and the processes of
+   * each from round to round.
+   */
   async measure(benchCase: Case, progress: (text: string) => void): Promise<readonly Rounds[]> {
     try {
-      const world = await this.#world(benchCase);
-      const results = world.contestants.map(({ name }) => ({ contestant: name, rounds: [] as Measured[] }));
-      for (let round = 0; round <= this.#options.rounds; round++) {
-        for (let turn = 0; turn < results.length; turn++) {
-          const index = (round + turn) % results.length;
-          const contestant = world.contestants[index]!;
-          progress(`${benchCase.name} ${round === 0 ? 'warm-up' : `round ${round}`} ${contestant.name}`);
-          const windows = round === 0 ? warmUpWindows : 1;
-          const seen = await world.generator.ask(this.#order(benchCase, contestant, windows));
-          const measured = withoutRest(seen, contestant.restBytes);
-          // The first round is for the compilers and for pools, and longer.
-          if (round > 0 || measured.failed > 0) results[index]!.rounds.push(measured);
-          await sleep(settleMs);
+      const { generator, contestants } = await this.#world(benchCase);
+      const turn = async (contestant: Contestant, process: Measurable, what: string, windows: number) => {
+        progress(`${benchCase.name} ${what} ${contestant.name}`);
+        const seen = await generator.ask(this.#order(benchCase, contestant, process, windows));
+        await sleep(settleMs);
+        return withoutRest(seen, process.restBytes);
+      };
+      // For the compilers and for pools, of every process.
+      for (const contestant of contestants) {
+        for (const process of contestant.processes) {
+          const measured = await turn(contestant, process, 'warm-up', warmUpWindows);
+          if (measured.failed > 0) process.rounds.push(measured);
         }
       }
-      return results;
+      for (let round = 0; round < this.#options.rounds; round++) {
+        for (let shift = 0; shift < contestants.length; shift++) {
+          const contestant = contestants[(round + shift) % contestants.length]!;
+          const process = contestant.processes[round % contestant.processes.length]!;
+          process.rounds.push(await turn(contestant, process, `round ${round + 1}`, 1));
+        }
+      }
+      return contestants.map(({ name, processes }) => ({
+        contestant: name,
+        processes: processes.map(({ rounds }) => rounds),
+      }));
     } finally {
       await this.#endAll();
     }
@@ -103,43 +122,48 @@ export class Bench {
   }
 
   async #world(benchCase: Case) {
-    const { kind, haConnections } = benchCase;
+    const { kind } = benchCase;
     const generator = this.#start<GeneratorOrder, Measured>('generator');
     const edge = this.#start<EdgeOrder, EdgeAddresses | null>('edge');
     const originPort = await this.#origin(kind);
     const addresses = await edge.ask({ type: 'addresses' });
     if (addresses === null) throw new Error('the edge did not say where it listens');
-    const direct = { port: originPort, protocol: 'http/1.1', host: '127.0.0.1' } as const;
-    const contestants: Contestant[] = [{ name: 'direct', ...direct, pid: null, restBytes: 0 }];
+    const direct = { port: originPort, protocol: 'http/1.1' } as const;
+    const contestants: Contestant[] = [{ name: 'direct', ...direct, processes: [itself(null)] }];
     const front = frontFor(benchCase, addresses);
     for (const connector of this.#connectors()) {
-      const name = nameOf(connector);
-      const tunnelId = randomUUID();
-      const folder = join(this.#folder, `${name}-${++this.#started}`);
-      mkdirSync(folder);
-      const itsWorld: ConnectorWorld = {
-        folder,
-        tunnelId,
-        ca: addresses.ca,
-        tunnelPort: addresses.tunnelPort,
-        originPort,
-        haConnections,
-      };
-      const started =
-        kind === 'hosted' && connector.kind === 'ours'
-          ? await this.#startHosted(connector.build, itsWorld)
-          : await this.#startProgram(connector, itsWorld);
-      const isThere = edge.ask({ type: 'connections', tunnelId, count: haConnections });
-      await registered(name, isThere, started.part);
-      const { pid, restBytes } = started;
-      contestants.push({ name, ...front, host: hostOf(tunnelId), pid, restBytes });
+      const processes: Measurable[] = [];
+      while (processes.length < this.#options.processes) {
+        processes.push(await this.#startConnector(connector, benchCase, edge, { ...addresses, originPort }));
+      }
+      contestants.push({ name: nameOf(connector), ...front, processes });
     }
     if (this.#options.relay && kind === 'load') {
       const front = { port: addresses.relayFrontPort, protocol: 'http/1.1' } as const;
       const pid = await this.#startRelay(edge, { ...addresses, originPort });
-      contestants.push({ name: 'relay', ...front, host: '127.0.0.1', pid, restBytes: 0 });
+      contestants.push({ name: 'relay', ...front, processes: [itself(pid)] });
     }
     return { generator, contestants };
+  }
+
+  /** One process with a tunnel of its own, which is registered. */
+  async #startConnector(
+    connector: Connector,
+    { kind, haConnections }: Case,
+    edge: Part<EdgeOrder, EdgeAddresses | null>,
+    { ca, tunnelPort, originPort }: Pick<ConnectorWorld, 'ca' | 'tunnelPort' | 'originPort'>,
+  ): Promise<Measurable> {
+    const name = nameOf(connector);
+    const tunnelId = randomUUID();
+    const folder = join(this.#folder, `${name}-${++this.#started}`);
+    mkdirSync(folder);
+    const world: ConnectorWorld = { folder, tunnelId, ca, tunnelPort, originPort, haConnections };
+    const { part, pid, restBytes } =
+      kind === 'hosted' && connector.kind === 'ours'
+        ? await this.#startHosted(connector.build, world)
+        : await this.#startProgram(connector, world);
+    await registered(name, edge.ask({ type: 'connections', tunnelId, count: haConnections }), part);
+    return { host: hostOf(tunnelId), pid, restBytes, rounds: [] };
   }
 
   async #startProgram(connector: Connector, world: ConnectorWorld) {
@@ -187,7 +211,12 @@ export class Bench {
     return port;
   }
 
-  #order(benchCase: Case, { port, protocol, host, pid }: Contestant, windows: number): GeneratorOrder {
+  #order(
+    benchCase: Case,
+    { port, protocol }: Contestant,
+    { host, pid }: Measurable,
+    windows: number,
+  ): GeneratorOrder {
     const common = { port, host, pid };
     if (benchCase.kind === 'idle') {
       return { type: 'idle', ...common, path: socketPath, sockets: benchCase.sockets, holdMs };
@@ -208,6 +237,11 @@ export class Bench {
     this.#parts.add(part as Part<never, unknown>);
     return part;
   }
+}
+
+/** Of those that know no hosts and are there once: the origin itself, and a relay. */
+function itself(pid: number | null): Measurable {
+  return { host: '127.0.0.1', pid, restBytes: 0, rounds: [] };
 }
 
 function frontFor(benchCase: Case, { frontPort, http2FrontPort }: EdgeAddresses) {

@@ -1,7 +1,7 @@
 import type { Case } from './cases.ts';
 import type { Measured } from './generator/load.ts';
 
-/** One row of `--json`: medians over the rounds. Null where there is nothing to say. */
+/** One row of `--json`: medians over the processes of each one's median over its rounds. Null where there is nothing to say. */
 export interface Row {
   readonly case: string;
   readonly connector: string;
@@ -15,26 +15,39 @@ export interface Row {
   readonly ratio_to_cloudflared: number | null;
 }
 
-/** What one contestant did in one case, a value per round. */
+/** What one contestant did in one case: of each of its processes a value per round. */
 export interface Rounds {
   readonly contestant: string;
-  readonly rounds: readonly Measured[];
+  readonly processes: readonly (readonly Measured[])[];
 }
 
 export function summarise(name: string, kind: Case['kind'], all: readonly Rounds[]): readonly Row[] {
-  const rows = all.map(({ contestant, rounds }) => ({
+  const rows = all.map(({ contestant, processes }) => ({
     case: name,
     connector: contestant,
-    requests_per_second: rounded(median(rounds.map((round) => round.requestsPerSecond)) ?? 0, 1),
-    p50_us: rounded(median(rounds.map((round) => round.p50Us)) ?? 0, 1),
-    p99_us: rounded(median(rounds.map((round) => round.p99Us)) ?? 0, 1),
-    cpu_us_per_request: rounded(median(rounds.map((round) => round.cpuUsPerRequest)), 1),
-    rss_mib: rounded(median(rounds.map((round) => round.rssBytes)), 1 << 20),
+    requests_per_second: rounded(median(ofEach(processes, (round) => round.requestsPerSecond)) ?? 0, 1),
+    p50_us: rounded(median(ofEach(processes, (round) => round.p50Us)) ?? 0, 1),
+    p99_us: rounded(median(ofEach(processes, (round) => round.p99Us)) ?? 0, 1),
+    cpu_us_per_request: rounded(median(cpuOfProcesses(processes)), 1),
+    rss_mib: rounded(median(ofEach(processes, (round) => round.rssBytes)), 1 << 20),
   }));
   const compared = (row: (typeof rows)[number] | undefined): number | null =>
     (kind === 'load' ? row?.cpu_us_per_request : row?.rss_mib) ?? null;
   const reference = compared(rows.find(({ connector }) => connector === 'cloudflared'));
   return rows.map((row) => ({ ...row, ratio_to_cloudflared: ratio(compared(row), reference) }));
+}
+
+/** CPU µs per request of each process, in the order of their turns. */
+export function cpuOfProcesses(processes: Rounds['processes']): readonly (number | null)[] {
+  return ofEach(processes, (round) => round.cpuUsPerRequest);
+}
+
+/** So that a process counts once, however many rounds fell to it. */
+function ofEach(
+  processes: Rounds['processes'],
+  value: (round: Measured) => number | null,
+): readonly (number | null)[] {
+  return processes.map((rounds) => median(rounds.map(value)));
 }
 
 /** Null if any value is missing: a median of what is left would compare different rounds. */

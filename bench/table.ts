@@ -1,4 +1,4 @@
-import { type Row, ratio } from './summary.ts';
+import { cpuOfProcesses, type Rounds, type Row, ratio } from './summary.ts';
 
 const columns: readonly [
   title: string,
@@ -26,6 +26,11 @@ export function tableHead(): string {
 export function tableLines(rows: readonly Row[]): readonly string[] {
   const reference = rows.find(({ connector }) => connector === 'cloudflared');
   return rows.map((row) => columns.map(([, width, cell]) => padded(cell(row, reference), width)).join(''));
+}
+
+/** How far the processes of a contestant are apart, which says how much of a difference is luck. */
+export function processesLine({ contestant, processes }: Rounds): string {
+  return `  CPU µs of each process of ${contestant}: ${cpuOfProcesses(processes).map(text).join(', ')}`;
 }
 
 function text(value: number | null): string {

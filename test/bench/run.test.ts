@@ -65,6 +65,14 @@ describe('npm run bench', function () {
     expect(await readdir(folder)).to.deep.equal(['rows.json']);
   });
 
+  it('gives each process of a connector its round', async () => {
+    const { child, output } = start('--case', 'get-128b-c1', '--rounds', '2', '--window', '50');
+    const [code] = await once(child, 'close');
+    expect(code, output()).to.equal(0);
+    expect(output()).to.match(/2 rounds of 50 ms over 2 processes/);
+    expect(output()).to.match(/each process of warp-ingress: \d+\.\d, \d+\.\d\n/);
+  });
+
   it('ends all it started when it is interrupted', async () => {
     const { child, output } = start('--case', 'get-128b-c1', '--window', '60000');
     const isUp = () =>
@@ -78,10 +86,20 @@ describe('npm run bench', function () {
     expect(await readdir(folder)).to.deep.equal([]);
   });
 
-  it('refuses a case that it does not know, with one line', async () => {
-    const { child, output } = start('--case', 'nonsense');
-    const [code] = await once(child, 'close');
-    expect(code).to.equal(2);
-    expect(output()).to.equal('bench: --case: unknown "nonsense": see --help\n');
-  });
+  const refused: [title: string, argv: string[], sentence: string][] = [
+    ['a case that it does not know', ['--case', 'nonsense'], '--case: unknown "nonsense": see --help'],
+    [
+      'more processes than there are rounds for',
+      ['--rounds', '2', '--processes', '3'],
+      '--processes: got "3", expected 1 to 2',
+    ],
+  ];
+  for (const [title, argv, sentence] of refused) {
+    it(`refuses ${title}, with one line`, async () => {
+      const { child, output } = start(...argv);
+      const [code] = await once(child, 'close');
+      expect(code).to.equal(2);
+      expect(output()).to.equal(`bench: ${sentence}\n`);
+    });
+  }
 });

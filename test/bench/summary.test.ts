@@ -3,6 +3,7 @@ import { allowedCpus } from '../../bench/cpus.ts';
 import { Latencies } from '../../bench/generator/latencies.ts';
 import type { Measured } from '../../bench/generator/load.ts';
 import { median, summarise } from '../../bench/summary.ts';
+import { processesLine } from '../../bench/table.ts';
 
 const mebibyte = 1 << 20;
 
@@ -31,20 +32,29 @@ describe('bench: summary', () => {
   });
 
   it("compares CPU, and memory where sockets are idle, with cloudflared's", () => {
-    const rounds = [
-      { contestant: 'direct', rounds: [round(null, null)] },
-      { contestant: 'warp-ingress', rounds: [round(50, 60)] },
-      { contestant: 'cloudflared', rounds: [round(200, 40)] },
+    const results = [
+      { contestant: 'direct', processes: [[round(null, null)]] },
+      { contestant: 'warp-ingress', processes: [[round(50, 60)]] },
+      { contestant: 'cloudflared', processes: [[round(200, 40)]] },
     ] as const;
     const ratios = (kind: 'load' | 'idle') =>
-      summarise('x', kind, rounds).map(({ ratio_to_cloudflared }) => ratio_to_cloudflared);
+      summarise('x', kind, results).map(({ ratio_to_cloudflared }) => ratio_to_cloudflared);
     expect(ratios('load')).to.deep.equal([null, 0.25, 1]);
     expect(ratios('idle')).to.deep.equal([null, 1.5, 1]);
   });
 
   it('has no ratio without cloudflared', () => {
-    const [row] = summarise('x', 'load', [{ contestant: 'warp-ingress', rounds: [round(50, 60)] }]);
+    const processes = [[round(50, 60)]];
+    const [row] = summarise('x', 'load', [{ contestant: 'warp-ingress', processes }]);
     expect(row).to.include({ cpu_us_per_request: 50, rss_mib: 60, ratio_to_cloudflared: null });
+  });
+
+  it('counts a process once, however many rounds fell to it', () => {
+    const processes = [[round(90, 60), round(92, 60), round(94, 60)], [round(70, 50)], [round(80, 40)]];
+    const result = { contestant: 'warp-ingress', processes };
+    const [row] = summarise('x', 'load', [result]);
+    expect(row).to.include({ cpu_us_per_request: 80, rss_mib: 50 });
+    expect(processesLine(result)).to.equal('  CPU µs of each process of warp-ingress: 92.0, 70.0, 80.0');
   });
 
   it('knows percentiles by nearest rank', () => {
