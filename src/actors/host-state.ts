@@ -1,4 +1,5 @@
 import type { CompiledHost } from '../domain/compile-host.ts';
+import { tunnelHostname } from '../domain/host.ts';
 import { type Cleared, type Doubt, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressSettings } from '../domain/ingress.ts';
 import type { LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
@@ -143,6 +144,12 @@ export function tunnelIdentityOf({ ledger, intent, tunnels }: HostState): Tunnel
   return known === null && intent.kind === 'wanted' ? (tunnels.wish?.identity ?? null) : known;
 }
 
+/** The name that the tunnel has at Cloudflare's edge; null while there is none. */
+export function hostnameOf(state: HostState): string | null {
+  const id = tunnelIdentityOf(state)?.id;
+  return id === undefined ? null : tunnelHostname(id);
+}
+
 export function isUp(state: HostState): boolean {
   return state.tunnels.registered > 0;
 }
@@ -163,6 +170,12 @@ export function isSettling(state: HostState, settings: IngressSettings | null): 
   if (state.compiled === null) return true;
   if (missingStep(state) !== null) return true;
   return shouldRun(state, settings, false) && !isUp(state) && state.tunnels.fault === null;
+}
+
+/** Not up yet in this life, and may be any moment. That is so of what an earlier process has left, too, and we may not change. */
+export function comesBack(state: HostState, settings: IngressSettings | null): boolean {
+  const runs = state.compiled?.refused === true || shouldRun(state, settings, false);
+  return !state.wasUp && runs && state.tunnels.fault === null;
 }
 
 /**

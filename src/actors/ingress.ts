@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
 import { caSecretsOf, compileHost, contributionNotes } from '../domain/compile-host.ts';
-import { tunnelHostname } from '../domain/host.ts';
 import { type IngressSettings, placeOf } from '../domain/ingress.ts';
 import { isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
 import { CaReader } from './ca-reader.ts';
+import { HostReports } from './host-reports.ts';
 import {
+  comesBack,
   type HostState,
+  hostnameOf,
   isKnownClosed,
   isSettling,
-  isTakingOver,
   isUp,
   shouldRun,
   tunnelIdentityOf,
-  tunnelStateOf,
 } from './host-state.ts';
 import type { StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
@@ -66,6 +66,7 @@ class IngressActor {
   readonly #upkeep: HostUpkeep;
   readonly #status: StatusPublisher;
   readonly #cas: CaReader;
+  readonly #reports: HostReports;
 
   constructor(
     context: ActorContext<IngressMessage>,
@@ -83,6 +84,7 @@ class IngressActor {
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
     this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
+    this.#reports = new HostReports(supervisor, world, this.#notes);
     // Whoever published it has said it: an earlier life, or another replica.
     if (assignment.asksForTls && assignment.publishedHostnames.length > 0) this.#notes.tlsKnown();
     this.#assigned(assignment);
@@ -247,7 +249,7 @@ class IngressActor {
       const putOff = state.intent.kind === 'unwanted' && settling;
       this.#convergeTunnel(state, putOff);
       this.#upkeep.advance(state, this.#assignment.ingress.name, putOff);
-      this.#report(state, putOff);
+      this.#reports.report(state, this.#assignment, putOff);
       this.#finish(state);
     }
     this.#status.want(this.#assignment.ingress, this.#hostnames());
@@ -312,9 +314,7 @@ class IngressActor {
     if (state.hold === 'parting') this.#part(state);
     else if (state.hold === 'held' && state.intent.kind === 'unwanted' && state.ledger === null) {
       if (state.tunnels.isRunning) return;
-      this.#tellServing(state, null);
-      this.#world.telemetry.tunnelConnections(host, null);
-      this.#notes.forget(host);
+      this.#reports.gone(state);
       this.#forget(state);
       this.#supervisor.tell({ type: 'host.cleared', host, tenure, asOf: this.#hosts.forgottenAt(host) });
     } else if (state.hold === 'parted' && !state.tunnels.isRunning) {
@@ -341,60 +341,17 @@ class IngressActor {
     this.#world.telemetry.tunnelState(this.#assignment.ingress.name, state.host, null);
   }
 
-  // What users see -------------------------------------------------------------------------------------------
-
-  #report(state: HostState, putOff: boolean): void {
-    const { settings, ingress } = this.#assignment;
-    const { isLeading } = this.#world.leadership;
-    const tunnelState = tunnelStateOf(state, settings, putOff, isLeading);
-    this.#world.telemetry.tunnelState(ingress.name, state.host, tunnelState);
-    // What else there is to say of a host is its holder's.
-    if (state.hold === 'parted') return;
-    this.#world.telemetry.tunnelConnections(state.host, state.tunnels.registered);
-    this.#tellServing(state, isUp(state) ? hostnameOf(state) : null);
-    this.#tellSettled(state);
-    if (state.intent.kind !== 'wanted') return;
-    this.#notes.backends(state.host, state.compiled?.notes ?? []);
-    if (!state.tunnels.isReplacing) this.#notes.replaced(state.host);
-    if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
-    if (tunnelState === 'up') this.#notes.tunnelReady(state.host, tunnelIdentityOf(state)?.id ?? '');
-  }
-
-  /** For Ingresses whose paths are routed in this host's tunnel. */
-  #tellServing(state: HostState, hostname: string | null): void {
-    if (state.servedAs === hostname) return;
-    state.servedAs = hostname;
-    this.#supervisor.tell({ type: 'host.serving', host: state.host, tenure: state.tenure, hostname });
-  }
-
-  /** For whoever had the host before and still serves it. */
-  #tellSettled(state: HostState): void {
-    if (state.hold !== 'held' || !state.alsoRuns || state.settled) return;
-    if (isTakingOver(state, this.#assignment.settings)) return;
-    state.settled = true;
-    this.#supervisor.tell({ type: 'host.settled', host: state.host, tenure: state.tenure });
-  }
-
   /** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
   #hostnames(): readonly string[] {
+    const { settings, servedBy } = this.#assignment;
     const names = new Set<string>();
     for (const state of this.#hosts) {
       const name = hostnameOf(state);
       if (name === null) continue;
-      if (isUp(state) || (this.#comesBack(state) && this.#status.published.includes(name))) names.add(name);
+      const wasPublished = this.#status.published.includes(name);
+      if (isUp(state) || (wasPublished && comesBack(state, settings))) names.add(name);
     }
-    for (const { hostname } of this.#assignment.servedBy) names.add(hostname);
+    for (const { hostname } of servedBy) names.add(hostname);
     return [...names];
   }
-
-  /** Also what an earlier process has left running and this one may not change. */
-  #comesBack(state: HostState): boolean {
-    const runs = state.compiled?.refused === true || shouldRun(state, this.#assignment.settings, false);
-    return !state.wasUp && runs && state.tunnels.fault === null;
-  }
-}
-
-function hostnameOf(state: HostState): string | null {
-  const id = tunnelIdentityOf(state)?.id;
-  return id === undefined ? null : tunnelHostname(id);
 }

@@ -1,11 +1,11 @@
-import { mergeHost } from '../domain/claims.ts';
-import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ChildSpec } from '../kernel/actor.ts';
+import { assignmentOf } from './assignment.ts';
 import { Holdings } from './holdings.ts';
 import { type IngressWorld, ingressActor } from './ingress.ts';
+import { ingressMessageKey, supervisorKey } from './message-keys.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import { World } from './world.ts';
 
@@ -50,30 +50,6 @@ export function supervisorSpec(world: SupervisorWorld): ChildSpec<SupervisorMess
     stopWithinMs: world.graceMs + 2 * stopSlackMs,
     keyOf: supervisorKey,
   };
-}
-
-/** Newest wins: of several waiting messages about one object only the last is worth reading. */
-function supervisorKey(message: SupervisorMessage): string | undefined {
-  switch (message.type) {
-    case 'ingress.present':
-      return `ingress ${message.spec.key}`;
-    case 'ingress.removed':
-      return `ingress ${message.key}`;
-    case 'service.present':
-      return `service ${message.service.name}`;
-    case 'service.removed':
-      return `service ${message.name}`;
-    case 'slice.present':
-      return `slice ${message.slice.name}`;
-    case 'slice.removed':
-      return `slice ${message.name}`;
-    case 'ledger.present':
-      return `ledger ${message.entry.host}`;
-    case 'ledger.removed':
-      return `ledger ${message.host}`;
-    default:
-      return undefined;
-  }
 }
 
 class Supervisor {
@@ -218,44 +194,12 @@ class Supervisor {
   }
 
   #assignmentOf(key: IngressKey): Assignment {
-    const known = this.#world.ingress(key);
-    const spec = known?.effective ?? null;
-    const held = new Map(this.#holdings.heldBy(key));
-    const isMine = (host: string): boolean => this.#world.ownerOf(host) === key;
-    const named = (spec?.hosts ?? []).map(({ host }) => {
-      const seniority = this.#world.seniority(host);
-      const { rules, contributed, lost } = mergeHost(host, seniority);
-      // What it still holds it has yet to hand over.
-      const own = held.has(host) ? null : (contributed.get(key) ?? null);
-      return { host, rules, own, taken: lost.filter(({ from }) => from === key), owner: seniority[0]!.key };
-    });
-    const contributed = named.flatMap(({ own }) => own ?? []);
-    const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
-    return {
-      ingress: { name: key, uid: known?.newest.uid ?? '' },
-      held,
-      hosts,
-      released: [...held.keys()].filter((host) => !isMine(host) && this.#world.ownerOf(host) !== null),
-      alsoRun: [...held.keys()].filter((host) => this.#holdings.hasFormer(host)),
-      lingering: this.#holdings.lingeringOf(key),
-      keepOthers: known?.newest.refused ?? false,
-      kept: spec?.unservable ?? [],
-      settings: spec?.settings ?? null,
-      contributed,
-      backends: new Map(
-        Array.from(servicesOf([...hosts, ...contributed]), (name) => [name, this.#world.backend(name)]),
-      ),
-      ledger: [...held.keys()].flatMap((host) => this.#world.ledger(host) ?? []),
-      publishedHostnames: known?.newest.publishedHostnames ?? [],
-      asksForTls: known?.newest.asksForTls ?? false,
-      problems: known?.newest.problems ?? [],
+    return assignmentOf(key, {
+      world: this.#world,
+      holdings: this.#holdings,
+      servedAt: this.#servedAt,
       credentialsFault: this.#credentialsFault,
-      taken: named.flatMap(({ taken }) => taken),
-      servedBy: named.flatMap(({ host, own, owner }) => {
-        const hostname = this.#servedAt.get(host)?.hostname;
-        return own === null || hostname === undefined ? [] : [{ host, owner, hostname }];
-      }),
-    };
+    });
   }
 
   /** Those whose paths are served by another Ingress' tunnel have its name in their status. */
@@ -366,19 +310,4 @@ function ingressSpec(create: ActorFactory<IngressMessage>, graceMs: number): Chi
     stopWithinMs: graceMs + stopSlackMs,
     keyOf: ingressMessageKey,
   };
-}
-
-function ingressMessageKey(message: IngressMessage): string | undefined {
-  switch (message.type) {
-    case 'assigned':
-    case 'try.again':
-    case 'leadership.changed':
-      return message.type;
-    case 'backend':
-      return `backend ${message.service}`;
-    case 'ledger.seen':
-      return `ledger ${message.host}`;
-    default:
-      return undefined;
-  }
 }

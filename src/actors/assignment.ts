@@ -1,0 +1,61 @@
+import { mergeHost } from '../domain/claims.ts';
+import { servicesOf } from '../domain/compile-host.ts';
+import type { IngressKey } from '../domain/ingress.ts';
+import type { Fault } from '../fault.ts';
+import type { Holdings } from './holdings.ts';
+import type { Assignment } from './messages.ts';
+import type { World } from './world.ts';
+
+/** What the supervisor knows; an assignment is one Ingress' view of it. */
+interface Known {
+  readonly world: World;
+  readonly holdings: Holdings;
+  /** Host → its tunnel's name, while that is up. */
+  readonly servedAt: ReadonlyMap<string, { readonly hostname: string }>;
+  readonly credentialsFault: Fault | null;
+}
+
+/** What that Ingress' actor is responsible for now. Pure. */
+export function assignmentOf(
+  key: IngressKey,
+  { world, holdings, servedAt, credentialsFault }: Known,
+): Assignment {
+  const known = world.ingress(key);
+  const spec = known?.effective ?? null;
+  const held = new Map(holdings.heldBy(key));
+  const isMine = (host: string): boolean => world.ownerOf(host) === key;
+  const named = (spec?.hosts ?? []).map(({ host }) => {
+    const seniority = world.seniority(host);
+    const { rules, contributed, lost } = mergeHost(host, seniority);
+    // What it still holds it has yet to hand over.
+    const own = held.has(host) ? null : (contributed.get(key) ?? null);
+    return { host, rules, own, taken: lost.filter(({ from }) => from === key), owner: seniority[0]!.key };
+  });
+  const contributed = named.flatMap(({ own }) => own ?? []);
+  const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
+  return {
+    ingress: { name: key, uid: known?.newest.uid ?? '' },
+    held,
+    hosts,
+    released: [...held.keys()].filter((host) => !isMine(host) && world.ownerOf(host) !== null),
+    alsoRun: [...held.keys()].filter((host) => holdings.hasFormer(host)),
+    lingering: holdings.lingeringOf(key),
+    keepOthers: known?.newest.refused ?? false,
+    kept: spec?.unservable ?? [],
+    settings: spec?.settings ?? null,
+    contributed,
+    backends: new Map(
+      Array.from(servicesOf([...hosts, ...contributed]), (name) => [name, world.backend(name)]),
+    ),
+    ledger: [...held.keys()].flatMap((host) => world.ledger(host) ?? []),
+    publishedHostnames: known?.newest.publishedHostnames ?? [],
+    asksForTls: known?.newest.asksForTls ?? false,
+    problems: known?.newest.problems ?? [],
+    credentialsFault,
+    taken: named.flatMap(({ taken }) => taken),
+    servedBy: named.flatMap(({ host, own, owner }) => {
+      const hostname = servedAt.get(host)?.hostname;
+      return own === null || hostname === undefined ? [] : [{ host, owner, hostname }];
+    }),
+  };
+}
