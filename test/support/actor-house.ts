@@ -44,10 +44,13 @@ export class ActorHouse {
   synced = false;
 
   /** `over` puts real parts in the place of those in memory; `beside` is another replica in the same world. */
-  constructor(over: Partial<SupervisorWorld> = {}, beside?: ActorHouse) {
+  constructor(
+    over: Partial<Omit<SupervisorWorld, 'ledger'>> & { readonly ledger?: MemoryLedger } = {},
+    beside?: ActorHouse,
+  ) {
     this.clock = beside?.clock ?? new ManualClock();
     this.cloudflare = beside?.cloudflare ?? new MemoryCloudflare();
-    this.ledger = beside?.ledger ?? new MemoryLedger();
+    this.ledger = over.ledger ?? beside?.ledger ?? new MemoryLedger();
     const silent = { info() {}, warn() {}, error() {}, debug() {} };
     const telemetry: Telemetry = {
       tunnelState: (ingress, host, state) => {
