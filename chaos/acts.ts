@@ -14,6 +14,8 @@ import type { Owner } from './owner.ts';
 import { breaksThread, kill, ofLeader, shiftsClock, terminate } from './process-acts.ts';
 
 const hourMs = 3_600_000;
+/** Longer only where something else holds it up: then the host keeps what it has. */
+const removalLimitMs = 10_000;
 
 export const acts: Readonly<Record<FaultKind, Begin>> = {
   'thread-exits': breaksThread('exit', 'thread-exited'),
@@ -102,6 +104,15 @@ export const acts: Readonly<Record<FaultKind, Begin>> = {
   'cloudflare-outage': ({ world: { cloudflare } }) => {
     cloudflare.faults.outage = true;
     return { end: () => cloudflare.faults.clear() };
+  },
+  'cloudflare-long-outage': async (arena, { host }) => {
+    const { owner, world } = arena;
+    owner.remove('Ingress', host.name);
+    // With a tunnel that is left it would serve without a call.
+    await arena.until('it is removed', removalLimitMs, () => !arena.hasTunnel(host)).catch(() => {});
+    world.cloudflare.faults.outage = true;
+    owner.apply(ingressOf(host));
+    return { end: () => world.cloudflare.faults.clear() };
   },
   'cloudflare-conflicts': (arena) =>
     failsCalls(arena, { status: 409, matches: (method) => method !== 'GET' }),

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tunnelName } from '../src/domain/host.ts';
 import { controllerArguments, freePort } from '../src/sandbox/controller-arguments.ts';
 import { numberAt } from '../src/sandbox/kube-api/json.ts';
 import { leases } from '../src/sandbox/kube-api/resources/cluster.ts';
@@ -114,6 +115,11 @@ export class Arena {
 
   tunnelOf(host: string): string | null {
     return this.world.cloudflare.zones.tunnelForHost(host);
+  }
+
+  hasTunnel({ host }: Host): boolean {
+    const { tunnels, accountId } = this.world.cloudflare;
+    return tunnels.live(accountId).some(({ name }) => name === tunnelName(identity, host));
   }
 
   /** Connections of the host's tunnel that the edge would give a request to. */

@@ -63,6 +63,8 @@ const untilSeenAfterHangingMs = 32_000;
 /** Two calls that hang for 15 s each (`cloudflare/client`). */
 const afterHangingCallsMs = 30_000;
 const afterFailedCallsMs = 10_000;
+/** The cap of the probe for everybody (5 s, `cloudflare/availability`), and the time to make a host. */
+const afterLongOutageMs = 15_000;
 
 const thread = { part: 'threads', hosts: 'threaded', loss: 'some', mayLoseOne: true, holdsUp: [] } as const;
 const edge = {
@@ -287,6 +289,15 @@ export const faults = {
     weight: 1,
   },
   'cloudflare-outage': { ...cloudflare, what: 'every call is cut', weight: 2 },
+  'cloudflare-long-outage': {
+    ...cloudflare,
+    what: 'every call is cut for a minute, and an Ingress comes meanwhile',
+    hosts: 'own',
+    loss: 'all',
+    lengthMs: [40_000, 60_000],
+    boundMs: afterLongOutageMs,
+    weight: 1,
+  },
   'cloudflare-conflicts': { ...cloudflare, what: '409 to every write', weight: 2 },
   'cloudflare-throttles': { ...cloudflare, what: '429 with Retry-After', weight: 2 },
   'cloudflare-fails': { ...cloudflare, what: '500 to everything', weight: 2 },

@@ -159,6 +159,7 @@ async function work(place: Workplace): Promise<void> {
     clock,
     processes: config.shard.count,
     hooks: metrics.cloudflare,
+    returned: () => tell({ type: 'cloudflare.returned' }),
     log,
   });
   closers.push(() => cloudflare.close());

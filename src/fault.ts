@@ -87,6 +87,11 @@ export function dispositionOf(code: FaultCode): Disposition {
   return dispositions[code];
 }
 
+/** Cloudflare's API did not answer, or wants no calls: nothing that was asked of it is wrong. */
+export function isCloudflareAway({ code }: Fault): boolean {
+  return code === 'cloudflare-unreachable' || code === 'cloudflare-rate-limited';
+}
+
 /** Carries a fault through code that can only throw; `faultOf` takes it out again. */
 export class FaultError extends Error {
   override readonly name = 'FaultError';

@@ -1,6 +1,6 @@
 import { runTunnelPod } from '../workers/tunnel-pod.ts';
 import type { TunnelConfig, TunnelSource } from './config/tunnel.ts';
-import { type Fault, FaultError, faultOf } from './fault.ts';
+import { type Fault, FaultError, faultOf, isCloudflareAway } from './fault.ts';
 import type { Logger } from './log.ts';
 import { createTunnelMetrics } from './ops/tunnel-metrics.ts';
 import type { Running } from './running.ts';
@@ -49,8 +49,7 @@ async function findToken(
     const token = await findTunnelToken({ certPath: path, tunnel, host, apiUrl, clock: systemClock }, signal);
     if (token.ok) return token.value;
     const { code, message: detail, retryAfterMs = 0 } = token.fault;
-    const passes = code === 'cloudflare-unreachable' || code === 'cloudflare-rate-limited';
-    if (!passes) throw new FaultError(token.fault);
+    if (!isCloudflareAway(token.fault)) throw new FaultError(token.fault);
     const retryInMs = Math.max(retryAfterMs, backoffDelayMs(findBackoff, attempt, Math.random()));
     log.warn({ code, detail, retryInMs }, 'tunnel not found yet');
     await sleep(systemClock, retryInMs, signal);

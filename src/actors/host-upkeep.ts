@@ -1,5 +1,5 @@
 import { type Doubt, type HostStep, isRegretted } from '../domain/host-plan.ts';
-import { dispositionOf, type Fault, type Result } from '../fault.ts';
+import { dispositionOf, type Fault, isCloudflareAway, type Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { dueStep, type HostState } from './host-state.ts';
@@ -109,6 +109,11 @@ export class HostUpkeep {
     state.retry?.cancel();
     state.retry = null;
     state.attempts = 0;
+  }
+
+  /** What waits for nothing else is tried at once; the budget of calls paces a thousand of them. */
+  cloudflareReturned(state: HostState): void {
+    if (state.fault !== null && isCloudflareAway(state.fault)) this.retryNow(state);
   }
 
   /** What failed or was given up under another leadership says nothing about the next try. */

@@ -113,8 +113,12 @@ class IngressActor {
       case 'try.again':
         for (const state of this.#hosts) if (state.fault !== null) this.#upkeep.retryNow(state);
         break;
+      case 'cloudflare.returned':
+        for (const state of this.#hosts) this.#upkeep.cloudflareReturned(state);
+        break;
       case 'leadership.changed':
         for (const state of this.#hosts) this.#upkeep.leadershipChanged(state);
+        this.#status.leadershipChanged();
         break;
       case 'credentials.checked':
         this.#notes.credentials(message.fault);

@@ -32,6 +32,7 @@ export function ingressMessageKey(message: IngressMessage): string | undefined {
   switch (message.type) {
     case 'assigned':
     case 'try.again':
+    case 'cloudflare.returned':
     case 'leadership.changed':
       return message.type;
     case 'backend':

@@ -26,6 +26,8 @@ export type WorldMessage =
   | { readonly type: 'leadership.changed' }
   /** The mounted credentials are other ones than before: what was stuck on them may go on. */
   | { readonly type: 'credentials.changed' }
+  /** Cloudflare's API was away, or wanted no calls, and is back. */
+  | { readonly type: 'cloudflare.returned' }
   /** What the mounted credentials are worth: null when they can do their work. */
   | { readonly type: 'credentials.checked'; readonly fault: Fault | null };
 
@@ -125,6 +127,7 @@ export type IngressMessage =
       readonly version: string;
     }
   | { readonly type: 'try.again' }
+  | { readonly type: 'cloudflare.returned' }
   | { readonly type: 'leadership.changed' }
   | { readonly type: 'credentials.checked'; readonly fault: Fault | null }
   | {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
+import type { Timer } from '../time/clock.ts';
 import type { IngressMessage } from './messages.ts';
 import type { ActorLog, IngressRef, IngressSink, Leadership } from './ports.ts';
 import { whileLeading } from './while-leading.ts';
@@ -25,7 +26,8 @@ export class StatusPublisher {
   readonly #world: PublisherWorld;
   #published: readonly string[];
   #writing = false;
-  #waiting = false;
+  /** Until a write that failed is tried again. */
+  #retry: Timer | null = null;
   #attempts = 0;
 
   constructor(context: ActorContext<IngressMessage>, world: PublisherWorld, published: readonly string[]) {
@@ -45,7 +47,7 @@ export class StatusPublisher {
 
   want(ingress: IngressRef, hostnames: readonly string[]): void {
     const { sink, leadership } = this.#world;
-    if (this.#writing || this.#waiting || !leadership.isLeading) return;
+    if (this.#writing || this.#retry !== null || !leadership.isLeading) return;
     // In whatever order: another replica may know of the hosts in another one.
     if (isDeepStrictEqual([...hostnames].sort(), [...this.#published].sort())) return;
     this.#writing = true;
@@ -72,12 +74,18 @@ export class StatusPublisher {
       retryAfterMs,
     );
     this.#attempts += 1;
-    this.#waiting = true;
-    this.#context.after(delayMs, { type: 'status.due' });
+    this.#retry = this.#context.after(delayMs, { type: 'status.due' });
     this.#world.log.warn({ hostnames, code, detail, retryInMs: delayMs }, 'status not written');
   }
 
   due(): void {
-    this.#waiting = false;
+    this.#retry = null;
+  }
+
+  /** Whoever leads has the API server, and what failed before says nothing about the next try. */
+  leadershipChanged(): void {
+    this.#retry?.cancel();
+    this.#retry = null;
+    this.#attempts = 0;
   }
 }

@@ -95,6 +95,7 @@ class Supervisor {
       case 'world.synced':
         return this.#sync();
       case 'leadership.changed':
+      case 'cloudflare.returned':
         for (const key of this.#actors()) this.#actor(key)?.tell(message);
         return;
       case 'credentials.changed':

@@ -1,8 +1,10 @@
 import type { Cloudflare } from '../actors/ports.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
+import { type ApiResult, failureOf } from './api-failure.ts';
+import { type Area, Availability } from './availability.ts';
 import { shareOfBudget } from './budget.ts';
-import { ApiClient, type CallHooks } from './client.ts';
+import { type ApiCall, ApiClient, type CallHooks } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { ensureDns, removeDns } from './dns.ts';
 import { MarkedHosts } from './marked-hosts.ts';
@@ -21,6 +23,8 @@ export interface CloudflareAdapterOptions {
   /** How many processes use these credentials; each keeps to its share of the calls. One, if left out. */
   readonly processes?: number;
   readonly hooks?: AdapterHooks;
+  /** Cloudflare's API was away and is back: what failed meanwhile may go on, at the pace of the budget. */
+  readonly returned?: () => void;
   /** Hears when the account nears its limit of tunnels. */
   readonly log?: TunnelQuotaOptions['log'];
 }
@@ -53,14 +57,20 @@ export interface CloudflareAdapter extends Cloudflare {
 
 export function createCloudflare(options: CloudflareAdapterOptions): CloudflareAdapter {
   const hooks = options.hooks ?? { called: () => {}, tunnelsCounted: () => {} };
-  const { credentials, apiUrl, clock, random = Math.random, processes = 1 } = options;
+  const { credentials, apiUrl, clock, random = Math.random, processes = 1, returned = () => {} } = options;
+  const log = options.log ?? { info: () => {}, warn: () => {}, error: () => {} };
   const budget = shareOfBudget(clock.monotonic(), processes);
-  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget });
+  const probe = async (area: Area, signal: AbortSignal): Promise<ApiResult<unknown>> => {
+    const own = credentials();
+    return own.ok ? api.call(probeOf(area, own.value.accountId), signal) : failureOf(own.fault);
+  };
+  const availability = new Availability({ clock, random, log, probe, returned });
+  const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget, availability });
   const quota = new TunnelQuota({
     api,
     credentials,
     clock,
-    log: options.log ?? { info: () => {}, warn: () => {}, error: () => {} },
+    log,
     counted: (tunnels) => hooks.tunnelsCounted(tunnels),
   });
   const zones = new ZoneDirectory(api, clock);
@@ -104,10 +114,38 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
       quota.close();
       zones.close();
       marks.close();
+      availability.close();
       api.close();
     },
   };
 }
+
+/** What is cheapest to ask of either; with a token that may not, the refusal is answer enough. */
+function probeOf(area: Area, accountId: string): ApiCall<unknown> {
+  const common = { priority: 'close', repeatable: false, isProbe: true } as const;
+  switch (area) {
+    case 'tunnels':
+      return {
+        ...common,
+        op: 'tunnels.probe',
+        send: (sdk, options) =>
+          sdk.zeroTrust.tunnels.cloudflared.list(
+            { account_id: accountId, is_deleted: false, page: 1, per_page: 1 },
+            options,
+          ),
+      };
+    case 'dns':
+      return {
+        ...common,
+        op: 'zones.probe',
+        send: (sdk, options) =>
+          sdk.zones.list({ account: { id: accountId }, page: 1, per_page: fewestZones }, options),
+      };
+  }
+}
+
+/** Cloudflare gives no fewer. */
+const fewestZones = 5;
 
 const noZones =
   'the credentials see no zone of their account: expected an API token with Zone:Read and DNS:Edit for the zones of the hosts';

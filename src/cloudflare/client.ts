@@ -7,6 +7,7 @@ import { failed, fault, type Result } from '../fault.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, sleep, type Timer } from '../time/clock.ts';
 import { type ApiFailure, type ApiResult, describeFailure, failureOf } from './api-failure.ts';
+import type { Availability } from './availability.ts';
 import { CallBudget } from './budget.ts';
 import type { Credentials } from './credentials.ts';
 import { fetchEnvelope } from './envelope-fetch.ts';
@@ -21,6 +22,8 @@ export interface ApiCall<T> {
   readonly priority: Priority;
   /** May be repeated when its answer was lost. A creation may not: it may have happened. */
   readonly repeatable: boolean;
+  /** Made also while its area of the API is away, of which it is to tell. */
+  readonly isProbe?: true;
   readonly send: (sdk: Sdk, options: { signal: AbortSignal }) => PromiseLike<T>;
 }
 
@@ -39,6 +42,8 @@ export interface ApiClientOptions {
   readonly hooks: CallHooks;
   /** Its own unless given: what runs beside the controller has less to spend. */
   readonly budget?: CallBudget;
+  /** Calls that would be in vain are not made, but answered so; left out: they are made. */
+  readonly availability?: Pick<Availability, 'faultOf' | 'heard' | 'forget'>;
 }
 
 export type Sdk = ReturnType<typeof sdkFor>;
@@ -70,6 +75,7 @@ export class ApiClient {
       // A wish to wait is longer than our delays: the caller's matter.
       if (result.fault.code !== 'cloudflare-unreachable' || result.fault.retryAfterMs !== undefined)
         return result;
+      if (this.#options.availability?.faultOf(call.op)) return result;
       const delayMs = backoffDelayMs(retryBackoff, attempt, this.#options.random());
       const slept = await sleep(this.#options.clock, delayMs, signal).then(
         () => true,
@@ -123,7 +129,9 @@ export class ApiClient {
     if (this.#closed || signal.aborted) return stopped(call.op);
     try {
       const priority = priorities[call.priority];
-      return await this.#queue.add(() => this.#attempt(call, signal), { priority, signal });
+      const result = await this.#queue.add(() => this.#attempt(call, signal), { priority, signal });
+      this.#options.availability?.heard(call.op, result);
+      return result;
     } catch (thrown) {
       // The queue rejects what it had not started: our `close` or the caller's abort.
       if (signal.aborted || this.#closed) return stopped(call.op);
@@ -132,7 +140,7 @@ export class ApiClient {
   }
 
   async #attempt<T>(call: ApiCall<T>, signal: AbortSignal): Promise<ApiResult<T>> {
-    const { clock, hooks } = this.#options;
+    const { clock, hooks, availability } = this.#options;
     const credentials = this.#options.credentials();
     if (!credentials.ok) return failureOf(credentials.fault);
     const sdk = this.#clientFor(credentials.value);
@@ -141,6 +149,8 @@ export class ApiClient {
       const text = `Cloudflare asked for no calls for another ${Math.ceil(heldMs / 1000)} s`;
       return failureOf(fault('cloudflare-rate-limited', text, heldMs));
     }
+    const away = call.isProbe ? null : (availability?.faultOf(call.op) ?? null);
+    if (away !== null) return failureOf(away);
     this.#spend();
     const cut = new AbortController();
     const abort = (): void => cut.abort();
@@ -186,7 +196,10 @@ export class ApiClient {
   #clientFor(credentials: Credentials): Sdk {
     if (this.#sdk?.credentials !== credentials) {
       // Limits are per credential: another one starts without the old one's block.
-      if (this.#sdk?.credentials.apiToken !== credentials.apiToken) this.#heldUntilMs = 0;
+      if (this.#sdk?.credentials.apiToken !== credentials.apiToken) {
+        this.#heldUntilMs = 0;
+        this.#options.availability?.forget();
+      }
       this.#sdk = { credentials, client: sdkFor(credentials, this.#options.apiUrl) };
     }
     return this.#sdk.client;

@@ -77,7 +77,7 @@ export class PodRunner implements TunnelRunner {
       ask: (address, aborted) => pods.ask(address, aborted),
     });
     this.#unsubscribe = leadership.onChange(() => {
-      this.#advanceAll();
+      for (const tunnel of this.#tunnels.values()) tunnel.leadershipChanged();
       this.#access.changed();
     });
   }

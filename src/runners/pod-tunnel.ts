@@ -122,6 +122,14 @@ export class PodTunnel {
     this.advance();
   }
 
+  /** Whoever leads has the API server, and what failed before says nothing about the next try. */
+  leadershipChanged(): void {
+    this.#retry?.cancel();
+    this.#retry = null;
+    this.#failures = 0;
+    this.advance();
+  }
+
   /** What there is cannot be seen, so nothing can be started. */
   refused(cause: Fault): void {
     for (const run of [...this.#runs]) this.#fail(run, cause);

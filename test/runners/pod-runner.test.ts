@@ -316,6 +316,25 @@ describe('the pod runner', () => {
     });
   });
 
+  it('tries again at once when it leads again, however long writes had failed', async () => {
+    const leadership = new ScriptedLeadership();
+    await runner.close();
+    runner = create(leadership);
+    const { run } = await start();
+    pods.ready(host, 2);
+    await quiet();
+    pods.writes.length = 0;
+    const away = { code: 'kube-unreachable', message: 'away' } as const;
+    pods.failures.push(...Array.from({ length: 8 }, () => away));
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await clock.advance(100_000);
+    expect(pods.writes).to.have.length(8);
+    leadership.isLeading = false;
+    leadership.isLeading = true;
+    await quiet();
+    expect(pods.writes).to.have.length(9);
+  });
+
   it('only looks while another one leads, and acts from when it does itself', async () => {
     const hearers = new Set<(isLeading: boolean) => void>();
     const leadership = {

@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { ActorHouse, ingress, present, service, slice, synced } from '../support/actor-house.ts';
+
+const host = 'app.example.com';
+
+/** What failed for so long that its own retries have become rare. */
+describe('a host whose world was away for minutes', () => {
+  let house: ActorHouse;
+  beforeEach(() => {
+    house = new ActorHouse();
+  });
+  afterEach(() => house.stop());
+
+  const serve = () => house.tell(service(), slice(), present(ingress('web', [host])), synced);
+
+  it('goes on at once when Cloudflare is back that was away or wanted no calls, and then only', async () => {
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 8);
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-rate-limited');
+    house.cloudflare.failNext('ensureTunnel', 'quota-exceeded');
+    await serve();
+    await house.pass(150_000);
+    const tries = (): number => house.cloudflare.calls.length;
+    expect(tries()).to.equal(8);
+    for (const expected of [9, 10, 10]) {
+      await house.tell({ type: 'cloudflare.returned' });
+      expect(tries()).to.equal(expected);
+    }
+    await house.pass(300_000);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('has its status written at once by who leads again, also when that had failed for long', async () => {
+    house.sink.failNext('publish', 'kube-unreachable', 9);
+    await serve();
+    await house.pass(250_000);
+    expect(house.sink.status.size).to.equal(0);
+    house.leadership.isLeading = false;
+    house.leadership.isLeading = true;
+    await house.quiet();
+    expect(house.sink.status.get('web')).to.have.length(1);
+  });
+});
