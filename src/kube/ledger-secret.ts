@@ -124,6 +124,20 @@ export function hostOfLedger(secret: unknown): string | null {
   return typeof host === 'string' && ledgerSecretName(host) === meta?.name ? host : null;
 }
 
+/**
+ * The version of the Secret when it is still named and marked as the host's ledger but somebody has taken away what
+ * made it one; null when it is another Secret, or says of another identity that it is its own.
+ */
+export function emptiedLedgerVersion(
+  secret: unknown,
+  { host, identity }: Pick<LedgerEntry, 'host' | 'identity'>,
+): string | null {
+  const parsed = secretShape.safeParse(secret);
+  if (!parsed.success || hostOfLedger(secret) !== host || parseLedgerSecret(secret).ok) return null;
+  const named = Buffer.from(parsed.data.data?.identity ?? '', 'base64').toString('utf8');
+  return named === '' || named === identity ? (parseMeta(secret)?.resourceVersion ?? null) : null;
+}
+
 /** Whether two entries say the same, whatever their resourceVersions. */
 export function sameLedger(a: LedgerEntry, b: LedgerEntry): boolean {
   return (

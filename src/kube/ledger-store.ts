@@ -3,6 +3,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 import {
+  emptiedLedgerVersion,
   isListed,
   ledgerSecretBody,
   ledgerSecretName,
@@ -29,14 +30,20 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     const created = await client.call({ method: 'POST', resource: 'secrets', body }, signal);
     if (created.ok) return parseLedgerSecret(created.value);
     // Somebody was before us: mostly we ourselves, in an attempt whose answer was lost.
-    return created.fault.code === 'kube-conflict' ? recovered(entry.host, signal) : created;
+    return created.fault.code === 'kube-conflict' ? recovered(entry, signal) : created;
   }
 
-  /** The entry as it is. Without its label, which somebody has changed, nobody would list it: that is put back. */
-  async function recovered(host: string, signal: AbortSignal): Promise<Result<LedgerEntry>> {
-    const secret = await read(host, signal);
+  /**
+   * The entry as it is. Without its label, which somebody has changed, nobody would list it: that is put back. One
+   * whose data somebody has taken away tells nothing any more, and is written anew.
+   */
+  async function recovered(wanted: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+    const { host } = wanted;
+    const secret = await get(host, signal);
     if (!secret.ok) return secret;
-    const entry = parseLedgerSecret(secret.value);
+    const emptiedAt = emptiedLedgerVersion(secret.value, wanted);
+    if (emptiedAt !== null) return replace({ ...wanted, resourceVersion: emptiedAt }, signal);
+    const entry = ours(secret.value);
     return entry.ok && !isListed(secret.value, host) ? replace(entry.value, signal) : entry;
   }
 
@@ -52,26 +59,20 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     // Deleted by hand: what we know of Cloudflare must not be lost with it.
     if (patched.fault.code === 'kube-not-found') return create(entry, signal);
     if (patched.fault.code !== 'kube-conflict') return patched;
-    const current = await stored(entry.host, signal);
+    const found = await get(entry.host, signal);
+    const current = found.ok ? ours(found.value) : found;
     if (!current.ok) return current;
     return sameLedger(current.value, entry) ? current : patched;
   }
 
-  /** The entry as it is, provided that it is ours. */
-  async function stored(host: string, signal: AbortSignal): Promise<Result<LedgerEntry>> {
-    const found = await read(host, signal);
-    return found.ok ? parseLedgerSecret(found.value) : found;
+  function get(host: string, signal: AbortSignal): Promise<Result<unknown>> {
+    return client.call({ method: 'GET', resource: 'secrets', name: ledgerSecretName(host) }, signal);
   }
 
-  /** The Secret, provided that its ledger is ours. */
-  async function read(host: string, signal: AbortSignal): Promise<Result<unknown>> {
-    const name = ledgerSecretName(host);
-    const found = await client.call({ method: 'GET', resource: 'secrets', name }, signal);
-    if (!found.ok) return found;
-    const entry = parseLedgerSecret(found.value);
-    if (!entry.ok) return entry;
-    if (entry.value.identity === identity) return found;
-    return notOurs(entry.value);
+  /** The entry in the Secret, provided that it is ours. */
+  function ours(secret: unknown): Result<LedgerEntry> {
+    const entry = parseLedgerSecret(secret);
+    return entry.ok && entry.value.identity !== identity ? notOurs(entry.value) : entry;
   }
 
   function notOurs({ host, identity: theirs }: LedgerEntry): Result<never> {
@@ -82,8 +83,10 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
   }
 
   async function remove({ host, resourceVersion }: LedgerEntry, signal: AbortSignal): Promise<Result<void>> {
-    const found = await read(host, signal);
+    const found = await get(host, signal);
     if (!found.ok) return found.fault.code === 'kube-not-found' ? ok(undefined) : found;
+    const entry = ours(found.value);
+    if (!entry.ok) return entry;
     const meta = parseMeta(found.value);
     if (meta?.resourceVersion !== resourceVersion) {
       const text = `Secret ${ledgerSecretName(host)} is of version ${meta?.resourceVersion} by now, not ${resourceVersion}`;

@@ -8,6 +8,7 @@ import type { Clock } from '../time/clock.ts';
 import type { KubeClient } from './client.ts';
 import { hostHashLabel, hostOfLedger, parseLedgerSecret } from './ledger-secret.ts';
 import { parseIngress } from './parse-ingress.ts';
+import { parseMeta } from './parse-meta.ts';
 import { parseService } from './parse-service.ts';
 import { parseSlice } from './parse-slice.ts';
 import { startWatch, type Watch, type WatchOptions, type WatchTelemetry } from './watch.ts';
@@ -71,7 +72,7 @@ export function startWorld(options: WorldOptions): World {
       removed: (name) => tell({ type: 'service.removed', name }),
     }),
     watch({ resource: 'endpointslices', ...sliceSide(tell) }),
-    watch({ resource: 'secrets', labelSelector: hostHashLabel, ...ledgerSide(tell, unreadable) }),
+    watch({ resource: 'secrets', labelSelector: hostHashLabel, ...ledgerSide(options, unreadable) }),
   ];
   return {
     async refresh(signal) {
@@ -154,15 +155,22 @@ function sliceSide(tell: WorldOptions['tell']): Side {
   };
 }
 
-function ledgerSide(tell: WorldOptions['tell'], unreadable: Unreadable): Side {
+function ledgerSide({ tell, log }: WorldOptions, unreadable: Unreadable): Side {
   const hosts = new Map<string, string>();
   return {
     present(name, object) {
       const parsed = parseLedgerSecret(object);
       if (!parsed.ok) {
         const host = hostOfLedger(object);
-        if (host !== null) hosts.set(name, host);
-        return unreadable('secrets', name, parsed.fault.message);
+        if (host === null) return unreadable('secrets', name, parsed.fault.message);
+        // Somebody has taken its data away, so there is no ledger any more: as if it had been deleted, it is made anew.
+        log.warn({ host, name }, 'ledger emptied by somebody');
+        hosts.set(name, host);
+        return tell({
+          type: 'ledger.removed',
+          host,
+          resourceVersion: parseMeta(object)?.resourceVersion ?? '',
+        });
       }
       hosts.set(name, parsed.value.host);
       tell({ type: 'ledger.present', entry: parsed.value });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { KubeObject } from '../support/kube-user.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { startTown, type Town } from '../support/town.ts';
 
@@ -36,6 +37,29 @@ describe('what somebody changed behind our back', function () {
     await town.until('it is there again', async () => (await town.user.list('Secret')).length === 1);
     expect(town.tunnelIds()).to.deep.equal(before);
     await town.answers(host, '/', 'web');
+    await town.user.remove('Ingress', 'web');
+    await town.nothingLeft();
+  });
+
+  it('a ledger Secret that was emptied is written again, also when that was while no controller ran', async () => {
+    const before = town.tunnelIds();
+    const [secret] = (await town.user.list('Secret')) as readonly (KubeObject & { data: object })[];
+    const { name } = secret!.metadata;
+    const empty = Object.fromEntries(Object.keys(secret!.data).map((key) => [key, '']));
+    const emptied = { apiVersion: 'v1', kind: 'Secret', metadata: { name }, data: empty };
+    const isWritten = async (): Promise<boolean> => {
+      const now = (await town.user.get('Secret', name)) as unknown as { data: { token: string } };
+      return (now.data.token ?? '') !== '' && town.hosts().includes(host);
+    };
+    await town.user.apply(emptied);
+    await town.until('it is written again', isWritten);
+    await town.answers(host, '/', 'web');
+    await town.stopController();
+    await town.user.apply(emptied);
+    await town.startController();
+    await town.until('it is written again after a start', isWritten);
+    await town.answers(host, '/', 'web');
+    expect(town.tunnelIds()).to.deep.equal(before);
     await town.user.remove('Ingress', 'web');
     await town.nothingLeft();
   });

@@ -118,6 +118,22 @@ describe('ledger store', () => {
     expect(await put).to.have.nested.property('fault.code', 'kube-refused');
   });
 
+  it('writes a ledger anew whose data somebody has taken away, but for one that says it is of another identity', async () => {
+    const emptied = (data: object) => ({ ...stored(at('9', full)), data });
+    const put = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    (await get()).json(200, emptied({}));
+    const call = await patch();
+    expect(call.body).to.deep.equal(ledgerSecretBody(at('9', bare)));
+    call.json(200, stored(at('10', bare)));
+    expect(await put).to.deep.equal({ ok: true, value: at('10', bare) });
+    const refused = store.put(bare, signal);
+    (await post()).refuse(409, 'already exists');
+    (await get()).json(200, emptied({ identity: Buffer.from('you').toString('base64') }));
+    expect(await refused).to.have.nested.property('fault.code', 'kube-refused');
+    expect(kube.waiting).to.deep.equal([]);
+  });
+
   it('a conflict is a conflict when somebody wrote something else', async () => {
     const put = store.put(at('5', full), signal);
     (await patch()).refuse(409, 'the object has been modified');

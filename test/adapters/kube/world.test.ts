@@ -139,10 +139,11 @@ describe('kube world', () => {
     }
   });
 
-  it('tells that a ledger is gone whose data somebody had emptied, by the host that it is named for', async () => {
-    const secrets = await listed('secrets', { ...ledger('a.example.com', '9'), data: {} });
+  it('tells that a ledger is gone once somebody has emptied it, by the host that it is named for', async () => {
+    const secrets = await listed('secrets', ledger('a.example.com', '9'));
+    secrets.event('MODIFIED', { ...ledger('a.example.com', '11'), data: {} });
     secrets.event('DELETED', { ...ledger('a.example.com', '12'), data: {} });
-    await hear('no ledger a.example.com@12');
+    await hear('ledger a.example.com@9', 'no ledger a.example.com@11', 'no ledger a.example.com@12');
   });
 
   it('says that all is there once, after every kind was listed', async () => {
