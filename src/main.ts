@@ -129,7 +129,7 @@ function staying<C extends { readonly log: LogSettings }>(
   return ok({
     run: () => {
       const log = openLog(config.value.log);
-      return runUntilEnd(() => start(config.value, log), process, log);
+      return runUntilEnd(() => start(config.value, log), process, log, refuse);
     },
   });
 }
@@ -148,9 +148,8 @@ function once<C>(
       // Ctrl-C ends the process: what these commands write may be interrupted anywhere.
       const answer = await work(config.value, new AbortController().signal);
       if (!answer.ok) {
-        const { code, message } = answer.fault;
-        process.stderr.write(`warp-ingress: ${message}\n`);
-        return code === 'config-invalid' ? 2 : 1;
+        const refused = refuse(answer.fault.message);
+        return answer.fault.code === 'config-invalid' ? refused : 1;
       }
       await new Promise((resolve) => process.stdout.write(answer.value.text, resolve));
       return answer.value.exitCode;

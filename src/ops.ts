@@ -57,7 +57,10 @@ export async function startOps(options: OpsOptions): Promise<Result<Ops>> {
   });
   if (listening !== null) {
     const where = `${listen.host}:${listen.port}`;
-    return failed('config-invalid', `--metrics: cannot listen on ${where}: ${listening.message}`);
+    return failed(
+      'config-invalid',
+      `--metrics (TUNNEL_METRICS): cannot listen on ${where}: ${listening.message}`,
+    );
   }
   server.removeAllListeners('error');
   server.on('error', (error) => log.error({ err: error }, 'status server failed'));

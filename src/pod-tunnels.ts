@@ -4,7 +4,7 @@ import type { ControllerConfig } from './config.ts';
 import { failed, ok, type Result } from './fault.ts';
 import type { KubeClient } from './kube/client.ts';
 import { readOwnImage } from './kube/pods/own-image.ts';
-import { type PodTemplate, parsePodTemplate } from './kube/pods/pod-template.ts';
+import { type PodTemplate, parsePodTemplate, podTemplateSetting } from './kube/pods/pod-template.ts';
 import { createTunnelPods } from './kube/pods/tunnel-pods.ts';
 import type { WatchTelemetry } from './kube/watch.ts';
 import type { Logger } from './log.ts';
@@ -53,6 +53,6 @@ export async function readPodTemplate(path: string | null): Promise<Result<PodTe
   try {
     return parsePodTemplate(await readFile(path, 'utf8'));
   } catch (thrown) {
-    return failed('config-invalid', `--pod-template: cannot read ${path}: ${(thrown as Error).message}`);
+    return failed('config-invalid', `${podTemplateSetting}: cannot be read: ${(thrown as Error).message}`);
   }
 }

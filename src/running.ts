@@ -11,9 +11,9 @@ export interface Running {
 }
 
 /**
- * Runs a command until it has ended, and answers the process' exit code: 0 after a stop, 1 after a failure, 2
- * when it could not start with these settings. SIGTERM and SIGINT stop it; a second one ends the process at
- * once. What nobody caught is logged and ends it too: the state after it is unknown, and the next start is clean.
+ * Runs a command until it has ended, and answers the process' exit code: 0 after a stop, 1 after a failure, that
+ * of `refuse` when it could not start with these settings. SIGTERM and SIGINT stop it; a second one ends the process
+ * at once. What nobody caught is logged and ends it too: the state after it is unknown, and the next start is clean.
  *
  * `start` rejects when it cannot start, with a `FaultError` unless that is a bug. `events` is the process.
  */
@@ -21,6 +21,7 @@ export function runUntilEnd(
   start: () => Promise<Running>,
   events: EventEmitter,
   log: Logger,
+  refuse: (message: string) => number,
 ): Promise<number> {
   return new Promise((exit) => {
     let running: Running | undefined;
@@ -30,7 +31,13 @@ export function runUntilEnd(
       const { code, message } = faultOf(thrown);
       // The stack is only of use where it is a bug.
       log.fatal(code === 'bug' ? { err: thrown } : { code, reason: message }, 'process failed');
-      exit(code === 'config-invalid' ? 2 : 1);
+      exit(1);
+    };
+    // A setting that only its use shows to be bad is refused as one that cannot be read.
+    const notStarted = (thrown: unknown): void => {
+      const { code, message } = faultOf(thrown);
+      if (code === 'config-invalid') exit(refuse(message));
+      else failed(thrown);
     };
     const stop = (): void => {
       running?.stop().then(() => {
@@ -64,6 +71,6 @@ export function runUntilEnd(
           exit(1);
         }
       });
-    }, failed);
+    }, notStarted);
   });
 }

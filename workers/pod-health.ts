@@ -53,7 +53,10 @@ export async function startPodHealth(
     await once(server, 'listening');
   } catch (error) {
     const where = `${listen.host}:${listen.port}`;
-    return failed('config-invalid', `--metrics: cannot listen on ${where}: ${(error as Error).message}`);
+    return failed(
+      'config-invalid',
+      `--metrics (TUNNEL_METRICS): cannot listen on ${where}: ${(error as Error).message}`,
+    );
   }
   server.on('error', (error) => log.error({ err: error }, 'health server failed'));
   const { address, port } = server.address() as AddressInfo;

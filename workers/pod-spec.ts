@@ -67,7 +67,10 @@ async function fileText(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     throw new FaultError(
-      fault('config-invalid', `--token-file: cannot be read: ${(error as Error).message}`),
+      fault(
+        'config-invalid',
+        `--token-file (TUNNEL_TOKEN_FILE): cannot be read: ${(error as Error).message}`,
+      ),
     );
   }
 }

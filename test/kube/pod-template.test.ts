@@ -75,9 +75,17 @@ describe('--pod-template', () => {
   });
 
   const refused: [title: string, text: string, sentence: string][] = [
-    ['no JSON', 'spec:', '--pod-template: not JSON'],
-    ['a whole Deployment', '{"kind": "Deployment"}', '--pod-template: the whole: Unrecognized key: "kind"'],
-    ['containers without names', '{"spec": {"containers": [{}]}}', '--pod-template: spec.containers.0.name'],
+    ['no JSON', 'spec:', '--pod-template (WARP_POD_TEMPLATE): not JSON'],
+    [
+      'a whole Deployment',
+      '{"kind": "Deployment"}',
+      '--pod-template (WARP_POD_TEMPLATE): the whole: Unrecognized key: "kind"',
+    ],
+    [
+      'containers without names',
+      '{"spec": {"containers": [{}]}}',
+      '--pod-template (WARP_POD_TEMPLATE): spec.containers.0.name',
+    ],
     ['a label of ours', '{"metadata": {"labels": {"cloudflare-warp/host-hash": "x"}}}', 'the controller'],
     [
       'other arguments',

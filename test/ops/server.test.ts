@@ -118,7 +118,7 @@ describe('ops', () => {
       log,
     });
     expect(!second.ok && second.fault.message).to.match(
-      /^--metrics: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+      /^--metrics \(TUNNEL_METRICS\): cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
     );
   });
 

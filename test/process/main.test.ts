@@ -45,6 +45,21 @@ describe('warp-ingress', () => {
       {},
       "warp-ingress: kubeconfig /nonexistent/kubeconfig cannot be read: ENOENT: no such file or directory, open '/nonexistent/kubeconfig'\n",
     ],
+    [
+      ['controller', '--metrics', '127.0.0.1:0'],
+      { KUBECONFIG: '/nonexistent/kubeconfig' },
+      "warp-ingress: kubeconfig /nonexistent/kubeconfig cannot be read: ENOENT: no such file or directory, open '/nonexistent/kubeconfig'\n",
+    ],
+    [
+      ['controller'],
+      { TUNNEL_CACERT: '/nonexistent/ca.pem' },
+      "warp-ingress: --cacert (TUNNEL_CACERT): cannot be read: ENOENT: no such file or directory, open '/nonexistent/ca.pem'\n",
+    ],
+    [
+      ['controller', '--pod-template', '/nonexistent/pod.json'],
+      {},
+      "warp-ingress: --pod-template (WARP_POD_TEMPLATE): cannot be read: ENOENT: no such file or directory, open '/nonexistent/pod.json'\n",
+    ],
     [['sandbox', '--only', 'x'], {}, 'warp-ingress: --only: got "x", expected "world"\n'],
   ];
   for (const [argv, env, line] of refused) {

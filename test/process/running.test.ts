@@ -12,6 +12,7 @@ function world() {
   const ended = Promise.withResolvers<Fault | null>();
   const process = new EventEmitter();
   const lines: string[] = [];
+  const refused: string[] = [];
   let stops = 0;
   const running: Running = {
     stop: () => {
@@ -33,10 +34,15 @@ function world() {
     ended,
     process,
     lines,
+    refused,
     stops: () => stops,
     code: () => code,
     run(start: () => Promise<Running> = async () => running) {
-      void runUntilEnd(start, process, log).then((value) => {
+      const refuse = (message: string): number => {
+        refused.push(message);
+        return 2;
+      };
+      void runUntilEnd(start, process, log, refuse).then((value) => {
         code = value;
       });
       return settle();
@@ -91,12 +97,6 @@ describe('process', () => {
   });
 
   const failures: [string, unknown, number, string][] = [
-    [
-      'a setting that turns out bad',
-      new FaultError(fault('config-invalid', '--cacert: cannot read')),
-      2,
-      '--cacert: cannot read',
-    ],
     ['what is not there', new FaultError(fault('kube-unreachable', 'no answer')), 1, 'kube-unreachable'],
     ['a bug', new TypeError('undefined is no function'), 1, 'undefined is no function'],
   ];
@@ -109,6 +109,16 @@ describe('process', () => {
       expect(lines[0]).to.contain(words);
     });
   }
+
+  it('a setting that only the start shows to be bad is refused as any other, and not logged', async () => {
+    const { run, code, lines, refused } = world();
+    await run(() => Promise.reject(new FaultError(fault('config-invalid', '--cacert: cannot be read'))));
+    expect({ code: code(), lines, refused }).to.deep.equal({
+      code: 2,
+      lines: [],
+      refused: ['--cacert: cannot be read'],
+    });
+  });
 
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     it(`${event} is one line and ends with 1`, async () => {

@@ -134,11 +134,16 @@ describe('warp-ingress tunnel', () => {
   });
 
   const refused: [title: string, argv: string[], sentence: string, code: number][] = [
-    ['a token file that is not there', ['--token-file', '/nonexistent'], '--token-file: cannot be read', 2],
+    [
+      'a token file that is not there',
+      ['--token-file', '/nonexistent'],
+      '--token-file (TUNNEL_TOKEN_FILE): cannot be read',
+      2,
+    ],
     ['a file without a token', ['--token-file', main], 'the tunnel token is', 1],
-    ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert: cannot be read', 2],
+    ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert (TUNNEL_CACERT): cannot be read', 2],
     ['roots that are none', ['--cacert', main], 'it holds no certificate; expected one or more in PEM', 2],
-    ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics: cannot listen on', 2],
+    ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics (TUNNEL_METRICS): cannot listen on', 2],
   ];
   for (const [title, argv, sentence, code] of refused) {
     it(`refuses ${title}`, async () => {

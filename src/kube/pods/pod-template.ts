@@ -33,11 +33,14 @@ export const tunnelContainer = 'tunnel';
 /** What is the controller's own to say. */
 const ownPrefix = 'cloudflare-warp/';
 
+/** For refusals: whichever of the two has named the file. */
+export const podTemplateSetting = '--pod-template (WARP_POD_TEMPLATE)';
+
 const fixed = ['args', 'command', 'ports'];
 
 /** The template in a file of JSON; the message says what was expected and where. */
 export function parsePodTemplate(text: string): Result<PodTemplate> {
-  const refuse = (why: string): Result<never> => failed('config-invalid', `--pod-template: ${why}`);
+  const refuse = (why: string): Result<never> => failed('config-invalid', `${podTemplateSetting}: ${why}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
