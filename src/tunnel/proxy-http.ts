@@ -18,10 +18,10 @@ const firstByteWaitMs = 200;
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
- * How often a request is sent again because the HTTP/2 session ended before it: where an origin ends each session after
+ * How often a request is sent again because its connection ended before it: where an origin ends each HTTP/2 session after
  * some streams, those that many requests share meet more than one such end. As often as Go's client does it.
  */
-const maxEndedSessions = 6;
+const maxEndedConnections = 6;
 
 const headTooLarge: OriginFailure = {
   reason: 'limit',
@@ -131,6 +131,7 @@ export class HttpExchange implements StreamHandler, Exchange {
       return this.failed(headTooLarge);
     }
     this.#status = head.status;
+    this.#body.settle();
     this.#bodyless = head.bodyless;
     if (head.status !== 101 || this.#connection === null) return;
     this.#upgraded = true;
@@ -224,9 +225,9 @@ export class HttpExchange implements StreamHandler, Exchange {
    * back, nothing else was sent.
    */
   #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
-    const most = failure.unprocessed === 'ended' ? maxEndedSessions : 1;
+    const most = failure.unprocessed === 'ended' ? maxEndedConnections : 1;
     if (this.#status !== 0 || this.#retries >= most) return false;
-    if (failure.unprocessed !== undefined) return this.#body.untouched;
+    if (failure.unprocessed !== undefined) return this.#body.whole;
     return (
       connection.exchanges > 0 &&
       !connection.answered &&

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import type { OriginSettings } from '../../src/domain/ingress.ts';
 import type { Clock } from '../../src/time/clock.ts';
+import { maxKeptBytes } from '../../src/tunnel/origin/request-body.ts';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { answerOf, ask, openStream } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
@@ -335,9 +336,32 @@ describe('an origin that speaks HTTP/2', () => {
       expect(origin.streams).to.have.length(2);
     });
 
-    it('a stream with a body, which is not sent again', async () => {
-      const { edge } = await serve((stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM));
-      expect((await ask(edge, '/', { ':method': 'POST' }, 'body')).status).to.equal(502);
+    it('a stream with a body, which is sent again with what of it had gone out, and with what comes', async () => {
+      const { edge } = await serve((stream, _head, count) => {
+        if (count === 1) stream.once('data', () => stream.close(constants.NGHTTP2_REFUSED_STREAM));
+        else stream.respond({ ':status': 200 }, { endStream: false });
+        if (count > 1) stream.pipe(stream);
+      });
+      const request = openStream(edge, '/', { ':method': 'POST' });
+      const answer = answerOf(request);
+      request.write('first, ');
+      await eventually('the second stream', () => origin.streams[1]);
+      request.end('last');
+      const { status, body } = await answer;
+      expect([status, body.toString()]).to.deep.equal([200, 'first, last']);
+      expect(origin.streams).to.have.length(2);
+    });
+
+    it('a stream of which more has gone out than is kept, which is not sent again', async () => {
+      const { edge } = await serve((stream) => {
+        let bytes = 0;
+        stream.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > maxKeptBytes) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        });
+      });
+      const body = Buffer.alloc(maxKeptBytes + 1);
+      expect((await ask(edge, '/', { ':method': 'POST' }, body)).status).to.equal(502);
       expect(origin.streams).to.have.length(1);
     });
 

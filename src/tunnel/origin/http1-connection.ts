@@ -37,6 +37,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   readonly #parser = new Http1Parser(this);
   readonly #output: Output;
   #exchange: Exchange | null = null;
+  /** `flushes` of the output when the request was put there: nothing of it has left as long as that is the same. */
+  #gatheredAt = -1;
   #requestDone = false;
   /** The body goes out in chunks. */
   #chunked = false;
@@ -68,7 +70,11 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.answered = false;
     this.#parser.start(plan.method, plan.websocket);
     const head = requestHeadText(plan, framing);
-    if (last && this.#output.unsentBytes === 0) this.#socket.write(head, 'latin1');
+    // Without a body it can mostly be sent twice. Others leave at the end of the turn: what is then known of the end of
+    // a kept connection costs no request.
+    const atOnce = framing === 'none' && this.#output.unsentBytes === 0;
+    this.#gatheredAt = atOnce ? -1 : this.#output.flushes;
+    if (atOnce) this.#socket.write(head, 'latin1');
     else this.#output.latin1(head);
   }
 
@@ -154,7 +160,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   /** Ends it now; its exchange hears why. Idempotent. */
   lose(failure: OriginFailure): void {
     const exchange = this.#exchange;
+    const unsent = this.exchanges > 0 && !this.answered && this.#gatheredAt === this.#output.flushes;
     this.destroy();
-    exchange?.failed(failure);
+    exchange?.failed(unsent ? { ...failure, unprocessed: 'ended' } : failure);
   }
 }

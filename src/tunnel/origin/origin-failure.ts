@@ -7,7 +7,7 @@ export interface OriginFailure {
   readonly message: string;
   /**
    * The origin says, or it is known, that it has done nothing about the request: any may be sent again. It has refused
-   * this one stream, or the session had ended before it came to it.
+   * this one stream, or the connection had ended before it came to it.
    */
   readonly unprocessed?: 'refused' | 'ended';
 }

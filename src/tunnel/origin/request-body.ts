@@ -7,6 +7,9 @@ export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
 /** A body of unknown length for an origin that takes no chunks is collected up to this, to know its length. */
 export const maxCollectedBytes = 16 * 1024 * 1024;
 
+/** So much of a body is kept until the origin has answered, so that a request it has not looked at can be sent again. */
+export const maxKeptBytes = 16 * 1024;
+
 const noTrailers: readonly string[] = [];
 
 /** Methods whose requests mostly have no body, also where the stream was left open (page, section 8.1). */
@@ -29,7 +32,9 @@ export class RequestBody {
   #queuedBytes = 0;
   #trailers = noTrailers;
   #hasBytes = false;
-  #written = false;
+  /** All that was given to the connection; null when it is too much to keep, or need not be kept any more. */
+  #kept: Buffer[] | null = [];
+  #keptBytes = 0;
   #connection: OriginConnection | null = null;
 
   constructor(plan: RequestPlan, ended: boolean, chunkedAllowed: boolean) {
@@ -59,9 +64,9 @@ export class RequestBody {
     return this.complete && !this.#hasBytes && this.framing !== 'chunked';
   }
 
-  /** Whether another connection can have all of it: none has taken any. */
-  get untouched(): boolean {
-    return this.empty || !this.#written;
+  /** Whether another connection can have all of it, after `detach`. */
+  get whole(): boolean {
+    return this.#kept !== null;
   }
 
   data(chunk: Buffer): BodyStep {
@@ -71,7 +76,8 @@ export class RequestBody {
     if (this.#missingBytes === 0) this.complete = true;
     this.#hasBytes = true;
     if (this.#connection !== null) {
-      const room = this.#write(this.#connection, chunk);
+      this.#keep(chunk, 'copied');
+      const room = this.#connection.write(chunk);
       if (this.complete) this.#connection.requestDone(noTrailers);
       return room ? 'go-on' : 'pause';
     }
@@ -101,19 +107,32 @@ export class RequestBody {
   attach(connection: OriginConnection): boolean {
     this.#connection = connection;
     let room = true;
-    for (const chunk of this.#queue) room = this.#write(connection, chunk);
+    for (const chunk of this.#queue) {
+      this.#keep(chunk, 'as it is');
+      room = connection.write(chunk);
+    }
     this.#queue = [];
     if (this.complete) connection.requestDone(this.#trailers);
     return room;
   }
 
-  /** What had been attached took nothing and is gone; what comes now waits for the next. */
+  /** What had been attached took nothing and is gone; what it was given, and what comes now, waits for the next. */
   detach(): void {
     this.#connection = null;
+    this.#queue.unshift(...(this.#kept ?? []));
+    this.#kept = [];
+    this.#keptBytes = 0;
   }
 
-  #write(connection: OriginConnection, chunk: Buffer): boolean {
-    this.#written = true;
-    return connection.write(chunk);
+  /** The request is not sent again. */
+  settle(): void {
+    this.#kept = null;
+  }
+
+  #keep(chunk: Buffer, how: 'copied' | 'as it is'): void {
+    if (this.#kept === null) return;
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > maxKeptBytes) this.#kept = null;
+    else this.#kept.push(how === 'copied' ? Buffer.from(chunk) : chunk);
   }
 }
