@@ -2,7 +2,7 @@ import type { CompiledHost } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
 import { type Cleared, type Doubt, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressSettings } from '../domain/ingress.ts';
-import type { LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
+import { hasToken, type LedgerEntry, type TunnelIdentity } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
 import type { Timer } from '../time/clock.ts';
 import type { HostTunnels } from './host-tunnels.ts';
@@ -136,12 +136,14 @@ export function isKnownClosed(state: HostState, putOff: boolean): boolean {
 }
 
 /**
- * The tunnel that the ledger knows. Where somebody has deleted or emptied the ledger of a wanted host, what serves goes
- * on until the step that looks the tunnel up at Cloudflare has answered, which may take as long as that is away.
+ * The tunnel that the ledger knows. Where somebody has deleted or emptied the ledger of a wanted host, or spoilt its
+ * token, what serves goes on until the step that looks the tunnel up at Cloudflare has answered, which may take as long
+ * as that is away.
  */
 export function tunnelIdentityOf({ ledger, intent, tunnels }: HostState): TunnelIdentity | null {
   const known = ledger?.tunnel ?? null;
-  return known === null && intent.kind === 'wanted' ? (tunnels.wish?.identity ?? null) : known;
+  if (known !== null && hasToken(known)) return known;
+  return known !== null || intent.kind === 'wanted' ? (tunnels.wish?.identity ?? null) : null;
 }
 
 /** The name that the tunnel has at Cloudflare's edge; null while there is none. */

@@ -50,18 +50,6 @@ export function zoneOf(value: unknown): SeenZone | null {
   return { id, name: name.toLowerCase(), accountId: isText(accountId) ? accountId : '' };
 }
 
-/** Account and tunnel that a connector token is for (protocol page, section 1.3). */
-export function tokenClaims(token: string): { readonly accountId: string; readonly tunnelId: string } | null {
-  let content: unknown;
-  try {
-    content = JSON.parse(Buffer.from(token, 'base64').toString('utf8'));
-  } catch {
-    return null;
-  }
-  const { a, t, s } = fieldsOf(content);
-  return isText(a) && isText(t) && isText(s) ? { accountId: a, tunnelId: t } : null;
-}
-
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

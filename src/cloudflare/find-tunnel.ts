@@ -1,7 +1,7 @@
 import { readingsOf } from '../domain/host.ts';
+import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
-import { tokenClaims } from './api-objects.ts';
 import { ApiClient, misshapen } from './client.ts';
 import { CredentialStore } from './credentials.ts';
 import { listLiveTunnels } from './live-tunnels.ts';

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { TunnelRemoval, TunnelRequest } from '../actors/ports.ts';
 import type { TunnelIdentity } from '../domain/ledger.ts';
+import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { ApiFailure, ApiResult } from './api-failure.ts';
-import { type SeenTunnel, tokenClaims, tunnelOf } from './api-objects.ts';
+import { type SeenTunnel, tunnelOf } from './api-objects.ts';
 import { type ApiClient, misshapen, type Priority } from './client.ts';
 import type { Credentials } from './credentials.ts';
 

@@ -88,7 +88,7 @@ function foresee(step: HostStep, scene: Scene): Result<Foreseen> {
         if (!taken.ok) return taken;
       }
       const id = found ?? unborn;
-      const ledger = { ...entry, tunnel: { accountId: '', id, token: '' } };
+      const ledger = { ...entry, tunnel: { accountId: '', id, token: 'foreseen' } };
       const detail = step === 'verify-tunnel' ? `instead of ${tunnelId}, which is gone` : '';
       const change: Change = { action: 'create', kind: 'tunnel', name: entry.tunnelName, detail };
       return ok({ changes: found === null ? [change] : [], facts: { ...facts, ledger, doubt: 'dns' } });

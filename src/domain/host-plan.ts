@@ -1,4 +1,4 @@
-import type { LedgerEntry } from './ledger.ts';
+import { hasToken, type LedgerEntry } from './ledger.ts';
 
 /**
  * What one host still needs at Cloudflare: the difference between what should be and what the ledger says is.
@@ -8,7 +8,7 @@ export type HostStep =
   /** Write down that this host will be ours, before anything exists. */
   | 'record'
   | 'create-tunnel'
-  /** Look whether the tunnel is still the one that the ledger knows; make it again if it is gone. */
+  /** Look whether the tunnel is still the one that the ledger knows, with its token; make it again if it is gone. */
   | 'verify-tunnel'
   | 'publish-dns'
   | 'withdraw-dns'
@@ -56,7 +56,7 @@ function nextStepTowards(
   if (ledger === null || ledger.ingress !== intent.ingress || (publishes && !ledger.publishes))
     return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
-  if (doubt === 'tunnel') return 'verify-tunnel';
+  if (doubt === 'tunnel' || !hasToken(ledger.tunnel)) return 'verify-tunnel';
   if (publishes && (ledger.dns === null || ledger.dns.leaving || doubt === 'dns')) return 'publish-dns';
   if (!publishes && ledger.publishes) return 'withdraw-dns';
   return null;

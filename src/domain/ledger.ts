@@ -11,7 +11,7 @@ export interface LedgerEntry {
   readonly identity: string;
   readonly tunnelName: string;
   /** Null until Cloudflare has created (or we have found) the tunnel. */
-  readonly tunnel: TunnelIdentity | null;
+  readonly tunnel: KnownTunnel | null;
   /**
    * Records of ours may exist. Written before they are published and taken back after they are gone, so that
    * an interrupted publication is found again also when `dns: off` came in between.
@@ -29,6 +29,13 @@ export interface TunnelIdentity {
   readonly id: string;
   /** The connector token (protocol page, section 1.3). A secret: never logged. */
   readonly token: string;
+}
+
+/** Without a token where somebody has spoilt it: nothing can run with that, and Cloudflare is asked for it. */
+export type KnownTunnel = Omit<TunnelIdentity, 'token'> & { readonly token: string | null };
+
+export function hasToken(tunnel: KnownTunnel): tunnel is TunnelIdentity {
+  return tunnel.token !== null;
 }
 
 /** The proxied CNAME and the TXT owner mark beside it. */

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { hostHash } from '../domain/host.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import type { KnownTunnel, LedgerEntry } from '../domain/ledger.ts';
+import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import { parseMeta } from './parse-meta.ts';
 
 /*
  * One ledger entry as a Secret. Data keys: `host`, `ingress`, `identity`, `tunnel-name`, `publishes`; with a tunnel
- * also `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is there
+ * also `account-id`, `tunnel-id`, `token`; with DNS records also `zone-id`, `cname-id`, `txt-id`. A group is written
  * as a whole or not at all; `dns-leaving` says that the records' removal has begun. No owner reference: the ledger
  * outlives the Ingress.
  */
@@ -96,7 +97,6 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
       `${seen} is no ledger of its host: expected the name ${ledgerSecretName(host)}`,
     );
   }
-  const [accountId, id, token] = [of('account-id'), of('tunnel-id'), of('token')];
   const [zoneId, cnameId, txtId] = [of('zone-id'), of('cname-id'), of('txt-id')];
   const leaving = of('dns-leaving') === 'true' ? ({ leaving: true } as const) : {};
   return ok({
@@ -104,12 +104,19 @@ export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
     ingress,
     identity,
     tunnelName,
-    tunnel: accountId && id && token ? { accountId, id, token } : null,
+    tunnel: tunnelIn(of('account-id'), of('tunnel-id'), of('token')),
     // Anything but a clear no: then what may be there is looked for.
     publishes: of('publishes') !== 'false',
     dns: zoneId && cnameId && txtId ? { zoneId, cnameId, txtId, ...leaving } : null,
     resourceVersion: meta.resourceVersion,
   });
+}
+
+/** A token names its tunnel, and is believed before what somebody may have written beside it. */
+function tunnelIn(accountId: string, id: string, token: string): KnownTunnel | null {
+  const claims = tokenClaims(token);
+  if (claims !== null) return { accountId: claims.accountId, id: claims.tunnelId, token };
+  return accountId && id ? { accountId, id, token: null } : null;
 }
 
 /** Whether the Secret has the label that the ledgers are listed by. */

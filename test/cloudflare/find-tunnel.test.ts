@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { tokenClaims } from '../../src/cloudflare/api-objects.ts';
 import { findTunnelToken, type TunnelWish } from '../../src/cloudflare/find-tunnel.ts';
 import { tunnelName } from '../../src/domain/host.ts';
+import { tokenClaims } from '../../src/domain/tunnel-token.ts';
 import { type CloudflareApi, startCloudflareApi } from '../../src/sandbox/cloudflare-api/server.ts';
 import { systemClock } from '../../src/time/clock.ts';
 

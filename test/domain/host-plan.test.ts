@@ -115,6 +115,13 @@ describe('host plan', () => {
     it(what, () => expect(nextStep(intent, { ledger, running, cleared, doubt: 'none' })).to.equal(step));
   }
 
+  it('looks for a token that is spoilt, where the tunnel is still wanted', () => {
+    const ledger = entry({ tunnel: { ...tunnel, token: null }, dns });
+    const facts = { ledger, running: false, cleared: 'nothing' as const, doubt: 'none' as const };
+    expect(nextStep(wanted, facts)).to.equal('verify-tunnel');
+    expect(nextStep(unwanted, facts)).to.equal('withdraw-dns');
+  });
+
   it('verifies a doubted tunnel before its records', () => {
     const facts = { ledger: entry({ tunnel }), running: true, cleared: 'nothing' as const };
     expect(nextStep(wanted, { ...facts, doubt: 'tunnel' })).to.equal('verify-tunnel');

@@ -17,9 +17,10 @@ const bare: LedgerEntry = {
   dns: null,
   resourceVersion: '',
 };
+const token = btoa('{"a":"acc","t":"tid","s":"c2VjcmV0"}');
 const full: LedgerEntry = {
   ...bare,
-  tunnel: { accountId: 'acc', id: 'tid', token: 'tok' },
+  tunnel: { accountId: 'acc', id: 'tid', token },
   dns: { zoneId: 'z', cnameId: 'c', txtId: 't' },
 };
 
@@ -56,11 +57,29 @@ describe('ledger Secret', () => {
     expect(data).to.include({ 'zone-id': null, 'cname-id': null, 'txt-id': null });
   });
 
-  it('a tunnel without its token is no tunnel', () => {
-    const secret = stored(full, '7') as { data: Record<string, string> };
-    delete secret.data.token;
-    const parsed = parseLedgerSecret(secret);
-    expect(parsed.ok && parsed.value.tunnel).to.equal(null);
+  describe('that somebody has changed by hand', () => {
+    const changed = (values: Record<string, string>) => {
+      const secret = stored(full, '7') as { data: Record<string, string> };
+      const data = { ...secret.data };
+      for (const [key, value] of Object.entries(values)) data[key] = Buffer.from(value).toString('base64');
+      const parsed = parseLedgerSecret({ ...secret, data });
+      return parsed.ok ? parsed.value.tunnel : parsed.fault;
+    };
+
+    it('believes the token before what is beside it', () => {
+      expect(changed({ 'tunnel-id': 'garbled', 'account-id': '' })).to.deep.equal(full.tunnel);
+    });
+
+    it('has no token where that names no tunnel, and still the tunnel', () => {
+      const spoilt = Buffer.from('{"a":"acc","t":"tid"}').toString('base64');
+      for (const wrong of ['', 'tok', token.slice(0, -8), spoilt]) {
+        expect(changed({ token: wrong }), wrong).to.deep.equal({ ...full.tunnel, token: null });
+      }
+    });
+
+    it('has no tunnel without either', () => {
+      expect(changed({ token: '', 'tunnel-id': '' })).to.equal(null);
+    });
   });
 
   it('under the name of another host it is no ledger', () => {
@@ -73,7 +92,7 @@ describe('ledger Secret', () => {
     const secret = stored(full, '7') as { data: Record<string, string> };
     const parsed = parseLedgerSecret({ ...secret, data: { ...secret.data, host: '' } });
     expect(parsed.ok).to.equal(false);
-    expect(JSON.stringify(parsed)).to.not.contain('tok"');
+    expect(JSON.stringify(parsed)).to.not.contain(token);
   });
 
   it('is the same whatever its resourceVersion', () => {

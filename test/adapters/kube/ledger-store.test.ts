@@ -20,7 +20,7 @@ const bare: LedgerEntry = {
 };
 const full: LedgerEntry = {
   ...bare,
-  tunnel: { accountId: 'acc', id: 'tid', token: 'tok' },
+  tunnel: { accountId: 'acc', id: 'tid', token: btoa('{"a":"acc","t":"tid","s":"c2VjcmV0"}') },
   dns: { zoneId: 'z', cnameId: 'c', txtId: 't' },
 };
 const at = (resourceVersion: string, entry: LedgerEntry): LedgerEntry => ({ ...entry, resourceVersion });
