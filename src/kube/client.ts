@@ -25,7 +25,7 @@ import { refusal } from './refusal.ts';
  *   (core)             events            create, patch
  *   (core)             namespaces        get, resourceNames: [the namespace]   (its UID is our identity)
  *   coordination.k8s.io leases           get, create, update   (who of several replicas leads)
- * With mode "pod" also; without it a refusal of these costs nothing:
+ * With mode "pod" also; whether it is allowed is asked first (`pods/may-list.ts`):
  *   apps               deployments           list, watch, create, patch, delete
  *   policy             poddisruptionbudgets  create, patch, delete
  *   (core)             pods                  list, watch; get (our own, for its image, unless --pod-image is given)
@@ -65,9 +65,13 @@ const apis = {
   ingresses: '/apis/networking.k8s.io/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
   leases: '/apis/coordination.k8s.io/v1',
+  selfsubjectaccessreviews: '/apis/authorization.k8s.io/v1',
 } as const;
 
 export type Resource = keyof typeof apis;
+
+/** All others are asked for in our namespace. */
+const clusterScoped: ReadonlySet<Resource> = new Set(['namespaces', 'selfsubjectaccessreviews']);
 
 export interface KubeRequest {
   /** A PATCH is a JSON merge patch (RFC 7386), an APPLY a server-side apply: a PATCH that may create. */
@@ -126,7 +130,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
 
   function pathOf({ method, resource, name, subresource, query }: KubeRequest): string {
     const parts = [basePath + apis[resource]];
-    if (resource !== 'namespaces') parts.push('namespaces', encodeURIComponent(namespace));
+    if (!clusterScoped.has(resource)) parts.push('namespaces', encodeURIComponent(namespace));
     parts.push(resource);
     if (name !== undefined) parts.push(encodeURIComponent(name));
     if (subresource !== undefined) parts.push(subresource);

@@ -7,6 +7,7 @@ import { hostHashLabel, ledgerSecretName } from '../ledger-secret.ts';
 import { parseMeta } from '../parse-meta.ts';
 import { startWatch, type Watch, type WatchTelemetry } from '../watch.ts';
 import { askPod } from './ask-pod.ts';
+import { mayListDeployments } from './may-list.ts';
 import { parseSeenPod, parseSeenPods, type SeenPod, type SeenPods } from './parse-pods.ts';
 import { type PodSettings, tunnelPods, type WantedPods } from './tunnel-deployment.ts';
 
@@ -37,7 +38,7 @@ export interface TunnelPods {
   wanted(request: TunnelRunRequest, settings: PodSettings): Result<WantedPods>;
   /** One watch of Deployments and one of pods, for all tunnels. */
   watch(hear: PodsHearer): Pick<Watch, 'stop'>;
-  /** Whether there is any Deployment of a tunnel. */
+  /** Whether there is any Deployment of a tunnel; `kube-forbidden`, without a refused request, who may not look. */
   exist(signal: AbortSignal): Promise<Result<boolean>>;
   /** Creates or changes it; answers it as stored. The budget first: the Deployment says by its hash that all is done. */
   apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
@@ -124,6 +125,12 @@ export function createTunnelPods(options: TunnelPodsOptions): TunnelPods {
     },
     ask: (address, signal) => askPod(address, clock, signal),
     async exist(signal) {
+      const allowed = await mayListDeployments(client, signal);
+      // Where even that is refused the list itself answers.
+      if (allowed.ok && !allowed.value) {
+        const text = `the Role does not let us list deployments.apps in ${client.namespace}: expected that of deploy/overlays/pod-mode`;
+        return failed('kube-forbidden', text);
+      }
       const query = { labelSelector: hostHashLabel, limit: '1' };
       const answer = await client.call({ method: 'GET', resource: 'deployments', query }, signal);
       if (!answer.ok) return answer;

@@ -60,7 +60,7 @@ export class Authorization {
 
   /** Throws the server's refusal when no Role allows it. */
   check(account: Account, attempt: Attempt): void {
-    const allowed = this.#allows(account, attempt);
+    const allowed = this.allows(account, attempt);
     const user = `system:serviceaccount:${account.namespace}:${account.name}`;
     for (const hear of this.#hearers) hear({ ...attempt, user, allowed });
     if (allowed) return;
@@ -80,7 +80,7 @@ export class Authorization {
     return () => void this.#hearers.delete(hear);
   }
 
-  #allows({ namespace, name }: Account, attempt: Attempt): boolean {
+  allows({ namespace, name }: Account, attempt: Attempt): boolean {
     return [...this.#store.values(roleBindings.storage)]
       .filter(
         (binding) =>

@@ -1,5 +1,5 @@
 import type { Clock } from '../../time/clock.ts';
-import { type Account, type Authorization, attemptOf } from './authorization.ts';
+import { type Account, type Attempt, type Authorization, attemptOf } from './authorization.ts';
 import { discover, serverVersion } from './discovery.ts';
 import type { FaultSwitches } from './fault-switches.ts';
 import { mediaTypeOf, parseBody, readBody, requireObject } from './http/body.ts';
@@ -73,7 +73,8 @@ export async function handle(
   if (review !== null) {
     if (method !== 'POST') throw refuse.methodNotAllowed();
     const body = parseBody(await readBody(request), mediaTypeOf(request), `V1${review.kind}`);
-    return exchange.answer(201, answerTo(review, requireObject(body)));
+    const may = (attempt: Attempt): boolean => asker === null || surface.authorization.allows(asker, attempt);
+    return exchange.answer(201, answerTo(review, requireObject(body), may));
   }
   if (method !== 'GET' && method !== 'HEAD') throw refuse.methodNotAllowed();
   if (['/healthz', '/readyz', '/livez'].includes(exchange.path))

@@ -29,6 +29,34 @@ describe('the door to tunnel pods', () => {
     return made.ok ? made.value : expect.fail(made.fault.message);
   }
 
+  const review = () => kube.next('POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews');
+
+  it('asks whether it may look before it looks for Deployments, so that nothing is refused', async () => {
+    const hidden = pods.exist(signal);
+    const call = await review();
+    expect(call.body).to.have.deep.nested.property('spec.resourceAttributes', {
+      namespace: 'web',
+      verb: 'list',
+      group: 'apps',
+      resource: 'deployments',
+    });
+    call.json(201, { status: { allowed: false } });
+    expect(await hidden).to.have.nested.property('fault.code', 'kube-forbidden');
+    expect(kube.waiting).to.be.empty;
+
+    const seen = pods.exist(signal);
+    (await review()).json(201, { status: { allowed: true } });
+    (await kube.next('GET /deployments')).json(200, { items: [{}] });
+    expect(await seen).to.deep.equal({ ok: true, value: true });
+  });
+
+  it('looks for Deployments where even that may not be asked', async () => {
+    const none = pods.exist(signal);
+    (await review()).refuse(403, 'no reviews');
+    (await kube.next('GET /deployments')).json(200, { items: [] });
+    expect(await none).to.deep.equal({ ok: true, value: false });
+  });
+
   it('applies the budget, then the Deployment, both owned by the ledger Secret and by force', async () => {
     const want = wanted(2);
     const applied = pods.apply(want, signal);
