@@ -23,10 +23,8 @@ export interface SliceSpec {
   readonly service: string;
   /** A slice's port carries the *Service* port's name and the already resolved target number. */
   readonly ports: readonly SlicePort[];
-  /** Addresses whose condition `ready` is true or absent (EndpointConditions). */
+  /** Addresses whose condition `ready` is true or absent (EndpointConditions); the others are not kept. */
   readonly readyAddresses: readonly string[];
-  /** Of those that are not ready: they end, and serve until they have. The others are not kept. */
-  readonly endingAddresses: readonly string[];
 }
 
 export interface SlicePort {

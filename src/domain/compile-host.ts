@@ -120,9 +120,7 @@ function resolveBackend(
       `Service "${service.name}" has no port ${portText(ref)}; it has ${portList(service)}`,
     );
   }
-  const ready = endpointsOf(view, port, 'readyAddresses');
-  // As kube-proxy does (KEP-1669), so that the time between two pods is no outage while the old one still answers.
-  const endpoints = ready.length > 0 ? ready : endpointsOf(view, port, 'endingAddresses');
+  const endpoints = readyEndpoints(view, port);
   if (endpoints.length === 0) {
     return missing(
       'WaitingForEndpoints',
@@ -155,17 +153,13 @@ function findPort(service: ServiceSpec, { port: wanted }: BackendRef): ServicePo
 }
 
 /** The union over all slices, without repetition, in a stable order. */
-function endpointsOf(
-  view: BackendView,
-  servicePort: ServicePort,
-  which: 'readyAddresses' | 'endingAddresses',
-): readonly OriginAddress[] {
+function readyEndpoints(view: BackendView, servicePort: ServicePort): readonly OriginAddress[] {
   const found = new Map<string, OriginAddress>();
   for (const slice of view.slices) {
     for (const slicePort of slice.ports) {
       if (slicePort.name !== servicePort.name) continue;
       const port = slicePort.port ?? servicePort.port;
-      for (const host of slice[which]) found.set(`${host} ${port}`, { host, port });
+      for (const host of slice.readyAddresses) found.set(`${host} ${port}`, { host, port });
     }
   }
   return [...found.keys()].sort().map((key) => found.get(key)!);

@@ -11,13 +11,7 @@ const sliceShape = z.object({
     .array(
       z.object({
         addresses: z.array(z.string().max(64)).max(100),
-        conditions: z
-          .object({
-            ready: z.boolean().nullish(),
-            serving: z.boolean().nullish(),
-            terminating: z.boolean().nullish(),
-          })
-          .nullish(),
+        conditions: z.object({ ready: z.boolean().nullish() }).nullish(),
       }),
     )
     .max(1_000)
@@ -47,22 +41,11 @@ export function parseSlice(object: unknown): SliceSpec | null {
     ports: (ports ?? [])
       .filter(({ protocol }) => (protocol ?? 'TCP') === 'TCP')
       .map(({ name, port }) => ({ name: name ?? '', port: port ?? null })),
-    // "A nil value should be interpreted as true" (EndpointConditions.ready).
-    readyAddresses: addressesOf(endpoints, ({ ready }) => ready !== false),
-    endingAddresses: addressesOf(
-      endpoints,
-      ({ ready, serving, terminating }) => ready === false && serving === true && terminating === true,
-    ),
+    // "A nil value should be interpreted as true" (EndpointConditions.ready). Addresses of type FQDN are
+    // deprecated and what they mean was never defined.
+    readyAddresses: (endpoints ?? [])
+      .filter(({ conditions }) => conditions?.ready !== false)
+      .flatMap(({ addresses }) => addresses.slice(0, 1))
+      .filter((address) => isIP(address) !== 0),
   };
-}
-
-type Endpoints = z.infer<typeof sliceShape>['endpoints'];
-type Conditions = NonNullable<NonNullable<Endpoints>[number]['conditions']>;
-
-/** Addresses of type FQDN are deprecated and what they mean was never defined. */
-function addressesOf(endpoints: Endpoints, wanted: (conditions: Conditions) => boolean): readonly string[] {
-  return (endpoints ?? [])
-    .filter(({ conditions }) => wanted(conditions ?? {}))
-    .flatMap(({ addresses }) => addresses.slice(0, 1))
-    .filter((address) => isIP(address) !== 0);
 }

@@ -1,13 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import {
-  type JsonObject,
-  type KubeObject,
-  listAt,
-  numberAt,
-  objectAt,
-  objectsAt,
-  textAt,
-} from './kube-api/json.ts';
+import { type KubeObject, listAt, numberAt, objectAt, objectsAt, textAt } from './kube-api/json.ts';
 import { endpointSlices } from './kube-api/resources/endpoints.ts';
 import { services } from './kube-api/resources/service.ts';
 import type { Store } from './kube-api/store/store.ts';
@@ -33,7 +25,7 @@ interface Target {
 
 /**
  * A small kube-proxy: makes each cluster IP and TCP port lead to the ready endpoints of its Service, in
- * turn. A Service without endpoints to lead to is not listened for, so connecting is refused, as it is in a
+ * turn. A Service without ready endpoints is not listened for, so connecting is refused, as it is in a
  * cluster. Connections outlive the endpoints and the Service that they came by.
  */
 export function startServiceProxy({ store, onProblem = () => {} }: ServiceProxyOptions): ServiceProxy {
@@ -161,8 +153,7 @@ function wantedDoors(store: Store): Map<string, WantedDoor> {
       const port = numberAt(servicePort, 'port');
       if (servicePort.protocol !== 'TCP' || port === undefined) continue;
       const name = textAt(servicePort, 'name');
-      const ready = own.flatMap((slice) => targetsIn(slice, name, isReady));
-      const targets = ready.length > 0 ? ready : own.flatMap((slice) => targetsIn(slice, name, isEnding));
+      const targets = own.flatMap((slice) => readyTargets(slice, name));
       if (targets.length > 0) wanted.set(`${host}:${port}`, { host, port, targets });
     }
   }
@@ -183,25 +174,12 @@ function slicesByService(store: Store): Map<string, KubeObject[]> {
 }
 
 /** A slice's ports are named like the Service's; each slice has its own numbers. */
-function targetsIn(
-  slice: KubeObject,
-  portName: string,
-  wanted: (conditions: JsonObject) => boolean,
-): Target[] {
+function readyTargets(slice: KubeObject, portName: string): Target[] {
   const port = objectsAt(slice, 'ports').find((each) => textAt(each, 'name') === portName);
   const number = numberAt(port, 'port');
   if (number === undefined || slice.addressType === 'FQDN') return [];
   return objectsAt(slice, 'endpoints')
-    .filter((endpoint) => wanted(objectAt(endpoint, 'conditions')))
+    .filter((endpoint) => objectAt(endpoint, 'conditions').ready !== false)
     .flatMap((endpoint) => listAt(endpoint, 'addresses').slice(0, 1))
     .map((address) => ({ host: String(address), port: number }));
-}
-
-function isReady({ ready }: JsonObject): boolean {
-  return ready !== false;
-}
-
-/** As with kube-proxy, those that end are asked while none is ready (KEP-1669). */
-function isEnding({ serving, terminating }: JsonObject): boolean {
-  return serving === true && terminating === true;
 }

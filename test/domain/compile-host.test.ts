@@ -14,9 +14,7 @@ const settings: IngressSettings = {
   access: null,
 };
 
-function view(
-  parts: { clusterIp?: string | null; ready?: string[][]; ending?: string[]; port?: number } = {},
-): BackendView {
+function view(parts: { clusterIp?: string | null; ready?: string[][]; port?: number } = {}): BackendView {
   return {
     service: {
       name: 'web',
@@ -34,7 +32,6 @@ function view(
       service: 'web',
       ports: [{ name: 'http', port: 8080 }],
       readyAddresses,
-      endingAddresses: parts.ending ?? [],
     })),
   };
 }
@@ -121,18 +118,6 @@ describe('routes of a host', () => {
   });
   it('does not take another port for ready because its neighbour is', () => {
     expect(compile({ by: 'name', name: 'admin' }, view()).reason).to.equal('WaitingForEndpoints');
-  });
-
-  it('lead to those that end and still serve while none is ready, and only then', () => {
-    const http = { by: 'name', name: 'http' } as const;
-    const straight = { originVia: 'endpoints' } as const;
-    const ending = ['10.1.0.9'];
-    expect(compile(http, view({ ready: [[]], ending }), straight)).to.include({
-      answer: '10.1.0.9:8080',
-      usable: true,
-    });
-    expect(compile(http, view({ ready: [[]], ending })).answer).to.equal('10.0.0.1:80');
-    expect(compile(http, view({ ending }), straight).answer).to.equal('10.1.0.1:8080');
   });
   it('says which ports there are when the one that is asked for is not', () => {
     const { reason, message } = compile({ by: 'number', number: 81 }, view());

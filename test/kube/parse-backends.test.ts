@@ -54,7 +54,6 @@ describe('parseSlice', () => {
       service: 'web',
       ports: [{ name: 'http', port: 8080 }],
       readyAddresses: ['10.1.0.1'],
-      endingAddresses: [],
     });
   });
   for (const [name, conditions, ready] of [
@@ -72,18 +71,6 @@ describe('parseSlice', () => {
       );
     });
   }
-  it('those that end are kept apart while they serve', () => {
-    const endpoints = [
-      endpoint('10.1.0.1', { ready: false, serving: true, terminating: true }),
-      endpoint('10.1.0.2', { ready: false, serving: false, terminating: true }),
-      endpoint('10.1.0.3', { ready: false, serving: true }),
-      endpoint('10.1.0.4', { ready: true, serving: true, terminating: true }),
-    ];
-    expect(parse({ endpoints })).to.deep.include({
-      readyAddresses: ['10.1.0.4'],
-      endingAddresses: ['10.1.0.1'],
-    });
-  });
   it('IPv6 addresses are kept, names are not', () => {
     const endpoints = [endpoint('fd00::1'), endpoint('db.example.com')];
     expect(parse({ endpoints })?.readyAddresses).to.deep.equal(['fd00::1']);

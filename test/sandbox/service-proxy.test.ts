@@ -89,11 +89,6 @@ describe('service proxy', () => {
     registry.update(target, '', options, () => json(slice));
     await proxy.settled();
     expect(await visit(host)).to.equal('one');
-    const conditions = { ready: false, serving: true, terminating: true };
-    const ending = { ...slice, endpoints: [{ addresses: ['127.0.0.1'], conditions }] };
-    registry.update(target, '', options, () => json(ending));
-    await proxy.settled();
-    expect(await visit(host), 'while it ends and still serves').to.equal('one');
     registry.update(target, '', options, () => json(unready));
     await proxy.settled();
     expect(await visit(host)).to.equal('ECONNREFUSED');

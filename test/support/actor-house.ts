@@ -444,6 +444,6 @@ export function service(name = 'web', port = 80, clusterIp = '10.0.0.1'): Superv
 export function slice(name = 'web-1', of = 'web', readyAddresses = ['10.1.0.1']): SupervisorMessage {
   return {
     type: 'slice.present',
-    slice: { name, service: of, ports: [{ name: 'http', port: 8080 }], readyAddresses, endingAddresses: [] },
+    slice: { name, service: of, ports: [{ name: 'http', port: 8080 }], readyAddresses },
   };
 }
