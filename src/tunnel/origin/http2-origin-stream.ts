@@ -124,7 +124,8 @@ export class Http2OriginStream implements OriginConnection {
       if (this.#missingBytes > 0) this.#missingBytes -= chunk.length;
       this.#exchange?.responseBody(chunk);
     });
-    // Node tells the end of a stream that was reset, too.
+    // Node tells the end of a stream that was reset, too. With NO_ERROR it is taken for the end: to a slow reader Node's
+    // own server sends that, behind the last of the body, instead of END_STREAM (against RFC 9113, section 8.1).
     stream.once('end', () => {
       if (stream.rstCode === http2Error.noError && this.#missingBytes <= 0) this.#complete();
     });
