@@ -23,8 +23,9 @@ describe('an https origin that may be asked for HTTP/2', () => {
     script: Http2Script,
     settings: Partial<OriginSettings> = mayHttp2,
     ca: string | null = authority.cert,
+    identity = tls,
   ): Promise<Proxied> => {
-    origin = await scriptHttp2(script, { tls });
+    origin = await scriptHttp2(script, { tls: identity });
     here = await proxied(() => {}, { routes: () => tableTo([origin.port], settings, ca) });
     return here;
   };
@@ -64,6 +65,13 @@ describe('an https origin that may be asked for HTTP/2', () => {
 
   it('is not reached with a certificate that is not trusted', async () => {
     const { edge, counted } = await serve(hello, mayHttp2, null);
+    expect((await ask(edge, '/')).status).to.equal(502);
+    expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+  });
+
+  it('and wants a certificate of us, which it says when TLS 1.3 is through on our side, is 502', async () => {
+    const wanting = { ...tls, requestCert: true, rejectUnauthorized: true };
+    const { edge, counted } = await serve(hello, mayHttp2, authority.cert, wanting);
     expect((await ask(edge, '/')).status).to.equal(502);
     expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
   });

@@ -46,6 +46,7 @@ export class Http2OriginSession implements StreamSession {
   #spoke = false;
   #opened = 0;
   #usable = true;
+  #isGone = false;
   #lastStreamId = Number.POSITIVE_INFINITY;
   #idleSinceMs: number;
   #idleTimer: Timer | null = null;
@@ -89,11 +90,11 @@ export class Http2OriginSession implements StreamSession {
       }
       this.#retire();
     });
-    session.once('close', () => {
-      this.#failed({ reason: 'reset', message: 'the origin closed the HTTP/2 session' });
-      this.#idleTimer?.cancel();
-      owner.gone(this.failure!);
-    });
+    session.once('close', () =>
+      this.#gone({ reason: 'reset', message: 'the origin closed the HTTP/2 session' }),
+    );
+    // Node's session says nothing of a TLS alert behind the handshake, as for a certificate that we do not have.
+    socket.once('error', (error) => this.#gone(this.#failureOf(error)));
   }
 
   /** Whether another stream may be opened now. */
@@ -168,6 +169,14 @@ export class Http2OriginSession implements StreamSession {
     if (failure.reason !== 'other') return failure;
     const what = this.#spoke ? 'the HTTP/2 session broke' : 'the origin does not speak HTTP/2';
     return { reason: 'protocol', message: `${what}: ${failure.message}` };
+  }
+
+  #gone(failure: OriginFailure): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#failed(failure);
+    this.#idleTimer?.cancel();
+    this.#owner.gone(this.failure!);
   }
 
   #failed(failure: OriginFailure): void {
