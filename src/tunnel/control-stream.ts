@@ -32,8 +32,8 @@ export const maxRetryAfterMs = 5 * 60_000;
 /** Wait after a refusal that the edge calls final. We still try: somebody may repair what was refused. */
 export const finalRefusalRetryMs = 30_000;
 
-/** Of a text from the edge that goes into a fault. */
-const maxCauseLength = 200;
+/** Of a text from the edge that goes into a fault or a fact. */
+const maxShownLength = 200;
 
 export interface ControlStreamEvents {
   registered(details: RegisteredDetails): void;
@@ -198,8 +198,8 @@ export class ControlStream implements StreamHandler {
     const result = decodeRegistrationResult(answer.payload);
     if (!result.ok) return this.#malformed(result.problem);
     if (result.value.kind === 'refused') return this.#lost(refusal(result.value));
-    const { connectionId, locationName: location, remotelyManaged } = result.value;
-    this.#events.registered({ connectionId, location, remotelyManaged });
+    const { connectionId, locationName, remotelyManaged } = result.value;
+    this.#events.registered({ connectionId, location: shown(locationName), remotelyManaged });
   }
 
   /** Pipelined on Bootstrap until that is answered. */
@@ -252,7 +252,7 @@ export class ControlStream implements StreamHandler {
 const bootstrapQuestion = 0;
 
 function shown(text: string): string {
-  return text.slice(0, maxCauseLength);
+  return text.slice(0, maxShownLength);
 }
 
 function answerFault(answer: Answer): Fault {

@@ -129,6 +129,13 @@ describe('control stream', () => {
     assert.strictEqual(many.heard.registered.length, 1);
   });
 
+  it('takes of the name of a location what a log line and a label can bear', () => {
+    const { heard, control } = open();
+    control.data(encodeBootstrapResults(0, 7));
+    control.data(encodeRegistrationResult(1, { ...registered, locationName: 'x'.repeat(3000) }));
+    assert.equal(heard.registered[0]?.location, 'x'.repeat(200));
+  });
+
   it('unregisters on the imported capability, says goodbye and ends the stream', () => {
     const { clock, stream, heard, control, said } = openRegistered();
     let done = 0;
