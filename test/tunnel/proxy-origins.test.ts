@@ -215,7 +215,7 @@ describe('connections to origins', () => {
     });
 
     it('end in 502 when the name is not found', async () => {
-      const { edge, counted } = await serve(answers, {
+      const { edge, counted, origin, logged } = await serve(answers, {
         routes: (port) => {
           const route = routeTo([port]);
           if (route.target.kind !== 'origin') throw new Error('no origin');
@@ -225,6 +225,10 @@ describe('connections to origins', () => {
       });
       expect((await ask(edge, '/')).status).to.equal(502);
       expect(counted()?.originErrors).to.deep.equal({ dns: 1 });
+      // A resolver that cannot be reached says so otherwise.
+      expect(logged.at(-1)?.message).to.match(
+        new RegExp(`^nowhere\\.invalid port ${origin.port}: E[A-Z_]+$`),
+      );
     });
   });
 
@@ -265,9 +269,10 @@ describe('connections to origins', () => {
     });
 
     it('verify by default', async () => {
-      const { edge, counted } = await serveSecure({}, null);
+      const { edge, counted, logged } = await serveSecure({}, null);
       expect((await ask(edge, '/')).status).to.equal(502);
       expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+      expect(logged.at(-1)?.message).to.match(/^127\.0\.0\.1 port \d+: [A-Z_]+$/);
     });
 
     it('verify the name, too', async () => {

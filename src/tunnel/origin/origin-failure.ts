@@ -3,7 +3,7 @@ import type { OriginErrorReason } from '../link.ts';
 /** Why an origin could not be reached or did not answer: counted by reason, logged with its message. */
 export interface OriginFailure {
   readonly reason: OriginErrorReason;
-  /** One sentence or the system's code; holds nothing of request or response. */
+  /** One sentence or the system's code, with the address that could not be reached; holds nothing of request or response. */
   readonly message: string;
   /**
    * The origin says, or it is known, that it has done nothing about the request: any may be sent again. It has refused

@@ -50,6 +50,9 @@ export function dialOrigin(
   // What speaks HTTP/2 is read by Node's own session.
   const socket = alpn.includes('h2') ? open(null) : withSharedReads(open);
 
+  // A host may have many origins: whoever reads the log has to know which one it was.
+  const notReached = ({ reason, message }: OriginFailure): void =>
+    failed({ reason, message: `${address.host} port ${address.port}: ${message}` });
   let over = false;
   const settle = (): void => {
     over = true;
@@ -64,15 +67,15 @@ export function dialOrigin(
   };
   const timer = clock.after(origin.settings.connectTimeoutMs, () => {
     giveUp();
-    failed({ reason: 'timeout', message: `no connection within ${origin.settings.connectTimeoutMs} ms` });
+    notReached({ reason: 'timeout', message: `no connection within ${origin.settings.connectTimeoutMs} ms` });
   });
   socket.on('error', (error) => {
     giveUp();
-    failed(failureOf(error));
+    notReached(failureOf(error));
   });
   socket.once('close', () => {
     giveUp();
-    failed(closedEarly);
+    notReached(closedEarly);
   });
   socket.once(tls ? 'secureConnect' : 'connect', () => {
     settle();
