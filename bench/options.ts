@@ -33,7 +33,7 @@ Load generator → edge → connector → origin on loopback, each a process of 
   --quick             short windows: a first look, not for publication
   --rounds N          rounds per case, of which the median counts (default 5)
   --processes N       processes of each connector, which take the rounds in turns (default ${defaultProcesses}, --rounds at most)
-  --window MS         length of one measured window (default 1500)
+  --window MS         length of one measured window (default 1200)
   --nginx PATH        nginx as the origin (WebSockets stay with the bench's own)
   --json FILE         write the results as an array of rows
   --profile FOLDER    write a CPU profile of each process of ours
@@ -60,7 +60,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
     });
     const unknown = values.case?.find((wanted) => !cases.some(({ name }) => name === wanted));
     if (unknown !== undefined) return `--case: unknown ${JSON.stringify(unknown)}: see --help`;
-    const windowMs = wholeNumber('--window', values.window ?? (values.quick ? '300' : '1500'), 600_000);
+    const windowMs = wholeNumber('--window', values.window ?? (values.quick ? '300' : '1200'), 600_000);
     const rounds = wholeNumber('--rounds', values.rounds ?? '5', 1000);
     const processes = values.processes ?? String(Math.min(defaultProcesses, rounds));
     return {

@@ -84,10 +84,11 @@ export class Bench {
         await sleep(settleMs);
         return withoutRest(seen, process.restBytes);
       };
-      // For the compilers and for pools, of every process.
+      // For the compilers and for pools, of every process that is measured.
       for (const contestant of contestants) {
         for (const process of contestant.processes) {
-          const measured = await turn(contestant, process, 'warm-up', warmUpWindows);
+          const windows = process.pid === null ? 1 : warmUpWindows;
+          const measured = await turn(contestant, process, 'warm-up', windows);
           if (measured.failed > 0) process.rounds.push(measured);
         }
       }
