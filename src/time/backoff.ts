@@ -12,8 +12,8 @@ export interface Backoff {
   readonly healthyAfterMs: number;
 }
 
-/** Delay before attempt `attempt` (0 is the first retry). `random` is in [0, 1). */
+/** Delay before attempt `attempt` (0 is the first retry), in whole milliseconds, as logs show it. `random` is in [0, 1). */
 export function backoffDelayMs(backoff: Backoff, attempt: number, random: number): number {
   const ceilingMs = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempt, 30));
-  return ceilingMs / 2 + (ceilingMs / 2) * random;
+  return Math.round(ceilingMs / 2 + (ceilingMs / 2) * random);
 }

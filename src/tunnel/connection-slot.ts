@@ -157,7 +157,7 @@ export class ConnectionSlot {
     const delayMs = (cause.retryAfterMs ?? 0) + backoffMs;
     this.#attempts++;
     this.#retryTimer = clock.after(delayMs, () => this.#attempt());
-    this.#host.lost(this.connIndex, cause, Math.round(delayMs));
+    this.#host.lost(this.connIndex, cause, delayMs);
   }
 
   #endIfEmpty(): void {

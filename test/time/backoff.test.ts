@@ -8,6 +8,7 @@ describe('time/backoff', () => {
   const cases: [attempt: number, random: number, delayMs: number][] = [
     [0, 0, 500],
     [0, 0.5, 750],
+    [0, 0.3333, 667],
     [1, 0, 1_000],
     [2, 0, 2_000],
     [5, 0, 16_000],
