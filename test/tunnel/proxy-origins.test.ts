@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect } from 'chai';
+import type { RouteTable } from '../../src/domain/routes.ts';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
 import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
@@ -251,21 +252,31 @@ describe('connections to origins', () => {
       settings: object,
       ca: string | null,
       host = 'app.example.com',
-    ): Promise<Proxied & { asked: string[] }> => {
+    ): Promise<Proxied & { asked: string[]; trusting(ca: string): RouteTable }> => {
       const { port, asked } = await secure();
-      const route = routeTo([port], { protocol: 'https', ...settings });
-      if (route.target.kind !== 'origin') throw new Error('no origin');
-      const target = { kind: 'origin', origin: { ...route.target.origin, ca } } as const;
-      const here = await serve(answers, {
-        routes: () => ({ host, routes: [{ ...route, target }], access: null }),
+      const trusting = (trusted: string | null): RouteTable => ({
+        ...tableTo([port], { protocol: 'https', ...settings }, trusted),
+        host,
       });
-      return { ...here, asked };
+      const here = await serve(answers, { routes: () => trusting(ca) });
+      return { ...here, asked, trusting };
     };
 
     it('trust the CA that was given, for the host of the request', async () => {
       const { edge, asked } = await serveSecure({}, authority.cert);
       for (let i = 0; i < 2; i += 1) expect((await ask(edge, '/')).status).to.equal(200);
       expect(asked).to.deep.equal(['app.example.com']);
+    });
+
+    it('are made anew when another CA is given, also where some are kept', async () => {
+      const { edge, counted, proxy, asked, trusting } = await serveSecure({}, authority.cert);
+      expect((await ask(edge, '/')).status).to.equal(200);
+      proxy.updateRoutes(trusting(createAuthority('another').cert));
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+      proxy.updateRoutes(trusting(authority.cert));
+      expect((await ask(edge, '/')).status).to.equal(200);
+      expect(asked).to.have.length(2);
     });
 
     it('verify by default', async () => {
