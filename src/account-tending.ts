@@ -1,6 +1,6 @@
 import type { Leadership } from './actors/ports.ts';
 import type { CredentialsView } from './cloudflare/adapter.ts';
-import type { Fault, Result } from './fault.ts';
+import { type Fault, isCloudflareAway, type Result } from './fault.ts';
 import type { Logger } from './log.ts';
 import type { Clock, Timer } from './time/clock.ts';
 
@@ -24,6 +24,8 @@ export interface AccountTending {
   start(): void;
   /** The credentials are other ones than before. */
   credentialsChanged(): void;
+  /** Cloudflare's API was away, or wanted no calls, and is back. */
+  cloudflareReturned(): void;
   /** Idempotent. */
   close(): void;
 }
@@ -48,6 +50,8 @@ export function tendAccount(options: AccountTendingOptions): AccountTending {
     isDue = false;
     const view = await cloudflare.check(closing.signal);
     if (closing.signal.aborted) return;
+    // Nothing is known of them, so they are looked at as soon as it is back.
+    if (!view.ok && isCloudflareAway(view.fault)) isDue = true;
     if (view.ok) log.info(view.value, 'credentials checked');
     const isAway = !view.ok && view.fault.code !== 'credentials-invalid';
     judged(view.ok || isAway ? null : view.fault);
@@ -69,6 +73,9 @@ export function tendAccount(options: AccountTendingOptions): AccountTending {
     },
     credentialsChanged() {
       isDue = true;
+      if (isStarted && leadership.isLeading) void look();
+    },
+    cloudflareReturned() {
       if (isStarted && leadership.isLeading) void look();
     },
     close() {

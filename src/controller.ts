@@ -159,7 +159,10 @@ async function work(place: Workplace): Promise<void> {
     clock,
     processes: config.shard.count,
     hooks: metrics.cloudflare,
-    returned: () => tell({ type: 'cloudflare.returned' }),
+    returned: () => {
+      tell({ type: 'cloudflare.returned' });
+      account.cloudflareReturned();
+    },
     log,
   });
   closers.push(() => cloudflare.close());

@@ -87,4 +87,17 @@ describe('what the leader asks Cloudflare for the account', () => {
     await clock.advance(30_000);
     expect(judged).to.deep.equal([null]);
   });
+
+  it('asks once more when the API is back that was away, and not again', async () => {
+    answer = failed('cloudflare-unreachable', 'no answer');
+    account.start();
+    await clock.advance(30_000);
+    answer = failed('credentials-invalid', 'no zones');
+    for (let time = 0; time < 2; time++) {
+      account.cloudflareReturned();
+      await clock.advance(0);
+    }
+    expect(asked.filter((what) => what === 'check')).to.have.length(2);
+    expect(judged.map((fault) => fault?.code ?? null)).to.deep.equal([null, 'credentials-invalid']);
+  });
 });
