@@ -22,13 +22,15 @@ export function statusPage(readiness: Readiness, tunnels: readonly TunnelRow[]):
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>warp-ingress</title>
 <style>
+:root { color-scheme: light dark; }
 body { font: 15px system-ui, sans-serif; margin: 2rem; }
 table { border-collapse: collapse; }
-th, td { border: 1px solid #ccc; padding: .3rem .6rem; text-align: left; }
-.up { background: #e8f7e8; }
-.failed { background: #fbe6e6; }
+th, td { border: 1px solid #8886; padding: .3rem .6rem; text-align: left; }
+.up { background: #2a23; }
+.failed { background: #d223; }
 </style>
 </head>
 <body>
