@@ -1,22 +1,25 @@
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeSession } from './edge-session.ts';
 
-/**
- * One in so many milliseconds; each connection has its turn once a round. Turns are few and large because what idles is
- * cold: an exchange by itself takes 330 µs of CPU, one of sixteen in a turn 58, one of sixty 50 (bare TLS sockets).
- */
 const tickMs = 970;
-const ticksPerRound = 8;
-const ticksToAnswer = 2;
+/**
+ * Each connection has its turn once a round. Turns are few and large because what idles is cold: an exchange by itself
+ * takes 330 µs of CPU, one of sixteen in a turn 58, one of sixty 51, one of 250 43 (bare TLS sockets).
+ */
+const turnsPerRound = 4;
+/**
+ * From one turn to the next, in which the PINGs of the one are to be answered. Two, so that what came while the thread
+ * stood still is read in between.
+ */
+const ticksPerTurn = 2;
 
 /** How often a connection is sent a PING, milliseconds. */
-export const pingIntervalMs = ticksPerRound * tickMs;
+export const pingIntervalMs = turnsPerRound * ticksPerTurn * tickMs;
 /**
- * A connection from which nothing at all came for so long after a PING is dead, milliseconds. With the interval
- * and the tick before a turn, that is found within 10 s. (cloudflared sends no PING and waits for TCP keep-alive, about
- * two minutes.)
+ * A connection from which nothing at all came for so long after a PING is dead, milliseconds. With the interval, that is
+ * found within 10 s. (cloudflared sends no PING and waits for TCP keep-alive, about two minutes.)
  */
-export const pingTimeoutMs = ticksToAnswer * tickMs;
+export const pingTimeoutMs = ticksPerTurn * tickMs;
 /**
  * PINGs without an answer while other frames do come, as over a slow line with much under way. One more is a peer
  * that is wedged.
@@ -39,9 +42,11 @@ interface Watched {
  */
 export class Heartbeat {
   readonly #clock: Clock;
-  readonly #turns: readonly Set<Watched>[] = Array.from({ length: ticksPerRound }, () => new Set());
+  readonly #turns: readonly Set<Watched>[] = Array.from({ length: turnsPerRound }, () => new Set());
   #watched = 0;
-  #tick = 0;
+  /** Whose turn it was last, and the ticks since. */
+  #turn = 0;
+  #ticks = 0;
   #timer: Timer | null = null;
 
   constructor(clock: Clock) {
@@ -68,11 +73,14 @@ export class Heartbeat {
 
   readonly #beat = (): void => {
     this.#timer = this.#clock.after(tickMs, this.#beat);
-    this.#tick = (this.#tick + 1) % ticksPerRound;
-    for (const watched of this.#turns[(this.#tick + ticksPerRound - ticksToAnswer) % ticksPerRound]!) {
+    this.#ticks += 1;
+    if (this.#ticks < ticksPerTurn) return;
+    this.#ticks = 0;
+    for (const watched of this.#turns[this.#turn]!) {
       if (watched.heard === watched.session.chunksHeard) watched.dead();
     }
-    for (const watched of this.#turns[this.#tick]!) {
+    this.#turn = (this.#turn + 1) % turnsPerRound;
+    for (const watched of this.#turns[this.#turn]!) {
       const { session } = watched;
       if (session.unansweredPings > maxUnansweredPings) watched.dead();
       else {
@@ -84,9 +92,9 @@ export class Heartbeat {
 
   /** Of equals the one whose turn is last: a connection that just registered is known to live. */
   #emptiestTurn(): Set<Watched> {
-    let emptiest = this.#turns[this.#tick]!;
-    for (let back = 1; back < ticksPerRound; back += 1) {
-      const turn = this.#turns[(this.#tick + ticksPerRound - back) % ticksPerRound]!;
+    let emptiest = this.#turns[this.#turn]!;
+    for (let back = 1; back < turnsPerRound; back += 1) {
+      const turn = this.#turns[(this.#turn + turnsPerRound - back) % turnsPerRound]!;
       if (turn.size < emptiest.size) emptiest = turn;
     }
     return emptiest;
