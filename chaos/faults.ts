@@ -69,7 +69,7 @@ const afterLongOutageMs = 15_000;
 const thread = { part: 'threads', hosts: 'threaded', loss: 'some', mayLoseOne: true, holdsUp: [] } as const;
 const edge = {
   part: 'edge',
-  holdsUp: ['threads', 'process', 'replicas', 'cluster', 'pods'],
+  holdsUp: ['threads', 'process', 'replicas', 'cloudflare', 'cluster', 'pods'],
   boundMs: afterBackoffMs,
 } as const;
 const kubernetes = {
@@ -77,7 +77,7 @@ const kubernetes = {
   hosts: 'every',
   loss: 'nothing',
   blinds: true,
-  holdsUp: ['process', 'replicas', 'kubernetes', 'cluster', 'pods'],
+  holdsUp: ['process', 'replicas', 'kubernetes', 'cloudflare', 'cluster', 'pods'],
   lengthMs: outage,
   boundMs: untilSeenMs,
 } as const;
@@ -85,7 +85,7 @@ const cloudflare = {
   part: 'cloudflare',
   hosts: 'every',
   loss: 'nothing',
-  holdsUp: ['cluster'],
+  holdsUp: ['cloudflare', 'cluster'],
   lengthMs: outage,
   boundMs: afterFailedCallsMs,
 } as const;
@@ -93,20 +93,20 @@ const process = {
   part: 'process',
   hosts: 'threaded',
   replicas: 'one',
-  holdsUp: ['threads', 'edge', 'kubernetes', 'cluster'],
+  holdsUp: ['threads', 'edge', 'kubernetes', 'cloudflare', 'cluster'],
 } as const;
 const replica = {
   part: 'replicas',
   hosts: 'threaded',
   replicas: 'several',
-  holdsUp: ['threads', 'edge', 'kubernetes', 'cluster'],
+  holdsUp: ['threads', 'edge', 'kubernetes', 'cloudflare', 'cluster'],
   // A Lease that nobody gave back is taken after 10 to 15 s; a replica that died starts again with a pause.
   boundMs: afterBackoffMs,
 } as const;
 const pod = {
   part: 'pods',
   hosts: 'own',
-  holdsUp: ['cluster'],
+  holdsUp: ['cloudflare', 'cluster'],
   boundMs: afterBackoffMs,
   lengthMs: atOnce,
 } as const;

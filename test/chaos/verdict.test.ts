@@ -151,6 +151,21 @@ describe('the verdict on hosts that return', () => {
     expect(overdue([fault('kubernetes-outage', { wholeMs: seenAt(201 + bound) })], 1)).to.have.length(3);
   });
 
+  it('lets what follows a long outage of Cloudflare hold up the host that waits for it, as any change of an Ingress', () => {
+    const { boundMs } = ruleOf('cloudflare-long-outage');
+    const outage = fault('cloudflare-long-outage', { wholeMs: new Map([['a', 200 + 1.5 * boundMs]]) });
+    expect(overdue([outage], 1)).to.have.length(1);
+    for (const kind of [
+      'cloudflare-fails',
+      'kubernetes-fails',
+      'controller-killed',
+      'edge-unreachable',
+    ] as const) {
+      const next = fault(kind, { hosts: ['b'], startMs: 300, endMs: 200 + boundMs });
+      expect(overdue([outage, { ...next, wholeMs: new Map([['b', 400]]) }], 1), kind).to.deep.equal([]);
+    }
+  });
+
   it('lets an outage of an API hold up what needs that API, and nothing else', () => {
     const outage = fault('cloudflare-outage', {
       index: 1,
