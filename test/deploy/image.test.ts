@@ -42,7 +42,7 @@ describe('the image', function () {
   const warpIngress = (...args: string[]) =>
     run(process.execPath, [...entrypoint.slice(1), ...args], { cwd: app, ...user }).then(
       ({ stdout }) => ({ code: 0, text: stdout }),
-      (error: { code: number; stdout: string }) => ({ code: error.code, text: error.stdout }),
+      ({ code, stderr }: { code: number; stderr: string }) => ({ code, text: stderr }),
     );
 
   it('runs as a user that is a number, and not root', () => {

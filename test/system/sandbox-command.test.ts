@@ -147,7 +147,7 @@ describe('warp-ingress sandbox', () => {
     const taken = new URL(ready.admin).port;
     const second = spawn(process.execPath, [main, 'sandbox', '--front-port', taken], { env: {} });
     let said = '';
-    second.stdout.setEncoding('utf8').on('data', (text: string) => {
+    second.stderr.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
     const [code] = await once(second, 'close');
