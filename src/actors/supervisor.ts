@@ -96,15 +96,12 @@ class Supervisor {
         return this.#sync();
       case 'leadership.changed':
       case 'cloudflare.returned':
-        for (const key of this.#actors()) this.#actor(key)?.tell(message);
-        return;
+        return this.#tellAll(message);
       case 'credentials.changed':
-        for (const key of this.#actors()) this.#actor(key)?.tell({ type: 'try.again' });
-        return;
+        return this.#tellAll({ type: 'try.again' });
       case 'credentials.checked':
         this.#credentialsFault = message.fault;
-        for (const key of this.#actors()) this.#actor(key)?.tell(message);
-        return;
+        return this.#tellAll(message);
       case 'host.recorded':
         this.#world.putLedger(message.entry);
         return;
@@ -295,8 +292,9 @@ class Supervisor {
     return this.#stopping.has(key) ? undefined : this.#context.child<IngressMessage>(key);
   }
 
-  #actors(): Iterable<IngressKey> {
-    return new Set([...this.#world.ingressKeys(), ...this.#holdings.holders()]);
+  #tellAll(message: IngressMessage): void {
+    const all = new Set([...this.#world.ingressKeys(), ...this.#holdings.holders()]);
+    for (const key of all) this.#actor(key)?.tell(message);
   }
 }
 

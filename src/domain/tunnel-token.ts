@@ -1,16 +1,16 @@
-/**
- * Account and tunnel that a connector token is for (protocol page, section 1.3); null for what is no such token. Says
- * nothing of its secret.
- */
-export function tokenClaims(token: string): { readonly accountId: string; readonly tunnelId: string } | null {
-  let content: unknown;
+/** The fields in a connector token (protocol page, section 1.3), whatever they are; null for what holds no JSON object. */
+export function tokenFields(token: string): Readonly<Record<string, unknown>> | null {
   try {
-    content = JSON.parse(Buffer.from(token, 'base64').toString('utf8'));
+    const value: unknown = JSON.parse(Buffer.from(token, 'base64').toString('utf8'));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null;
   } catch {
     return null;
   }
-  if (typeof content !== 'object' || content === null) return null;
-  const { a, t, s } = content as Readonly<Record<string, unknown>>;
+}
+
+/** Account and tunnel that a token is for; null for what is none. Says nothing of its secret. */
+export function tokenClaims(token: string): { readonly accountId: string; readonly tunnelId: string } | null {
+  const { a, t, s } = tokenFields(token) ?? {};
   return isText(a) && isText(t) && isText(s) ? { accountId: a, tunnelId: t } : null;
 }
 

@@ -1,3 +1,4 @@
+import { tokenFields } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { TunnelCredentials } from './link.ts';
 import { isUuid } from './wire/uuid.ts';
@@ -27,7 +28,7 @@ export function parseTunnelToken(token: string): Result<ParsedToken> {
   if (text === '') return invalid('is empty');
   if (text.length > maxTokenLength) return invalid(`is longer than ${maxTokenLength} characters`);
   if (!base64.test(text)) return invalid('is not base64');
-  const fields = parseObject(Buffer.from(text, 'base64').toString('utf8'));
+  const fields = tokenFields(text);
   if (fields === null) return invalid('does not hold a JSON object');
   const { a: accountTag, t: tunnelId, s: tunnelSecret, e: region = '' } = fields;
   if (typeof accountTag !== 'string' || accountTag === '') return invalid('has no account tag "a"');
@@ -41,15 +42,6 @@ export function parseTunnelToken(token: string): Result<ParsedToken> {
   if (typeof region !== 'string' || !regionName.test(region))
     return invalid('has an endpoint "e" that is no region');
   return ok({ credentials: { accountTag, tunnelId: tunnelId.toLowerCase(), tunnelSecret }, region });
-}
-
-function parseObject(json: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
 }
 
 function invalid(what: string): Result<never> {

@@ -30,6 +30,15 @@ function stage() {
   return { clock, api, probes, returns, availability, isAway };
 }
 
+/** The API has been found to be away, for creations of tunnels. */
+async function awayStage() {
+  const staged = stage();
+  staged.api.now = silence;
+  staged.availability.heard(create, silence);
+  await settle();
+  return staged;
+}
+
 describe('whether Cloudflare’s API is there', () => {
   it('is asked by one probe, ever less often, and told as soon as there is an answer', async () => {
     const { clock, api, probes, returns, availability, isAway } = stage();
@@ -69,10 +78,7 @@ describe('whether Cloudflare’s API is there', () => {
   });
 
   it('is learned from any call that was under way, too', async () => {
-    const { clock, api, returns, availability, isAway } = stage();
-    api.now = silence;
-    availability.heard(create, silence);
-    await settle();
+    const { clock, returns, availability, isAway } = await awayStage();
     availability.heard('tunnels.token', answer);
     expect(isAway()).to.equal(false);
     expect(returns).to.deep.equal([0]);
@@ -107,10 +113,7 @@ describe('whether Cloudflare’s API is there', () => {
   });
 
   it('is open again for other credentials, and asked by nobody after the end', async () => {
-    const { clock, api, probes, availability, isAway } = stage();
-    api.now = silence;
-    availability.heard(create, silence);
-    await settle();
+    const { clock, probes, availability, isAway } = await awayStage();
     availability.forget();
     expect(isAway()).to.equal(false);
     availability.heard(create, silence);
