@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { Turn } from './dial-gate.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
 import type { EdgeConnection, EdgeConnectionEvents } from './edge-connection.ts';
+import type { EdgeReturn } from './edge-return.ts';
 
 /** First retry within a second; the counter starts again once a connection has held half a minute. */
 export const connectionBackoff: Backoff = { baseMs: 1000, capMs: 30_000, healthyAfterMs: 30_000 };
@@ -17,6 +18,8 @@ export interface SlotHost {
   readonly random: () => number;
   /** How long a connection that the edge is leaving may take for its running requests, milliseconds. */
   readonly graceMs: number;
+  /** The thread's. */
+  readonly edgeReturn: EdgeReturn;
   /** When the connection may be dialled; ended by the slot. */
   turn(go: () => void): Turn;
   /** The address to dial next. */
@@ -105,6 +108,7 @@ export class ConnectionSlot {
   #connect(address: EdgeAddress): void {
     const { clock } = this.#host;
     let registeredAtMs: number | null = null;
+    let unregistered = (): void => {};
     const forgetFailures = (): void => {
       const heldMs = registeredAtMs === null ? 0 : clock.monotonic() - registeredAtMs;
       if (heldMs >= connectionBackoff.healthyAfterMs) this.#attempts = 0;
@@ -116,6 +120,7 @@ export class ConnectionSlot {
       registered: (details) => {
         turn?.end(true);
         registeredAtMs = clock.monotonic();
+        unregistered = this.#host.edgeReturn.registered();
         for (const old of this.#leaving.keys()) old.retire();
         this.#host.registered(this.connIndex, details.location, address);
       },
@@ -131,6 +136,7 @@ export class ConnectionSlot {
       configurationRefused: (cause) => this.#host.configurationRefused(this.connIndex, cause),
       ended: (cause) => {
         turn?.end(false);
+        unregistered();
         if (this.#current === connection) {
           this.#current = null;
           forgetFailures();
@@ -151,12 +157,15 @@ export class ConnectionSlot {
   }
 
   #retry(cause: Fault): void {
-    const { clock, random } = this.#host;
+    const { clock, random, edgeReturn } = this.#host;
     const backoffMs = backoffDelayMs(connectionBackoff, this.#attempts, random());
     // On top of what the edge asks for: it asks all of its connectors for the same.
     const delayMs = (cause.retryAfterMs ?? 0) + backoffMs;
     this.#attempts++;
-    this.#retryTimer = clock.after(delayMs, () => this.#attempt());
+    const attempt = (): void => this.#attempt();
+    this.#retryTimer = silent.has(cause.code)
+      ? edgeReturn.after(delayMs, backoffDelayMs(connectionBackoff, 0, random()), attempt)
+      : clock.after(delayMs, attempt);
     this.#host.lost(this.connIndex, cause, delayMs);
   }
 
@@ -166,6 +175,15 @@ export class ConnectionSlot {
     this.#host.ended(this);
   }
 }
+
+/** The edge has not said what it wants: once it is back, nothing is left to wait for. */
+const silent: ReadonlySet<FaultCode> = new Set([
+  'edge-discovery',
+  'edge-dial',
+  'edge-tls',
+  'edge-timeout',
+  'edge-lost',
+]);
 
 /** Whether the failure speaks against the address (protocol page section 3, "Rotation"). */
 function goesElsewhere(code: FaultCode): boolean {

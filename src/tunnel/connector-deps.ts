@@ -5,6 +5,7 @@ import type { ConnectorDeps } from './connector.ts';
 import { DialGate } from './dial-gate.ts';
 import { cloudflareDns, dnsOverTls } from './dns-over-tls.ts';
 import { systemResolver, withFallback } from './edge-resolver.ts';
+import { EdgeReturn } from './edge-return.ts';
 import { Heartbeat } from './heartbeat.ts';
 
 /**
@@ -20,6 +21,7 @@ export function systemConnectorDeps(
     ...tools,
     heartbeat: new Heartbeat(systemClock),
     gate: new DialGate(systemClock),
+    edgeReturn: new EdgeReturn(systemClock),
     resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
     teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
   };

@@ -9,6 +9,7 @@ import type { DialGate } from './dial-gate.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import { EdgeDirectory } from './edge-directory.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
+import type { EdgeReturn } from './edge-return.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { createEdgeSession } from './http2-session.ts';
 import type { ConnectorSpec, TunnelCounts, TunnelEnding, TunnelFact } from './link.ts';
@@ -24,6 +25,8 @@ export interface ConnectorDeps {
   readonly heartbeat: Heartbeat;
   /** As the heartbeat. */
   readonly gate: DialGate;
+  /** As the heartbeat. */
+  readonly edgeReturn: EdgeReturn;
   readonly random: () => number;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
   readonly resolver: EdgeResolver;
@@ -56,7 +59,7 @@ export function startConnector(
   hear: (fact: TunnelFact) => void,
 ): Connector {
   const { run, connectorId } = spec;
-  const { clock, heartbeat, gate, random, log, teams } = deps;
+  const { clock, heartbeat, gate, edgeReturn, random, log, teams } = deps;
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
   const counts = createCounts(clock);
@@ -73,6 +76,7 @@ export function startConnector(
   const host: SlotHost = {
     clock,
     random,
+    edgeReturn,
     graceMs: spec.graceMs,
     turn: (go) => gate.enter(registered.size + (spec.urgent ? 0 : 1), go),
     address: (connIndex) => directory.addressOf(connIndex),

@@ -3,6 +3,7 @@ import type { Route, RouteTable } from '../../src/domain/routes.ts';
 import { type Connector, startConnector } from '../../src/tunnel/connector.ts';
 import { DialGate } from '../../src/tunnel/dial-gate.ts';
 import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
+import { EdgeReturn } from '../../src/tunnel/edge-return.ts';
 import { Heartbeat } from '../../src/tunnel/heartbeat.ts';
 import type { ConnectorSpec, TunnelFact } from '../../src/tunnel/link.ts';
 import { noTeams } from './access-teams.ts';
@@ -64,6 +65,7 @@ export class RunningConnector {
         clock: this.clock,
         heartbeat: new Heartbeat(this.clock),
         gate: new DialGate(this.clock),
+        edgeReturn: new EdgeReturn(this.clock),
         random,
         resolver,
         teams: noTeams,

@@ -4,6 +4,7 @@ import { type Fault, fault, ok } from '../../src/fault.ts';
 import { ConnectionSlot, connectionBackoff } from '../../src/tunnel/connection-slot.ts';
 import { DialGate } from '../../src/tunnel/dial-gate.ts';
 import type { EdgeConnectionEvents } from '../../src/tunnel/edge-connection.ts';
+import { EdgeReturn } from '../../src/tunnel/edge-return.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const connections = 4_000;
@@ -17,17 +18,21 @@ class Fleet {
   readonly attemptsMs: number[] = [];
   /** What the edge says to an attempt; null takes it. */
   refusal: Fault | null = null;
+  /** Whether the edge drops what it has just taken. */
+  drops = false;
   readonly #open = new Set<EdgeConnectionEvents>();
   readonly #slots: ConnectionSlot[];
 
   constructor() {
     const random = new Random(1);
     const gate = new DialGate(this.clock);
+    const edgeReturn = new EdgeReturn(this.clock);
     this.#slots = Array.from({ length: connections }, (_, index) => {
       return new ConnectionSlot(index, {
         clock: this.clock,
         random: () => random.uint32() / 2 ** 32,
         graceMs: 30_000,
+        edgeReturn,
         turn: (go) => gate.enter(0, go),
         address: async () => ok(address),
         rotate: () => {},
@@ -47,9 +52,7 @@ class Fleet {
 
   cutAll(): void {
     this.attemptsMs.length = 0;
-    const cut = [...this.#open];
-    this.#open.clear();
-    for (const events of cut) events.ended(fault('edge-lost', 'cut'));
+    for (const events of this.#open) this.#drop(events);
   }
 
   destroy(): void {
@@ -67,12 +70,18 @@ class Fleet {
     return Math.max(0, ...bins.values());
   }
 
+  #drop(events: EdgeConnectionEvents): void {
+    this.#open.delete(events);
+    events.ended(fault('edge-lost', 'cut'));
+  }
+
   #attempt(events: EdgeConnectionEvents) {
     this.attemptsMs.push(this.clock.monotonic());
     queueMicrotask(() => {
       if (this.refusal !== null) return events.ended(this.refusal);
       this.#open.add(events);
       events.registered({ connectionId: 'id', location: 'here', remotelyManaged: false });
+      if (this.drops) this.#drop(events);
     });
     return { drain() {}, retire() {}, destroy() {} };
   }
@@ -120,4 +129,24 @@ describe('1,000 tunnels that lose the edge at once', function () {
       expect(fleet.connected).to.equal(connections);
     });
   }
+  it('are all back within a second of the first when the edge was away for long, and spread meanwhile', async () => {
+    fleet.refusal = fault('edge-timeout', 'nothing comes');
+    fleet.cutAll();
+    await fleet.clock.advance(150_000);
+    fleet.refusal = null;
+    while (fleet.connected === 0) await fleet.clock.advance(1);
+    const backMs = fleet.clock.monotonic();
+    await fleet.clock.advance(1_000);
+    expect(fleet.connected).to.equal(connections);
+    expect(fleet.peak(backMs, 1, 1_000)).to.be.lessThan(connections / 3);
+  });
+
+  it('ask ever less of an edge that takes them only to drop them', async () => {
+    fleet.drops = true;
+    fleet.cutAll();
+    await fleet.clock.advance(90_000);
+    fleet.attemptsMs.length = 0;
+    await fleet.clock.advance(60_000);
+    expect(fleet.attemptsMs.length).to.be.lessThan((connections * 60) / 15);
+  });
 });
