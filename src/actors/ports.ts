@@ -137,9 +137,6 @@ export interface Leadership {
   onChange(hear: (isLeading: boolean) => void): () => void;
 }
 
-/** A controller without others beside it. */
-export const alwaysLeading: Leadership = { isLeading: true, onChange: () => () => {} };
-
 /** What is counted; `ops` implements it with prom-client. Every method is cheap and never throws. */
 export interface Telemetry {
   tunnelState(ingress: string, host: string, state: TunnelState | null): void;

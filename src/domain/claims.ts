@@ -1,7 +1,7 @@
 import type { HostRules, IngressKey, IngressSettings, IngressSpec, PathRule } from './ingress.ts';
 
 /**
- * Who has a host that several Ingresses name: the oldest first. Kubernetes counts ages in seconds; of two of the
+ * The Ingresses that name a host, its owner first: the oldest has it. Kubernetes counts ages in seconds; of two of the
  * same age the one that has the host keeps it, else the lower uid decides, so that every replica decides alike.
  */
 export function bySeniority(
@@ -13,11 +13,6 @@ export function bySeniority(
     if (a.key === incumbent || b.key === incumbent) return a.key === incumbent ? -1 : 1;
     return a.uid < b.uid ? -1 : 1;
   });
-}
-
-/** One host, one tunnel, one owner. */
-export function ownerOf(claimants: Iterable<IngressSpec>, incumbent: IngressKey | null): IngressKey | null {
-  return bySeniority(claimants, incumbent)[0]?.key ?? null;
 }
 
 export interface MergedHost {

@@ -363,7 +363,7 @@ describe('what is at Cloudflare in the end', () => {
     this.timeout(90_000);
     await fc.assert(
       fc.asyncProperty(fc.array(move, { maxLength: 14 }), (moves) => live(moves)),
-      { numRuns: Number(process.env['HISTORIES'] ?? 30), examples: [[withoutMark], [removalFails]] },
+      { numRuns: Number(process.env.HISTORIES ?? 30), examples: [[withoutMark], [removalFails]] },
     );
   });
 

@@ -74,7 +74,7 @@ describe('monitoring', () => {
   it('has an entry in the troubleshooting for each alert', () => {
     const entries = readFileSync('docs/troubleshooting.md', 'utf8');
     const rule = objectsIn(folder).find(({ kind }) => kind === 'PrometheusRule');
-    const { groups } = rule!['spec'] as { groups: { rules: { alert: string }[] }[] };
+    const { groups } = rule!.spec as { groups: { rules: { alert: string }[] }[] };
     const alerts = groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
     expect(alerts).to.not.be.empty;
     expect(alerts.filter((alert) => !entries.includes(`### \`${alert}\`\n`))).to.deep.equal([]);

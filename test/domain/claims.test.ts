@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mergeHost } from '../../src/domain/claims.ts';
+import { bySeniority, mergeHost } from '../../src/domain/claims.ts';
 import { ingress, rule } from '../support/actor-house.ts';
 
 const host = 'app.example.com';
@@ -16,6 +16,22 @@ function merged(...seniority: ReturnType<typeof spec>[]) {
     lost: lost.map(({ from, path, to, because }) => `${from} ${path} to ${to}: ${because}`),
   };
 }
+
+describe('claims', () => {
+  const aged = (key: string, createdAtMs: number, uid: string) => ingress(key, [], { createdAtMs, uid });
+  const order = (claimants: ReturnType<typeof aged>[], incumbent: string | null) =>
+    bySeniority(claimants, incumbent).map(({ key }) => key);
+
+  it('go to the oldest Ingress, whoever comes first and whoever has the host', () => {
+    expect(order([aged('young', 2, 'a'), aged('old', 1, 'b')], 'young')).to.deep.equal(['old', 'young']);
+  });
+  it('of the same age go to the lower uid, so that all replicas agree', () => {
+    expect(order([aged('b', 1, 'b'), aged('a', 1, 'a')], null)).to.deep.equal(['a', 'b']);
+  });
+  it('of the same age stay with whoever has the host', () => {
+    expect(order([aged('a', 1, 'a'), aged('b', 1, 'b')], 'b')).to.deep.equal(['b', 'a']);
+  });
+});
 
 describe('one host in several Ingresses', () => {
   it('has the paths of all of them', () => {
@@ -52,12 +68,27 @@ describe('one host in several Ingresses', () => {
     const { rules } = mergeHost(host, [spec('old', prefix('/a')), young]);
     expect(rules.paths.map(({ settings }) => settings)).to.deep.equal([undefined, young.settings]);
   });
-  it('is not shared by Ingresses that want different Access protection', () => {
+  describe('with an Access protection', () => {
+    const old = spec('old', prefix('/a'));
     const young = spec('young', prefix('/b'));
-    const guarded = { ...young, settings: { ...young.settings, access: { team: 't', audience: ['a'] } } };
-    expect(merged(spec('old', prefix('/a')), guarded)).to.deep.equal({
-      served: ['prefix /a'],
-      lost: ['young /b to old: access'],
+    const guarded = (by: ReturnType<typeof spec>, team: string, ...audience: string[]) => ({
+      ...by,
+      settings: { ...by.settings, access: { team, audience } },
+    });
+    const unshared = { served: ['prefix /a'], lost: ['young /b to old: access'] };
+
+    it('is shared by Ingresses that want the same one, in whatever order they name the audiences', () => {
+      const { served } = merged(guarded(old, 't', 'a', 'b'), guarded(young, 't', 'b', 'a'));
+      expect(served).to.deep.equal(['prefix /a', 'prefix /b']);
+    });
+    it('is not shared where only one wants it', () => {
+      expect(merged(old, guarded(young, 't', 'a'))).to.deep.equal(unshared);
+    });
+    it('is not shared with another team', () => {
+      expect(merged(guarded(old, 't', 'a'), guarded(young, 'u', 'a'))).to.deep.equal(unshared);
+    });
+    it('is not shared with other audiences', () => {
+      expect(merged(guarded(old, 't', 'a'), guarded(young, 't', 'a', 'b'))).to.deep.equal(unshared);
     });
   });
   const byDefault = { ...rule('other'), isDefault: true as const };

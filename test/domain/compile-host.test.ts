@@ -1,18 +1,8 @@
 import { expect } from 'chai';
 import type { BackendView } from '../../src/domain/backend.ts';
 import { compileHost } from '../../src/domain/compile-host.ts';
-import { type BackendPort, defaultOriginSettings, type IngressSettings } from '../../src/domain/ingress.ts';
-
-const settings: IngressSettings = {
-  mode: 'worker',
-  replicas: 1,
-  haConnections: 4,
-  noBackend: 'close',
-  dns: 'managed',
-  originVia: 'service',
-  origin: defaultOriginSettings,
-  access: null,
-};
+import type { BackendPort, IngressSettings } from '../../src/domain/ingress.ts';
+import { plainSettings } from '../support/ingress-settings.ts';
 
 function view(parts: { clusterIp?: string | null; ready?: string[][]; port?: number } = {}): BackendView {
   return {
@@ -43,7 +33,7 @@ function compile(port: BackendPort, backend: BackendView | undefined, over: Part
   };
   const compiled = compileHost(
     rules,
-    { ...settings, ...over },
+    { ...plainSettings, ...over },
     new Map(backend ? [['web', backend]] : []),
     new Map(),
   );
@@ -71,7 +61,7 @@ describe('the routes of a host', () => {
     const compiled = (mode: 'worker' | 'pod', ready: string[]) =>
       compileHost(
         { host: 'app.example.com', paths },
-        { ...settings, mode },
+        { ...plainSettings, mode },
         new Map([['web', view({ ready: [ready] })]]),
         new Map(),
       );
@@ -88,7 +78,9 @@ describe('the routes of a host', () => {
   it('carry the Access policy, also while no backend is there', () => {
     const access = { team: 'acme', audience: ['a'] };
     const rules = { host: 'app.example.com', paths: [] };
-    expect(compileHost(rules, { ...settings, access }, new Map(), new Map()).routes.access).to.equal(access);
+    expect(compileHost(rules, { ...plainSettings, access }, new Map(), new Map()).routes.access).to.equal(
+      access,
+    );
   });
 });
 

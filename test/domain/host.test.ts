@@ -1,8 +1,6 @@
 import { expect } from 'chai';
-import { ownerOf } from '../../src/domain/claims.ts';
 import { hostHash, isPublishableHost, readingsOf, tunnelName } from '../../src/domain/host.ts';
 import { isLaterVersion } from '../../src/domain/ledger.ts';
-import { ingress } from '../support/actor-house.ts';
 
 describe('hosts', () => {
   const hosts: readonly [host: string, publishable: boolean][] = [
@@ -58,23 +56,6 @@ describe('names of tunnels', () => {
       for (const { identity, host } of found) expect(tunnelName(identity, host)).to.equal(name);
     });
   }
-});
-
-describe('claims', () => {
-  const spec = (key: string, createdAtMs: number, uid: string) => ingress(key, [], { createdAtMs, uid });
-
-  it('go to the oldest Ingress, whoever comes first', () => {
-    expect(ownerOf([spec('young', 2, 'a'), spec('old', 1, 'b')], 'young')).to.equal('old');
-  });
-  it('of the same age go to the lower uid, so that all replicas agree', () => {
-    expect(ownerOf([spec('b', 1, 'b'), spec('a', 1, 'a')], null)).to.equal('a');
-  });
-  it('of the same age stay with whoever has the host', () => {
-    expect(ownerOf([spec('a', 1, 'a'), spec('b', 1, 'b')], 'b')).to.equal('b');
-  });
-  it('of nobody go to nobody', () => {
-    expect(ownerOf([], null)).to.equal(null);
-  });
 });
 
 describe('ledger versions', () => {

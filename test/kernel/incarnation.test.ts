@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { FaultError } from '../../src/fault.ts';
 import type { ActorContext } from '../../src/kernel/actor.ts';
 import { diarist, lost, parentOf } from '../support/actor-family.ts';
-import { type ActorWorld, actorWorld, childSpec } from '../support/actor-world.ts';
+import { type ActorWorld, actorWorld, childSpec, expectNothingWaits } from '../support/actor-world.ts';
 import { settle } from '../support/manual-clock.ts';
 
 describe('kernel: incarnation', () => {
@@ -10,12 +10,7 @@ describe('kernel: incarnation', () => {
   beforeEach(() => {
     world = actorWorld();
   });
-  afterEach(() => {
-    expect(world.clock.pendingTimers, 'timers that were left behind').to.equal(0);
-    expect([...world.depths.values()], 'letters that were left behind').to.satisfy((depths: number[]) =>
-      depths.every((depth) => depth === 0),
-    );
-  });
+  afterEach(() => expectNothingWaits(world));
 
   describe('an incarnation that is over', () => {
     it('hears nothing more from its own effects, timers and callbacks, and neither does the next one', async () => {

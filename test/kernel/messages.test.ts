@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { diarist, parentOf } from '../support/actor-family.ts';
-import { type ActorWorld, actorWorld, childSpec } from '../support/actor-world.ts';
+import { type ActorWorld, actorWorld, childSpec, expectNothingWaits } from '../support/actor-world.ts';
 import { settle } from '../support/manual-clock.ts';
 
 describe('kernel: messages', () => {
@@ -8,12 +8,7 @@ describe('kernel: messages', () => {
   beforeEach(() => {
     world = actorWorld();
   });
-  afterEach(() => {
-    expect(world.clock.pendingTimers, 'timers that were left behind').to.equal(0);
-    expect([...world.depths.values()], 'letters that were left behind').to.satisfy((depths: number[]) =>
-      depths.every((depth) => depth === 0),
-    );
-  });
+  afterEach(() => expectNothingWaits(world));
 
   describe('messages', () => {
     it('are received in order, never on the stack of the teller', async () => {

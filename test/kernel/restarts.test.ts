@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { FaultError } from '../../src/fault.ts';
 import { diarist, lost, parentOf } from '../support/actor-family.ts';
-import { type ActorWorld, actorWorld, childSpec } from '../support/actor-world.ts';
+import { type ActorWorld, actorWorld, childSpec, expectNothingWaits } from '../support/actor-world.ts';
 import { settle } from '../support/manual-clock.ts';
 
 describe('kernel: restarts', () => {
@@ -9,12 +9,7 @@ describe('kernel: restarts', () => {
   beforeEach(() => {
     world = actorWorld();
   });
-  afterEach(() => {
-    expect(world.clock.pendingTimers, 'timers that were left behind').to.equal(0);
-    expect([...world.depths.values()], 'letters that were left behind').to.satisfy((depths: number[]) =>
-      depths.every((depth) => depth === 0),
-    );
-  });
+  afterEach(() => expectNothingWaits(world));
 
   describe('a restart', () => {
     it('comes after the backoff and not before; the failing message is gone, the waiting ones are not', async () => {

@@ -1,10 +1,5 @@
 import { expect } from 'chai';
-import {
-  alwaysLeading,
-  type Leadership,
-  type RunFact,
-  type TunnelRunRequest,
-} from '../../src/actors/ports.ts';
+import type { Leadership, RunFact, TunnelRunRequest } from '../../src/actors/ports.ts';
 import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { failed, fault, ok, type Result } from '../../src/fault.ts';
 import { PodRunner } from '../../src/runners/pod-runner.ts';
@@ -35,7 +30,7 @@ describe('the pod runner', () => {
     expect(pods.isWatched).to.equal(false);
   });
 
-  function create(leadership: Leadership = alwaysLeading): PodRunner {
+  function create(leadership: Leadership = new ScriptedLeadership()): PodRunner {
     const { log } = keptLog();
     const all = { pods, settings: podSettings, leadership, clock, log, random: () => 0.5 };
     return new PodRunner({ ...all, image: async () => image });

@@ -1,3 +1,4 @@
+import { expect } from 'chai';
 import type { ChildSpec } from '../../src/kernel/actor.ts';
 import type { KernelProbe } from '../../src/kernel/probe.ts';
 import { type ActorSystem, createActorSystem } from '../../src/kernel/system.ts';
@@ -37,6 +38,15 @@ export function actorWorld(random: () => number = () => 0): ActorWorld {
   const note = (fields: object, message: string): void => void logged.push({ fields, message });
   const system = createActorSystem({ clock, random, probe, log: { warn: note, error: note } });
   return { clock, system, deadLetters, restarts, killed, logged, depths };
+}
+
+/** For the end of each test: no timer and no letter waits any more. */
+export function expectNothingWaits({ clock, depths }: ActorWorld): void {
+  expect(clock.pendingTimers, 'timers that were left behind').to.equal(0);
+  expect(
+    [...depths.values()].filter((depth) => depth !== 0),
+    'letters that were left behind',
+  ).to.deep.equal([]);
 }
 
 /** A child's spec with numbers that are easy to follow: restarts after 1, 2, 4 … 16 s without jitter. */

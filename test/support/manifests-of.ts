@@ -32,8 +32,8 @@ export function installedIn(namespace: string, objects: readonly KubeObject[]): 
   return objects.map((object) => ({
     ...object,
     metadata: { ...object.metadata, namespace },
-    ...(Array.isArray(object['subjects']) && {
-      subjects: object['subjects'].map((subject: object) => ({ ...subject, namespace })),
+    ...(Array.isArray(object.subjects) && {
+      subjects: object.subjects.map((subject: object) => ({ ...subject, namespace })),
     }),
   }));
 }

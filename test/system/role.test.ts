@@ -26,7 +26,7 @@ function isOfAccount({ kind }: KubeObject): boolean {
 function granted(objects: readonly KubeObject[]): string[] {
   return objects
     .filter(({ kind }) => kind === 'Role')
-    .flatMap((role) => role['rules'] as Rule[])
+    .flatMap((role) => role.rules as Rule[])
     .flatMap(({ apiGroups, resources, verbs }) =>
       apiGroups.flatMap((group) =>
         resources.flatMap((resource) => verbs.map((verb) => named({ verb, group, resource }))),

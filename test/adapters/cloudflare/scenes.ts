@@ -4,7 +4,7 @@ import type { DnsRecord } from '../../../src/sandbox/cloudflare-api/zone-store.t
 import type { Stage } from './stage.ts';
 
 export const host = 'app.example.com';
-export const markAt = `_cloudflare-warp.${host}`;
+const markAt = `_cloudflare-warp.${host}`;
 export const tunnelId = '11111111-1111-4111-8111-111111111111';
 export const otherTunnel = '22222222-2222-4222-8222-222222222222';
 
