@@ -1,7 +1,4 @@
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { originBodies, uploadPath } from './origin-paths.ts';
 
@@ -39,14 +36,4 @@ http {
 `,
   );
   return [program, '-p', folder, '-e', 'stderr', '-c', file];
-}
-
-/** A port of loopback that was free a moment ago: nginx cannot choose one and say which. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

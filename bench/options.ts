@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
 import type { OurConnector } from './contestants.ts';
+import { wholeNumber } from './whole-number.ts';
 
 export interface BenchOptions {
   readonly cases: readonly Case[];
@@ -83,10 +84,4 @@ export function readOptions(argv: readonly string[]): BenchOptions | string {
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-function wholeNumber(flag: string, text: string, max: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > max) throw new Error(`${flag}: got ${JSON.stringify(text)}, expected 1 to ${max}`);
-  return value;
 }

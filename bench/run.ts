@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../src/sandbox/free-port.ts';
 import type { Case } from './cases.ts';
 import {
   type Connector,
@@ -16,7 +17,7 @@ import type { Placement } from './cpus.ts';
 import type { EdgeAddresses, EdgeOrder } from './edge.ts';
 import type { LoadOrder, Measured } from './generator/load.ts';
 import type { GeneratorOrder } from './generator.ts';
-import { freePort, nginxOrigin } from './nginx.ts';
+import { nginxOrigin } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { Part, pinned } from './orders.ts';
 import { socketPath } from './origin-paths.ts';

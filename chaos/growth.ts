@@ -16,7 +16,7 @@ export interface Growth {
  * for each: any object kept for each change is more. What a thread still compiles after the warm-up is less. malloc holds on to
  * what is free as well, and gives it back in steps of hours: 500 bytes for each change, and 700 resident.
  */
-export const boundsPerHour: Readonly<Record<Measure, number>> = {
+const boundsPerHour: Readonly<Record<Measure, number>> = {
   heapMib: 6,
   threadHeapMib: 6,
   externalMib: 6,

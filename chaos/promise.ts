@@ -1,7 +1,7 @@
 import { type FaultKind, type FaultRule, isBound, ruleOf } from './faults.ts';
 
 /** Whose requests may fail because of it, in words. */
-export function mayFail({ hosts, loss, mayLoseOne, onlyStatus }: FaultRule): string {
+function mayFail({ hosts, loss, mayLoseOne, onlyStatus }: FaultRule): string {
   const who = { own: 'its host', threaded: 'every host in threads', every: 'every host' }[hosts];
   switch (loss) {
     case 'nothing':
@@ -14,7 +14,7 @@ export function mayFail({ hosts, loss, mayLoseOne, onlyStatus }: FaultRule): str
 }
 
 /** Within what time all is well again, in words. */
-export function boundOf(rule: FaultRule): string {
+function boundOf(rule: FaultRule): string {
   return isBound(rule) ? `${rule.boundMs / 1000} s` : '–';
 }
 

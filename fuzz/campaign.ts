@@ -1,7 +1,7 @@
 import type { FuzzTarget } from './target.ts';
 
 /** An input that takes longer shows what is quadratic: none is larger than 64 KiB. Milliseconds. */
-export const slowCaseMs = 2_000;
+const slowCaseMs = 2_000;
 
 /** Checks one input; what went wrong, or null when the decoder did well. */
 export async function failureOf(target: FuzzTarget, input: Buffer): Promise<string | null> {

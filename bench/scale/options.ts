@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { openFilesFor } from '../../src/runners/open-files.ts';
+import { wholeNumber } from '../whole-number.ts';
 
-export const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll', 'thread-death'] as const;
+const phases = ['first', 'cold', 'idle', 'new', 'change', 'roll', 'thread-death'] as const;
 export type Phase = (typeof phases)[number];
 
 export interface ScaleOptions {
@@ -22,7 +23,7 @@ export interface ScaleOptions {
 /** What the phase `new` makes beyond those of a world, one after the other. */
 export const newIngresses = 10;
 
-export const maxIngresses = 5_000;
+const maxIngresses = 5_000;
 
 /**
  * Why so many Ingresses are more than the open files that a process may have here, and what to do; null when they are
@@ -103,10 +104,4 @@ export function readScaleOptions(argv: readonly string[]): ScaleOptions | string
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-function wholeNumber(flag: string, text: string, max: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > max) throw new Error(`${flag}: got ${JSON.stringify(text)}, expected 1 to ${max}`);
-  return value;
 }

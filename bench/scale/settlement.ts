@@ -19,8 +19,8 @@ import { ingresses } from '../../src/sandbox/kube-api/resources/ingress.ts';
 import { services } from '../../src/sandbox/kube-api/resources/service.ts';
 import { ingressOf, serviceOf, sliceOf, zoneName } from './manifests.ts';
 
-export const namespace = 'scale';
-export const identity = 'scale';
+const namespace = 'scale';
+const identity = 'scale';
 const silent = { dryRun: false, writer: null };
 
 /** The world around the controller: both APIs, the edge, and one origin that all Services share. */

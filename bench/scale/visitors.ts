@@ -54,7 +54,7 @@ export class Visitors {
   }
 }
 
-export const patienceMs = 300_000;
+const patienceMs = 300_000;
 
 export async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
   const untilMs = performance.now() + patienceMs;

@@ -84,7 +84,7 @@ function callWords({ kubernetes, cloudflare }: Calls): string {
   return `calls: ${kubernetes} Kubernetes, ${cloudflare} Cloudflare`;
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -50,7 +50,7 @@ export function shareOfBudget(nowMs: number, processes: number): CallBudget {
 
 /** A hundred new hosts at once are three hundred calls. */
 export const burstCalls = 450;
-export const callsPerSecond = 1.5;
+const callsPerSecond = 1.5;
 
 /**
  * For a command that runs once beside the controller, with the same credentials: 300 calls in any five minutes,

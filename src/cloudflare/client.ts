@@ -13,7 +13,7 @@ import type { Credentials } from './credentials.ts';
 import { fetchEnvelope } from './envelope-fetch.ts';
 
 /** What is more urgent starts first: what ends exposure, then what creates, then what only tidies up. */
-export const priorities = { close: 2, create: 1, tend: 0 } as const;
+const priorities = { close: 2, create: 1, tend: 0 } as const;
 export type Priority = keyof typeof priorities;
 
 export interface ApiCall<T> {

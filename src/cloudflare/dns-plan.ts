@@ -94,7 +94,7 @@ export function isPublished(
   return says?.owner === identity && says.host === host && says.record === cname.id;
 }
 
-export function leadsTo(record: SeenRecord, tunnelId: string): boolean {
+function leadsTo(record: SeenRecord, tunnelId: string): boolean {
   return record.type === 'CNAME' && record.content.toLowerCase() === tunnelHostname(tunnelId);
 }
 

@@ -98,7 +98,7 @@ function deletionsOf(scene: DnsScene, ids: readonly string[]): readonly Change[]
   return ids.flatMap((id) => all.filter((record) => record.id === id).map(deletionOf));
 }
 
-export function deletionOf(record: SeenRecord): Change {
+function deletionOf(record: SeenRecord): Change {
   const kind = record.type === 'TXT' ? 'TXT' : 'CNAME';
   return { action: 'delete', kind, name: record.name, detail: record.content };
 }

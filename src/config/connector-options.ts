@@ -21,7 +21,7 @@ const maxGraceMs = 180_000;
 const maxEdgeAddresses = 64;
 
 /** What an Ingress may ask for too (annotation `ha-connections`). */
-export const maxHaConnections = 4;
+const maxHaConnections = 4;
 
 const edgeOption: Option<readonly HostPort[]> = {
   flag: 'edge',

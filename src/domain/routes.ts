@@ -60,7 +60,7 @@ export function matchRoute(table: RouteTable, path: string): Route | null {
 }
 
 /** Prefixes match by path element: `/foo` matches `/foo`, `/foo/` and `/foo/bar`, never `/foobar`. */
-export function routeMatches(route: Route, path: string): boolean {
+function routeMatches(route: Route, path: string): boolean {
   if (route.match === 'exact') return path === route.path;
   const prefix = trimSlash(route.path);
   return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');

@@ -18,7 +18,7 @@ export interface TunnelRow {
   readonly quarantined: boolean;
 }
 
-export const tunnelStates = [
+const tunnelStates = [
   'provisioning',
   'waiting',
   'starting',

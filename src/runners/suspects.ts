@@ -7,7 +7,7 @@
 export const lastingHealthMs = 10 * 60_000;
 
 /** Of so many threads that a tunnel was on when they died, it goes into quarantine. */
-export const deathsToQuarantine = 2;
+const deathsToQuarantine = 2;
 
 /** A storm of deaths accuses nobody better than this many. */
 const maxDeaths = 64;

@@ -9,12 +9,12 @@ export function defaultMaxThreads(cores: number, memoryBytes: number): number {
 }
 
 /** `auto`: one more shared thread for each so many tunnels, so that one death costs few of them … */
-export const tunnelsPerSharedThread = 25;
+const tunnelsPerSharedThread = 25;
 /**
  * … up to this many per core. Each one more costs 14 MiB: with six of them a thousand tunnels on two cores take more than
  * half a mebibyte each; with four a death takes 500 of their connections along instead of 400.
  */
-export const sharedThreadsPerCore = 5;
+const sharedThreadsPerCore = 5;
 /** A tunnel's connections are spread over two threads. */
 const leastShared = 2;
 

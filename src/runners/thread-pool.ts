@@ -6,14 +6,14 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { FromThread, ThreadTask, ToThread } from '../tunnel/link.ts';
 
 /** How long a thread may take until it says that it is ready, milliseconds. */
-export const threadStartMs = 30_000;
+const threadStartMs = 30_000;
 /** How often a thread is pinged, and how long it may stay silent until it is ended, milliseconds. */
-export const heartbeatMs = 2000;
+const heartbeatMs = 2000;
 export const heartbeatDeadlineMs = 10_000;
 /** After the deadline: our own thread may have slept, and then the answers are here but were not yet read. */
 const secondChanceMs = 500;
 /** How long a thread that was asked to end may take, milliseconds. */
-export const threadCloseMs = 3000;
+const threadCloseMs = 3000;
 
 /**
  * Heap of one thread, megabytes: 500 tunnels with 4 connections each took 143 MB in all. Buffers and TLS are

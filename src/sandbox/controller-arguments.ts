@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { sandboxImage } from './node/node.ts';
 import type { World } from './world.ts';
 
@@ -15,14 +13,4 @@ export function controllerArguments({ files, namespace, cloudflare, edge }: Worl
     ...['--cacert', files.edgeCa, '--pod-image', sandboxImage],
     ...Array.from({ length: edgeRepetitions }, () => ['--edge', edge.tunnelAddress]).flat(),
   ];
-}
-
-/** Chosen here and now, so that a process has the same one after a restart. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

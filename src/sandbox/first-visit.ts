@@ -12,7 +12,7 @@ const pauseMs = 100;
 const visitLimitMs = 10_000;
 
 /** One GET through the edge, as a browser would send it for this host. */
-export function visit(frontUrl: string, host: string, signal: AbortSignal): Promise<Visit> {
+function visit(frontUrl: string, host: string, signal: AbortSignal): Promise<Visit> {
   return new Promise((resolve, reject) => {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(visitLimitMs)]);
     const sent = get(frontUrl, { headers: { host }, agent: false, signal: limited });

@@ -58,7 +58,7 @@ export interface OriginSwitch {
   up(): Promise<void>;
 }
 
-export const defaultZones: readonly string[] = ['example.com', 'example.org', 'example.test'];
+const defaultZones: readonly string[] = ['example.com', 'example.org', 'example.test'];
 
 /** Starts all or nothing: what had been started is ended again when something cannot. */
 export async function startWorld(settings: WorldSettings = {}): Promise<World> {

@@ -9,7 +9,7 @@ import type { EdgeSettings } from './link.ts';
 export const discoveryTimeoutMs = 30_000;
 
 /** Most addresses of one region that are kept; the edge names about ten. */
-export const maxAddressesPerRegion = 64;
+const maxAddressesPerRegion = 64;
 
 /**
  * Where the edge is (protocol page section 3): the static addresses if there are any, else by SRV, which must

@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 
 /** One that is younger than this is as good as a new one, milliseconds. */
-export const renewAfterMs = 60_000;
+const renewAfterMs = 60_000;
 /** More addresses than the edge has in both regions. */
 const maxPlaces = 256;
 

@@ -1,5 +1,5 @@
 /** Carries what a stream is for; upgrades of eyeballs arrive here too. */
-export const upgradeHeader = 'cf-cloudflared-proxy-connection-upgrade';
+const upgradeHeader = 'cf-cloudflared-proxy-connection-upgrade';
 const sourceHeader = 'cf-cloudflared-proxy-src';
 
 export type StreamKind = 'configuration' | 'websocket' | 'tcp' | 'control' | 'http';

@@ -4,7 +4,7 @@ import type { TunnelCredentials } from './link.ts';
 import { isUuid } from './wire/uuid.ts';
 
 /** Longest token that is looked at. Real ones have about 250 characters. */
-export const maxTokenLength = 4096;
+const maxTokenLength = 4096;
 
 /** cloudflared makes 32 bytes; a secret may be longer. */
 export const minTunnelSecretBytes = 32;

@@ -7,7 +7,7 @@ import type { OriginFailure } from './origin-failure.ts';
 import type { Dial } from './origin-socket.ts';
 
 /** Sessions to one address. When all are full, requests wait in the least busy one. */
-export const maxSessions = 64;
+const maxSessions = 64;
 
 export interface SessionsHost {
   /** Opens a socket on which HTTP/2 may be spoken; one callback comes, later. */

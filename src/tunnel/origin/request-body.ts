@@ -5,7 +5,7 @@ import type { BodyFraming, RequestPlan } from './http1-request.ts';
 export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
 
 /** A body of unknown length for an origin that takes no chunks is collected up to this, to know its length. */
-export const maxCollectedBytes = 16 * 1024 * 1024;
+const maxCollectedBytes = 16 * 1024 * 1024;
 
 /** So much of a body is kept until the origin has answered, so that a request it has not looked at can be sent again. */
 export const maxKeptBytes = 16 * 1024;

@@ -11,7 +11,7 @@ export const wordBytes = 8;
 export const maxMessageBytes = 64 * 1024;
 
 /** Most segments of one message. Peers send one; far pointers are rare and never need this many. */
-export const maxSegments = 64;
+const maxSegments = 64;
 
 /** Puts the frame header in front of a single segment. */
 export function frameSegment(segment: Uint8Array): Buffer {

@@ -8,7 +8,7 @@ import { MalformedError } from './malformed.ts';
  */
 
 /** Deepest nesting of pointers that is followed; cloudflared's decoder has the same limit. */
-export const maxDepth = 64;
+const maxDepth = 64;
 
 /**
  * Words that may be visited in one message, as a multiple of its size: overlapping pointers would otherwise

@@ -57,7 +57,7 @@ export function writeFrameHeader(
   writeUint32(target, at + 5, streamId);
 }
 
-export function writeUint32(target: Buffer, at: number, value: number): void {
+function writeUint32(target: Buffer, at: number, value: number): void {
   target[at] = value >>> 24;
   target[at + 1] = (value >>> 16) & 0xff;
   target[at + 2] = (value >>> 8) & 0xff;

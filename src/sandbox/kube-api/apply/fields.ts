@@ -1,7 +1,7 @@
 import { equal, isObject, type Json, type JsonObject } from '../json.ts';
 import { keyDefaults } from '../schema/lists.ts';
 import { type ListSchema, memberSchema, type Schema } from '../schema/schema.ts';
-import { type FieldSet, isEmpty, leaf, node, nothing } from './field-set.ts';
+import { type FieldSet, leaf, node, nothing } from './field-set.ts';
 
 /** What the fields of objects are for ownership: which paths a value has, and which differ between two. */
 
@@ -191,8 +191,4 @@ function together(parts: readonly (readonly [string, Comparison])[]): Comparison
       parts.map(([element, part]) => [element, part.removed]),
     ),
   };
-}
-
-export function isSame({ changed, removed }: Comparison): boolean {
-  return isEmpty(changed) && isEmpty(removed);
 }

@@ -52,7 +52,7 @@ export const services = define({
 });
 
 /** `a=b,c=d` of a map, or `<none>`. */
-export function selectorText(selector: JsonObject): string {
+function selectorText(selector: JsonObject): string {
   const terms = Object.keys(selector)
     .sort()
     .map((key) => `${key}=${String(selector[key])}`);

@@ -32,11 +32,6 @@ export const resourceTable: readonly ResourceDefinition[] = [
   endpointSlices,
 ];
 
-/** Deleting a namespace deletes what these kinds have in it. */
-export const namespacedStorages: ReadonlySet<string> = new Set(
-  resourceTable.filter((resource) => resource.namespaced).map((resource) => resource.storage),
-);
-
 export function findResource(group: string, version: string, plural: string): ResourceDefinition | null {
   const found = resourceTable.find(
     (resource) => resource.group === group && resource.version === version && resource.plural === plural,

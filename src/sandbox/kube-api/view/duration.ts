@@ -2,7 +2,7 @@
  * An age in at most two units and few characters, the way every table of the API shows it: `45s`, `3m12s`,
  * `25m`, `5h`, `3d4h`, `40d`, `2y30d`.
  */
-export function shortDuration(durationMs: number): string {
+function shortDuration(durationMs: number): string {
   const seconds = Math.floor(durationMs / 1000);
   if (seconds < -1) return '<invalid>';
   if (seconds < 0) return '0s';
