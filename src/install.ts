@@ -41,7 +41,7 @@ export async function withInstall<T>(
   const zones = new ZoneDirectory(api, clock);
   try {
     await store.start();
-    const credentials = store.current();
+    const credentials = store.required();
     if (!credentials.ok) return credentials;
     const identity = await readIdentity(config, kube.value, signal);
     if (!identity.ok) return identity;

@@ -34,10 +34,9 @@ export function runUntilEnd(
       exit(1);
     };
     // A setting that only its use shows to be bad is refused as one that cannot be read.
-    const notStarted = (thrown: unknown): void => {
-      const { code, message } = faultOf(thrown);
+    const isRefused = ({ code, message }: Fault): boolean => {
       if (code === 'config-invalid') exit(refuse(message));
-      else failed(thrown);
+      return code === 'config-invalid';
     };
     const stop = (): void => {
       running?.stop().then(() => {
@@ -60,17 +59,22 @@ export function runUntilEnd(
     events.on('SIGINT', signalled);
     events.on('uncaughtException', failed);
     events.on('unhandledRejection', failed);
-    start().then((started) => {
-      running = started;
-      if (isStopping) stop();
-      void started.ended.then((fault) => {
-        if (isStopping) return;
-        if (fault === null) exit(0);
-        else {
-          log.fatal({ code: fault.code, reason: fault.message }, 'process ended by itself');
-          exit(1);
-        }
-      });
-    }, notStarted);
+    start().then(
+      (started) => {
+        running = started;
+        if (isStopping) stop();
+        void started.ended.then((fault) => {
+          if (isStopping) return;
+          if (fault === null) exit(0);
+          else if (!isRefused(fault)) {
+            log.fatal({ code: fault.code, reason: fault.message }, 'process ended by itself');
+            exit(1);
+          }
+        });
+      },
+      (thrown: unknown) => {
+        if (!isRefused(faultOf(thrown))) failed(thrown);
+      },
+    );
   });
 }

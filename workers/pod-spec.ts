@@ -30,7 +30,8 @@ export async function podSpec(settings: TunnelPodSettings, connectorId: string):
   const ca = cacert === null ? null : await readEdgeRoots(cacert);
   if (ca?.ok === false) throw new FaultError(ca.fault);
   const token = parseTunnelToken(await tokenText(source));
-  if (!token.ok) throw new FaultError(token.fault);
+  if (!token.ok)
+    throw source.from === 'search' ? new FaultError(token.fault) : refused(source.from, token.fault.message);
   const { credentials, region } = token.value;
   return {
     run: 'pod',
@@ -66,11 +67,12 @@ async function fileText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new FaultError(
-      fault(
-        'config-invalid',
-        `--token-file (TUNNEL_TOKEN_FILE): cannot be read: ${(error as Error).message}`,
-      ),
-    );
+    throw refused('token-file', `cannot be read: ${(error as Error).message}`);
   }
+}
+
+const settings = { 'token-file': '--token-file (TUNNEL_TOKEN_FILE)', token: 'TUNNEL_TOKEN' } as const;
+
+function refused(from: keyof typeof settings, what: string): FaultError {
+  return new FaultError(fault('config-invalid', `${settings[from]}: ${what}`));
 }

@@ -20,6 +20,12 @@ export type CredentialSource =
   | { readonly from: 'token-file'; readonly path: string; readonly accountId: string }
   | { readonly from: 'token'; readonly token: string; readonly accountId: string };
 
+const settings: Readonly<Record<CredentialSource['from'], string>> = {
+  origincert: '--origincert (TUNNEL_ORIGIN_CERT)',
+  'token-file': '--api-token-file',
+  token: 'CLOUDFLARE_API_TOKEN',
+};
+
 export interface CredentialStoreOptions {
   readonly source: CredentialSource;
   readonly clock: Clock;
@@ -56,6 +62,14 @@ export class CredentialStore {
   current(): Result<Credentials> {
     if (this.#current !== null) return ok(this.#current);
     return { ok: false, fault: this.#problem ?? notRead };
+  }
+
+  /** As `current`, for a command that waits for no better ones: a source that holds none is a bad setting. */
+  required(): Result<Credentials> {
+    const current = this.current();
+    if (current.ok || current.fault.code !== 'credentials-invalid') return current;
+    const { from } = this.#options.source;
+    return failed('config-invalid', `${settings[from]}: ${current.fault.message}`);
   }
 
   /** What is wrong with the source now, even while older credentials are still in use. */

@@ -32,7 +32,7 @@ export async function findTunnelToken(wish: TunnelWish, signal: AbortSignal): Pr
   });
   try {
     await store.start();
-    const credentials = store.current();
+    const credentials = store.required();
     if (!credentials.ok) return credentials;
     const { accountId } = credentials.value;
     const id = await findId(api, accountId, wish, signal);

@@ -110,14 +110,20 @@ describe('process', () => {
     });
   }
 
-  it('a setting that only the start shows to be bad is refused as any other, and not logged', async () => {
-    const { run, code, lines, refused } = world();
-    await run(() => Promise.reject(new FaultError(fault('config-invalid', '--cacert: cannot be read'))));
-    expect({ code: code(), lines, refused }).to.deep.equal({
-      code: 2,
-      lines: [],
-      refused: ['--cacert: cannot be read'],
-    });
+  it('a setting that only its use shows to be bad is refused as any other, and not logged', async () => {
+    const bad = fault('config-invalid', '--cacert: cannot be read');
+    for (const when of ['the start', 'the end']) {
+      const { run, ended, code, lines, refused } = world();
+      if (when === 'the start') await run(() => Promise.reject(new FaultError(bad)));
+      else await run();
+      ended.resolve(bad);
+      await settle();
+      expect({ code: code(), lines, refused }, when).to.deep.equal({
+        code: 2,
+        lines: [],
+        refused: [bad.message],
+      });
+    }
   });
 
   for (const event of ['uncaughtException', 'unhandledRejection']) {

@@ -133,23 +133,27 @@ describe('warp-ingress tunnel', () => {
     expect(tunnel.output).not.to.contain(Buffer.alloc(32, 9).toString('base64'));
   });
 
-  const refused: [title: string, argv: string[], sentence: string, code: number][] = [
+  const refused: [title: string, argv: string[], sentence: string][] = [
     [
       'a token file that is not there',
       ['--token-file', '/nonexistent'],
       '--token-file (TUNNEL_TOKEN_FILE): cannot be read',
-      2,
     ],
-    ['a file without a token', ['--token-file', main], 'the tunnel token is', 1],
-    ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert (TUNNEL_CACERT): cannot be read', 2],
-    ['roots that are none', ['--cacert', main], 'it holds no certificate; expected one or more in PEM', 2],
-    ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics (TUNNEL_METRICS): cannot listen on', 2],
+    [
+      'a file without a token',
+      ['--token-file', main],
+      '--token-file (TUNNEL_TOKEN_FILE): the tunnel token is',
+    ],
+    ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert (TUNNEL_CACERT): cannot be read'],
+    ['roots that are none', ['--cacert', main], 'it holds no certificate; expected one or more in PEM'],
+    ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics (TUNNEL_METRICS): cannot listen on'],
   ];
-  for (const [title, argv, sentence, code] of refused) {
+  for (const [title, argv, sentence] of refused) {
     it(`refuses ${title}`, async () => {
       const tunnel = start(...argv.map((word) => (word === 'TAKEN' ? `127.0.0.1:${origin.port}` : word)));
-      expect(await tunnel.exitCode()).to.equal(code);
+      expect(await tunnel.exitCode()).to.equal(2);
       expect(tunnel.output).to.contain(sentence);
+      expect(tunnel.output).not.to.contain('"level":"fatal"');
     });
   }
 
@@ -176,12 +180,26 @@ describe('warp-ingress tunnel', () => {
     }
   });
 
-  it('ends when the certificate is not there', async () => {
-    const tunnel = new Tunnel(['--hostname', 'app.example.com', '--url', 'http://svc', '--origincert', '/c']);
-    processes.push(tunnel);
-    expect(await tunnel.exitCode()).to.equal(1);
-    expect(tunnel.output).to.contain('/c cannot be read: it does not exist');
-  });
+  const certs: [title: string, cert: string, sentence: string][] = [
+    ['a certificate that is not there', '/c', '/c cannot be read: it does not exist'],
+    ['a certificate that is none', main, `${main} is no usable cert.pem`],
+  ];
+  for (const [title, cert, sentence] of certs) {
+    it(`refuses ${title} in one line`, async () => {
+      const tunnel = new Tunnel([
+        '--hostname',
+        'app.example.com',
+        '--url',
+        'http://svc',
+        '--origincert',
+        cert,
+      ]);
+      processes.push(tunnel);
+      expect(await tunnel.exitCode()).to.equal(2);
+      expect(tunnel.output.trimEnd().split('\n')).to.have.length(1);
+      expect(tunnel.output).to.contain(`warp-ingress: --origincert (TUNNEL_ORIGIN_CERT): ${sentence}`);
+    });
+  }
 });
 
 /** One process of the command, with all that it wrote. */
