@@ -33,6 +33,7 @@ const cases: readonly [rules: string[], path: string, answer: string][] = [
   [['prefix /foo', 'prefix /aaa/bbb', 'prefix /aaa'], '/aaaccc', '404'],
   [['prefix /foo', 'exact /foo'], '/foo', 'exact /foo'],
   [['prefix /foo', 'exact /foo'], '/foo/x', 'prefix /foo'],
+  [['prefix /foo/', 'exact /foo'], '/foo', 'exact /foo'],
   [['prefix /aaa/bbb/'], '/aaa/bbb', 'prefix /aaa/bbb/'],
   [['prefix /aaa/bbb/'], '/aaa/bbb/', 'prefix /aaa/bbb/'],
   [['prefix /'], '/anything', 'prefix /'],

@@ -7,7 +7,7 @@ import {
   placePart,
   type ThreadLoad,
 } from '../../src/runners/placement.ts';
-import { mostShared, sharedThreads } from '../../src/runners/thread-count.ts';
+import { defaultMaxThreads, mostShared, sharedThreads } from '../../src/runners/thread-count.ts';
 
 const none: ReadonlySet<string> = new Set();
 
@@ -141,6 +141,13 @@ describe('placement of a part', () => {
       [load('a', { o: 2, p: 2 }), load('b', { o: 2 }), load('c', { p: 2, q: 2, r: 2 })],
       circumstances(4, 2),
       on('a'),
+    ],
+    [
+      'on the emptiest all the same when the others have this tunnel or are full',
+      x,
+      [load('a', { x: 4 }), load('b', { o: 2, p: 2 }), load('c', { q: 2 })],
+      circumstances(4, 2, 2),
+      on('c'),
     ],
   ];
   for (const [title, part, threads, given, expected] of cases) {
@@ -308,5 +315,17 @@ describe('number of shared threads', () => {
   ];
   for (const [title, tunnels, limits, expected] of cases) {
     it(title, () => assert.strictEqual(sharedThreads(tunnels, limits), expected));
+  }
+});
+
+describe('the most threads there may be, where nobody says it', () => {
+  const gibi = 2 ** 30;
+  const cases: [string, cores: number, memoryBytes: number, most: number][] = [
+    ['are 16 for a core where memory is plenty', 2, 8 * gibi, 32],
+    ['take half of the memory at most', 2, gibi, 21],
+    ['are two at least, for a tunnel needs two', 1, gibi / 32, 2],
+  ];
+  for (const [title, cores, memoryBytes, most] of cases) {
+    it(title, () => assert.strictEqual(defaultMaxThreads(cores, memoryBytes), most));
   }
 });
