@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { SeenRecord } from '../../src/cloudflare/api-objects.ts';
-import { type DnsScene, type DnsWish, planPublication, planRemoval } from '../../src/cloudflare/dns-plan.ts';
+import {
+  type DnsScene,
+  type DnsWish,
+  isPublished,
+  planPublication,
+  planRemoval,
+} from '../../src/cloudflare/dns-plan.ts';
 import { markContent } from '../../src/cloudflare/owner-mark.ts';
 
 const host = 'app.example.com';
@@ -250,4 +256,28 @@ describe('plans carried out, from whatever is there', () => {
       }),
     );
   });
+});
+
+describe('the two records that the ledger names', () => {
+  const cname = cnameTo('c', tunnelId);
+  const cases: [title: string, cname: SeenRecord | null, mark: SeenRecord | null, published: boolean][] = [
+    ['are ours as they were written', cname, mark('t', 'me', 'c'), true],
+    ['are ours wherever the name leads', cnameTo('c', otherTunnel), mark('t', 'me', 'c'), true],
+    ['are not there without the name', null, mark('t', 'me', 'c'), false],
+    ['are not there without the mark', cname, null, false],
+    ['are not ours with the mark of somebody else', cname, mark('t', 'other', 'c'), false],
+    ['are not ours with a mark on another record', cname, mark('t', 'me', 'd'), false],
+    [
+      'are not ours with the mark of another host',
+      cname,
+      record('t', 'TXT', markContent({ owner: 'me', host: 'b.example.com', record: 'c' })),
+      false,
+    ],
+    ['are not ours with a text that is no mark', cname, record('t', 'TXT', 'v=spf1 -all'), false],
+    ['are not ours as an address', record('c', 'A', '192.0.2.1'), mark('t', 'me', 'c'), false],
+    ['are not ours under another name', { ...cname, name: 'b.example.com' }, mark('t', 'me', 'c'), false],
+  ];
+  for (const [title, name, owner, published] of cases) {
+    it(title, () => expect(isPublished(name, owner, wish)).to.equal(published));
+  }
 });

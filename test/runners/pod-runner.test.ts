@@ -258,6 +258,15 @@ describe('the pod runner', () => {
       expect(pods.asked).to.have.length(length);
     });
 
+    it('asks also while pods keep changing', async () => {
+      await start({ routes });
+      for (let pod = 1; pod <= 4; pod++) {
+        pods.pod(host, `pod-${pod}`, null, `10.2.0.${pod}`);
+        await clock.advance(400);
+      }
+      expect(pods.asked).not.to.be.empty;
+    });
+
     it('leaves that to the leader', async () => {
       await runner.close();
       const leadership = new ScriptedLeadership();
