@@ -9,7 +9,7 @@ import { type ControllerConfig, defaultIngressClass } from './config.ts';
 import { type Fault, FaultError, fault, faultOf, type Result } from './fault.ts';
 import { readIdentity } from './identity.ts';
 import { createActorSystem } from './kernel/system.ts';
-import { createSecrets } from './kube/ca-secret.ts';
+import { KubeCaSecrets } from './kube/ca-secrets.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
 import { createElection } from './kube/election.ts';
 import { createIngressSink } from './kube/ingress-sink.ts';
@@ -207,6 +207,15 @@ async function work(place: Workplace): Promise<void> {
   const pods = createPodRunner({ config, client, ca, template, leadership, clock, log, telemetry });
   void pods.open();
 
+  const caSecrets = new KubeCaSecrets({
+    client,
+    clock,
+    log,
+    telemetry,
+    random: Math.random,
+    tell: (message) => tell(message),
+  });
+
   const system = createActorSystem({ clock, random: Math.random, log, probe: metrics.kernel });
   const root = system.spawnRoot(
     supervisorSpec({
@@ -216,7 +225,7 @@ async function work(place: Workplace): Promise<void> {
       leadership,
       runner: runnerByPlace(threads, pods),
       sink,
-      secrets: createSecrets(client),
+      caSecrets,
       telemetry: metrics.telemetry,
       log,
       random: Math.random,
@@ -231,6 +240,7 @@ async function work(place: Workplace): Promise<void> {
     }),
   );
   closers.push(() => root.stop());
+  closers.push(() => caSecrets.close());
   // Before the actors stop: what runs in pods goes on without us.
   closers.push(() => pods.close());
   tell = (message) => root.ref.tell(message);

@@ -1,5 +1,5 @@
 import { mergeHost } from '../domain/claims.ts';
-import { servicesOf } from '../domain/compile-host.ts';
+import { caSecretsOf, type OriginCa, servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { Fault } from '../fault.ts';
 import type { Holdings } from './holdings.ts';
@@ -12,13 +12,15 @@ interface Known {
   readonly holdings: Holdings;
   /** Host → its tunnel's name, while that is up. */
   readonly servedAt: ReadonlyMap<string, { readonly hostname: string }>;
+  /** By Secret. */
+  readonly cas: ReadonlyMap<string, OriginCa>;
   readonly credentialsFault: Fault | null;
 }
 
 /** What that Ingress' actor is responsible for now. Pure. */
 export function assignmentOf(
   key: IngressKey,
-  { world, holdings, servedAt, credentialsFault }: Known,
+  { world, holdings, servedAt, cas, credentialsFault }: Known,
 ): Assignment {
   const known = world.ingress(key);
   const spec = known?.effective ?? null;
@@ -46,6 +48,12 @@ export function assignmentOf(
     contributed,
     backends: new Map(
       Array.from(servicesOf([...hosts, ...contributed]), (name) => [name, world.backend(name)]),
+    ),
+    cas: new Map(
+      [...(spec === null ? [] : caSecretsOf([...hosts, ...contributed], spec.settings))].flatMap((secret) => {
+        const ca = cas.get(secret);
+        return ca === undefined ? [] : [[secret, ca]];
+      }),
     ),
     ledger: [...held.keys()].flatMap((host) => world.ledger(host) ?? []),
     publishedHostnames: known?.newest.publishedHostnames ?? [],

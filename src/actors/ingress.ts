@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
-import { caSecretsOf, compileHost, contributionNotes } from '../domain/compile-host.ts';
+import { caSecretsOf, compileHost, contributionNotes, type OriginCa } from '../domain/compile-host.ts';
 import { type IngressSettings, placeOf } from '../domain/ingress.ts';
 import { isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
-import { CaReader } from './ca-reader.ts';
 import { HostReports } from './host-reports.ts';
 import {
   comesBack,
@@ -23,13 +22,12 @@ import { HostUpkeep } from './host-upkeep.ts';
 import { IngressHosts } from './ingress-hosts.ts';
 import { type IngressNotes, ingressNotes } from './ingress-notes.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
-import type { ActorLog, IngressSink, Secrets, Telemetry, TunnelRunner } from './ports.ts';
+import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
 import { StatusPublisher } from './status-publisher.ts';
 
 export interface IngressWorld extends StepWorld {
   readonly runner: TunnelRunner;
   readonly sink: IngressSink;
-  readonly secrets: Secrets;
   readonly telemetry: Telemetry;
   readonly log: ActorLog;
   readonly random: () => number;
@@ -62,10 +60,10 @@ class IngressActor {
   readonly #hosts: IngressHosts;
   #assignment: Assignment;
   #backends: Map<string, BackendView>;
+  #cas: Map<string, OriginCa>;
   readonly #notes: IngressNotes;
   readonly #upkeep: HostUpkeep;
   readonly #status: StatusPublisher;
-  readonly #cas: CaReader;
   readonly #reports: HostReports;
 
   constructor(
@@ -79,8 +77,8 @@ class IngressActor {
     this.#world = world;
     this.#assignment = assignment;
     this.#backends = new Map(assignment.backends);
+    this.#cas = new Map(assignment.cas);
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
-    this.#cas = new CaReader(context, world);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
     this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
@@ -100,12 +98,9 @@ class IngressActor {
         this.#backends.set(message.service, message.view);
         this.#compileAll();
         break;
-      case 'ca.read':
-        this.#cas.read(message.secret, message.result);
+      case 'ca':
+        this.#cas.set(message.secret, message.ca);
         this.#compileAll();
-        break;
-      case 'ca.due':
-        this.#cas.due(message.secret);
         break;
       case 'ledger.seen':
         this.#ledgerSeen(message);
@@ -188,9 +183,9 @@ class IngressActor {
     const before = this.#assignment.contributed;
     this.#assignment = next;
     this.#backends = new Map(next.backends);
+    this.#cas = new Map(next.cas);
     this.#status.seen(next.publishedHostnames);
     const named = [...next.hosts, ...next.contributed];
-    if (next.settings !== null) this.#cas.want(caSecretsOf(named, next.settings));
     for (const state of this.#hosts.follow(next)) this.#upkeep.lookLater(state);
     for (const { host } of before) if (named.every((rules) => rules.host !== host)) this.#notes.forget(host);
     this.#compileAll();
@@ -205,18 +200,20 @@ class IngressActor {
   }
 
   #compileAll(): void {
-    const { settings, contributed } = this.#assignment;
+    const { settings, hosts, contributed } = this.#assignment;
+    if (settings === null) return;
     // A CA that is still to be read must not be a gap of 503, whether the tunnel is open already or about to be.
-    if (settings === null || this.#cas.isPending) return;
+    for (const secret of caSecretsOf([...hosts, ...contributed], settings))
+      if (!this.#cas.has(secret)) return;
     for (const state of this.#hosts) this.#compile(state, settings);
     for (const rules of contributed) {
-      this.#notes.backends(rules.host, contributionNotes(rules, settings, this.#backends, this.#cas.known));
+      this.#notes.backends(rules.host, contributionNotes(rules, settings, this.#backends, this.#cas));
     }
   }
 
   #compile(state: HostState, settings: IngressSettings): void {
     if (state.rules === null || state.intent.kind !== 'wanted') return;
-    const compiled = compileHost(state.rules, settings, this.#backends, this.#cas.known);
+    const compiled = compileHost(state.rules, settings, this.#backends, this.#cas);
     const before = state.compiled?.routes;
     // The same routes stay the same object, which is how everybody below sees that nothing has changed.
     const stays = compiled.refused || isDeepStrictEqual(before, compiled.routes);

@@ -37,6 +37,8 @@ export function ingressMessageKey(message: IngressMessage): string | undefined {
       return message.type;
     case 'backend':
       return `backend ${message.service}`;
+    case 'ca':
+      return `ca ${message.secret}`;
     case 'ledger.seen':
       return `ledger ${message.host}`;
     default:

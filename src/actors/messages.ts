@@ -1,5 +1,6 @@
 import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
 import type { LostPath } from '../domain/claims.ts';
+import type { OriginCa } from '../domain/compile-host.ts';
 import type { Cleared, HostStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressKey, IngressSettings, IngressSpec, Problem } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
@@ -20,6 +21,8 @@ export type WorldMessage =
   | { readonly type: 'slice.removed'; readonly name: string }
   | { readonly type: 'ledger.present'; readonly entry: LedgerEntry }
   | { readonly type: 'ledger.removed'; readonly host: string; readonly resourceVersion: string }
+  /** The PEM certificates in a Secret that is followed (`CaSecrets`), checked; a fault's message names the Secret. */
+  | { readonly type: 'ca.read'; readonly secret: string; readonly result: Result<string> }
   /** Every kind was listed once and all it held has been told. Until then nothing is started or removed. */
   | { readonly type: 'world.synced' }
   /** We lead now, or do not any more (`Leadership`): what is to be written is reconsidered. */
@@ -97,6 +100,8 @@ export interface Assignment {
   readonly contributed: readonly HostRules[];
   /** By Service name, for every Service that the hosts and the contributed paths mention. */
   readonly backends: ReadonlyMap<string, BackendView>;
+  /** By Secret, as far as they have been read, for every CA that the hosts and the contributed paths need. */
+  readonly cas: ReadonlyMap<string, OriginCa>;
   /** What the ledger has for the hosts that are held; looked at for those that are new to the actor. */
   readonly ledger: readonly LedgerEntry[];
   readonly publishedHostnames: readonly string[];
@@ -120,6 +125,7 @@ export interface ServedBy {
 export type IngressMessage =
   | { readonly type: 'assigned'; readonly assignment: Assignment }
   | { readonly type: 'backend'; readonly service: string; readonly view: BackendView }
+  | { readonly type: 'ca'; readonly secret: string; readonly ca: OriginCa }
   | {
       readonly type: 'ledger.seen';
       readonly host: string;
@@ -142,8 +148,6 @@ export type IngressMessage =
       readonly result: Result<void>;
     }
   | { readonly type: 'status.due' }
-  | { readonly type: 'ca.read'; readonly secret: string; readonly result: Result<string> }
-  | { readonly type: 'ca.due'; readonly secret: string }
   | { readonly type: 'step.due'; readonly host: string }
   /** The edge goes on refusing the tunnel's credentials. */
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }

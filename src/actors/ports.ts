@@ -17,10 +17,12 @@ export interface LedgerStore {
   remove(entry: LedgerEntry, signal: AbortSignal): Promise<Result<void>>;
 }
 
-/** Secrets that Ingresses name. */
-export interface Secrets {
-  /** PEM certificates from `ca.crt` of the Secret of that name, checked; its faults' messages name the Secret. */
-  readCa(name: string, signal: AbortSignal): Promise<Result<string>>;
+/** The Secrets that Ingresses name for the CAs of their origins. */
+export interface CaSecrets {
+  /** `ca.read` is told soon, and each time that the Secret has changed, until it is forgotten. Idempotent. */
+  follow(name: string): void;
+  /** One `ca.read` that was on its way may still come. Idempotent. */
+  forget(name: string): void;
 }
 
 /** Cloudflare, with whatever credentials are mounted now. */

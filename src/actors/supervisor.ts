@@ -1,3 +1,4 @@
+import { caSecretsOf, type OriginCa } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
@@ -7,6 +8,8 @@ import { Holdings } from './holdings.ts';
 import { type IngressWorld, ingressActor } from './ingress.ts';
 import { ingressMessageKey, supervisorKey } from './message-keys.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
+import { OriginCas } from './origin-cas.ts';
+import type { CaSecrets } from './ports.ts';
 import { World } from './world.ts';
 
 /** Beyond the tunnels' own time to stop. */
@@ -19,6 +22,7 @@ const stopSlackMs = 20_000;
 const lingerMs = 60_000;
 
 export interface SupervisorWorld extends IngressWorld {
+  readonly caSecrets: CaSecrets;
   /** The caches are filled and the first actors are there. */
   readonly synced: () => void;
 }
@@ -57,6 +61,7 @@ class Supervisor {
   readonly #deps: SupervisorWorld;
   readonly #world = new World();
   readonly #holdings = new Holdings();
+  readonly #cas: OriginCas;
   /** Hosts whose tunnel is up, its name, and the tenure of who said so. */
   readonly #servedAt = new Map<string, { readonly hostname: string; readonly tenure: number }>();
   readonly #stopping = new Set<IngressKey>();
@@ -66,16 +71,17 @@ class Supervisor {
   constructor(context: ActorContext<SupervisorMessage>, deps: SupervisorWorld) {
     this.#context = context;
     this.#deps = deps;
+    this.#cas = new OriginCas(deps.caSecrets);
   }
 
   receive(message: SupervisorMessage): void {
     switch (message.type) {
       case 'ingress.present':
         this.#deps.telemetry.ingressProblems(message.spec.key, message.spec.problems);
-        return this.#settle(this.#world.putIngress(message.spec));
+        return this.#ingressChanged(message.spec.key, this.#world.putIngress(message.spec));
       case 'ingress.removed':
         this.#deps.telemetry.ingressProblems(message.key, []);
-        return this.#settle(this.#world.removeIngress(message.key));
+        return this.#ingressChanged(message.key, this.#world.removeIngress(message.key));
       case 'service.present':
         this.#world.putService(message.service);
         return this.#tellBackend(message.service.name);
@@ -88,6 +94,8 @@ class Supervisor {
       case 'slice.removed':
         for (const service of this.#world.removeSlice(message.name)) this.#tellBackend(service);
         return;
+      case 'ca.read':
+        return this.#tellCa(message.secret, this.#cas.read(message.secret, message.result));
       case 'ledger.present':
         return this.#ledgerPresent(message.entry);
       case 'ledger.removed':
@@ -158,6 +166,12 @@ class Supervisor {
     this.#holdings.hold(entry.host, this.#world.ownerOf(entry.host) ?? entry.ingress);
   }
 
+  #ingressChanged(key: IngressKey, touched: ReadonlySet<IngressKey>): void {
+    const spec = this.#world.ingress(key)?.effective ?? null;
+    this.#cas.names(key, spec === null ? new Set() : caSecretsOf(spec.hosts, spec.settings));
+    this.#settle(touched);
+  }
+
   /** After claims changed: hands out hosts that nobody holds and tells everybody touched what is theirs. */
   #settle(touched: ReadonlySet<IngressKey>): void {
     if (!this.#synced) return;
@@ -196,6 +210,7 @@ class Supervisor {
       world: this.#world,
       holdings: this.#holdings,
       servedAt: this.#servedAt,
+      cas: this.#cas.known,
       credentialsFault: this.#credentialsFault,
     });
   }
@@ -223,18 +238,31 @@ class Supervisor {
 
   #tellBackend(service: string): void {
     if (!this.#synced) return;
-    const concerned = new Set<IngressKey>();
-    for (const key of this.#world.interestedIn(service)) {
-      // The paths of an Ingress may be routed in another one's tunnel; it is the one to say what is missing.
-      concerned.add(key);
+    const concerned = this.#routing(this.#world.interestedIn(service));
+    if (concerned.size === 0) return;
+    const view = this.#world.backend(service);
+    for (const key of concerned) this.#actor(key)?.tell({ type: 'backend', service, view });
+  }
+
+  #tellCa(secret: string, ca: OriginCa | null): void {
+    if (ca === null) return;
+    const concerned = this.#routing(this.#cas.namedBy(secret));
+    for (const key of concerned) this.#actor(key)?.tell({ type: 'ca', secret, ca });
+  }
+
+  /**
+   * These Ingresses, and those in whose tunnels their paths are routed: they route them, and it is the Ingress that has
+   * a path that says what it misses.
+   */
+  #routing(keys: ReadonlySet<IngressKey>): ReadonlySet<IngressKey> {
+    const concerned = new Set(keys);
+    for (const key of keys) {
       for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
         const holder = this.#holdings.holderOf(host);
         if (holder !== null) concerned.add(holder);
       }
     }
-    if (concerned.size === 0) return;
-    const view = this.#world.backend(service);
-    for (const key of concerned) this.#actor(key)?.tell({ type: 'backend', service, view });
+    return concerned;
   }
 
   #ledgerPresent(entry: LedgerEntry): void {

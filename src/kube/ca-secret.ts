@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Secrets } from '../actors/ports.ts';
 import { certificatesIn } from '../domain/certificates.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
@@ -14,25 +13,26 @@ const shape = z.object({ data: z.record(z.string(), z.unknown()).nullish() });
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
- * Secrets that Ingresses name, read with one GET each (RBAC: `secrets`, `get`). Of a Secret nothing but the
- * certificates under `ca.crt` leaves this file, neither as a value nor in a message. Faults: `ingress-invalid`
- * when the Secret is missing or holds no CA, else those of the client.
+ * The object of a Secret that an Ingress names (RBAC: `secrets`, `get`), for `caOf` and for its version. Faults:
+ * `ingress-invalid` when there is none, else those of the client.
  */
-export function createSecrets(client: KubeClient): Secrets {
-  return {
-    async readCa(name, signal) {
-      const found = await client.call({ method: 'GET', resource: 'secrets', name }, signal);
-      if (found.ok) return caOf(name, found.value);
-      if (found.fault.code !== 'kube-not-found') return found;
-      return failed(
-        'ingress-invalid',
-        `Secret "${name}" does not exist in namespace "${client.namespace}"; expected one with PEM certificates under "${caKey}"`,
-      );
-    },
-  };
+export async function readCaSecret(
+  client: KubeClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Result<unknown>> {
+  const found = await client.call({ method: 'GET', resource: 'secrets', name }, signal);
+  if (found.ok || found.fault.code !== 'kube-not-found') return found;
+  return failed(
+    'ingress-invalid',
+    `Secret "${name}" does not exist in namespace "${client.namespace}"; expected one with PEM certificates under "${caKey}"`,
+  );
 }
 
-/** The certificates of a Secret object, each checked, as one PEM text without anything else that was there. */
+/**
+ * The certificates of a Secret object, each checked, as one PEM text without anything else that was there: nothing but
+ * them leaves this file, neither as a value nor in a message. Fault: `ingress-invalid`.
+ */
 export function caOf(name: string, object: unknown): Result<string> {
   const refuse = (seen: string): Result<never> =>
     failed('ingress-invalid', `Secret "${name}" ${seen}; expected PEM certificates under "${caKey}"`);

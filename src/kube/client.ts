@@ -21,7 +21,7 @@ import { refusal } from './refusal.ts';
  *   networking.k8s.io  ingresses/status  patch
  *   (core)             services          list, watch
  *   discovery.k8s.io   endpointslices    list, watch
- *   (core)             secrets           get, list, watch, create, patch, delete   (get: also what ca-secret names)
+ *   (core)             secrets           get, list, watch, create, patch, delete   (get: what ca-secret names)
  *   (core)             events            create, patch
  *   (core)             namespaces        get, resourceNames: [the namespace]   (its UID is our identity)
  *   coordination.k8s.io leases           get, create, update   (who of several replicas leads)
@@ -42,7 +42,7 @@ const readLimitMs = 16_000;
 const maxAnswerBytes = 64 * 2 ** 20;
 /** Silence on a connection before the kernel asks whether the peer lives (then every second, ten times). */
 const tcpKeepAliveMs = 15_000;
-/** Connections to the API server; six are the watches', more requests than these wait for one. */
+/** Connections to the API server; seven are the watches', more requests than these wait for one. */
 const maxSockets = 16;
 
 /** Under which the fields that we apply are ours, whoever else has written them before. */
@@ -80,6 +80,8 @@ export interface KubeRequest {
   readonly name?: string;
   readonly subresource?: 'status';
   readonly query?: Readonly<Record<string, string>>;
+  /** The objects without anything but their metadata (Kubernetes API concepts, "Metadata-only fetches"). */
+  readonly as?: 'PartialObjectMetadata' | 'PartialObjectMetadataList';
   readonly body?: unknown;
 }
 
@@ -142,7 +144,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
   async function ask(request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { headers: authorization, ...given } = await unlessAborted(credentials(), signal);
     const headers: OutgoingHttpHeaders = {
-      accept: 'application/json',
+      accept: `application/json${request.as === undefined ? '' : `;as=${request.as};g=meta.k8s.io;v=v1`}`,
       'user-agent': 'cloudflare-warp-ingress',
       ...(authorization as OutgoingHttpHeaders),
     };

@@ -123,7 +123,7 @@ export const annotationSchema = z
     }),
     'ca-secret': about(objectName, {
       default: 'the public roots',
-      does: 'Secret of the namespace whose `ca.crt` holds PEM certificates that are trusted too',
+      does: 'Secret of the namespace whose `ca.crt` holds PEM certificates that are trusted too; a renewed one is taken at once',
     }),
     'http-host-header': about(hostHeader, {
       default: 'the host of the request',

@@ -3,7 +3,7 @@ import { caSecretsOf, type OriginCa } from '../domain/compile-host.ts';
 import type { IngressSpec } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { ok, type Result } from '../fault.ts';
-import { createSecrets } from './ca-secret.ts';
+import { caOf, readCaSecret } from './ca-secret.ts';
 import type { KubeClient } from './client.ts';
 import { hostHashLabel, parseLedgerSecret } from './ledger-secret.ts';
 import { listObjects } from './list.ts';
@@ -81,10 +81,10 @@ async function readCas(
   ingresses: readonly IngressSpec[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, OriginCa>> {
-  const secrets = createSecrets(client);
   const cas = new Map<string, OriginCa>();
   for (const name of new Set(ingresses.flatMap(({ hosts, settings }) => [...caSecretsOf(hosts, settings)]))) {
-    const ca = await secrets.readCa(name, signal);
+    const secret = await readCaSecret(client, name, signal);
+    const ca = secret.ok ? caOf(name, secret.value) : secret;
     const message = ca.ok ? '' : `ca-secret: ${ca.fault.message}; until it can be read the answer is 503`;
     const note = ca.ok ? null : ({ type: 'Warning', reason: 'InvalidIngress', message } as const);
     cas.set(name, { pem: ca.ok ? ca.value : null, note });

@@ -24,6 +24,8 @@ export interface WatchStream {
   readonly client: KubeClient;
   readonly resource: Resource;
   readonly labelSelector: string | undefined;
+  /** Of each object only its metadata is sent. */
+  readonly metadataOnly: boolean;
   /** Events after this one are sent. */
   readonly resourceVersion: string;
   readonly clock: Clock;
@@ -45,7 +47,7 @@ export type StreamEnd =
  * throws is thrown here. The connection is gone when this has settled.
  */
 export async function streamLines(
-  { client, resource, labelSelector, resourceVersion, clock, random, opened }: WatchStream,
+  { client, resource, labelSelector, metadataOnly, resourceVersion, clock, random, opened }: WatchStream,
   signal: AbortSignal,
   hear: (line: string) => boolean,
 ): Promise<StreamEnd> {
@@ -61,7 +63,10 @@ export async function streamLines(
       timeoutSeconds: String(seconds),
     };
     if (labelSelector !== undefined) query.labelSelector = labelSelector;
-    const answer = await client.open({ method: 'GET', resource, query }, idle.signal);
+    const answer = await client.open(
+      { method: 'GET', resource, query, ...(metadataOnly ? { as: 'PartialObjectMetadata' } : {}) },
+      idle.signal,
+    );
     if (!answer.ok) return { how: 'failed', fault: answer.fault };
     opened();
     const stream = answer.value;

@@ -31,6 +31,8 @@ export interface WatchOptions {
   readonly client: KubeClient;
   readonly resource: Resource;
   readonly labelSelector?: string;
+  /** Of each object only its metadata is asked for. */
+  readonly metadataOnly?: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: WatchTelemetry;
@@ -42,6 +44,8 @@ export interface WatchOptions {
   readonly removed: (name: string, resourceVersion: string) => void;
   /** Everything there is has been told. After every list. */
   readonly listed: () => void;
+  /** We are not allowed to list or to watch. Tried again all the same until `stop`. */
+  readonly refused?: (fault: Fault) => void;
 }
 
 /** What is counted; `kind` is the resource. Cheap, never throws. */
@@ -76,12 +80,13 @@ const peaceful: ReadonlySet<RestartReason> = new Set(['ended', 'idle', 'expired'
 
 /** Starts at once and goes on until `stop`. Owns its connection and its timers. */
 export function startWatch(options: WatchOptions): Watch {
-  const { client, resource, clock, log, telemetry, random } = options;
+  const { client, resource, clock, log, telemetry, random, metadataOnly = false } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const known = new Set<string>();
   const labelled: Record<string, string> =
     options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector };
+  const listedAs = metadataOnly ? ({ as: 'PartialObjectMetadataList' } as const) : {};
   /** False for one list after the token of a next page has expired: then all comes in one answer. */
   let paged = true;
   /** Since when the watch stands; null before its head has come. */
@@ -108,6 +113,7 @@ export function startWatch(options: WatchOptions): Watch {
       failures += 1;
       resumeAt = failures % failuresBeforeRelist === 0 ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
+      if (ending.fault?.code === 'kube-forbidden') options.refused?.(ending.fault);
       freshness.failed(ending.fault ?? fault('kube-unreachable', `the watch of ${resource} ended`));
       // Who asks us to stay away is heard, whoever is in a hurry.
       const pause = ending.fault?.retryAfterMs === undefined ? life : signal;
@@ -140,7 +146,7 @@ export function startWatch(options: WatchOptions): Watch {
     paged = true;
     while (true) {
       const query = { ...limit, ...labelled, ...(next === '' ? {} : { continue: next }) };
-      const answer = await client.call({ method: 'GET', resource, query }, life);
+      const answer = await client.call({ method: 'GET', resource, query, ...listedAs }, life);
       if (life.aborted) return stopped;
       if (!answer.ok) {
         paged = answer.fault.code !== 'kube-expired';
@@ -180,6 +186,7 @@ export function startWatch(options: WatchOptions): Watch {
       client,
       resource,
       labelSelector,
+      metadataOnly,
       resourceVersion: from,
       clock,
       random: random(),

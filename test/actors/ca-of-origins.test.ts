@@ -1,6 +1,15 @@
 import { expect } from 'chai';
 import { defaultOriginSettings } from '../../src/domain/ingress.ts';
-import { ActorHouse, ingress, present, rule, service, slice, synced } from '../support/actor-house.ts';
+import {
+  ActorHouse,
+  ingress,
+  present,
+  removed,
+  rule,
+  service,
+  slice,
+  synced,
+} from '../support/actor-house.ts';
 import { plainSettings } from '../support/ingress-settings.ts';
 
 const host = 'app.example.com';
@@ -27,7 +36,7 @@ describe('the CA of origins', () => {
   }
 
   it('reaches the routes from the Secret that the Ingress names', async () => {
-    house.secrets.cas.set('my-ca', 'PEM 1');
+    house.caSecrets.set('my-ca', 'PEM 1');
     await serve('my-ca');
     expect(met()).to.equal('PEM 1');
     expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
@@ -36,7 +45,7 @@ describe('the CA of origins', () => {
   it('is not asked for where no Secret is named', async () => {
     await serve(null);
     expect(met()).to.equal(null);
-    expect(house.secrets.reads).to.equal(0);
+    expect([...house.caSecrets.followed]).to.be.empty;
   });
 
   it('is waited for with the tunnel open and 503, one Event, and used once it is there', async () => {
@@ -44,32 +53,44 @@ describe('the CA of origins', () => {
     expect(met()).to.equal(503);
     await house.pass(30_000);
     expect(house.sink.take().sort()).to.deep.equal(['web InvalidIngress', 'web TunnelReady']);
-    house.secrets.cas.set('my-ca', 'PEM 1');
-    await house.pass(60_000);
+    house.caSecrets.set('my-ca', 'PEM 1');
+    await house.quiet();
     expect(met()).to.equal('PEM 1');
   });
 
-  it('is renewed within six minutes of its rotation', async () => {
-    house.secrets.cas.set('my-ca', 'PEM 1');
+  it('is waited for without a tunnel, and without a gap of 503, until it was looked for', async () => {
+    house.caSecrets.silent = true;
     await serve('my-ca');
-    house.secrets.cas.set('my-ca', 'PEM 2');
-    await house.pass(6 * 60_000);
+    expect(met()).to.equal('no tunnel');
+    expect(house.states.get(host)).to.equal('provisioning');
+    house.caSecrets.silent = false;
+    house.caSecrets.set('my-ca', 'PEM 1');
+    await house.quiet();
+    expect(met()).to.equal('PEM 1');
+  });
+
+  it('is renewed as soon as it is another one, in the tunnel that runs', async () => {
+    house.caSecrets.set('my-ca', 'PEM 1');
+    await serve('my-ca');
+    house.caSecrets.set('my-ca', 'PEM 2');
+    await house.quiet();
     expect(met()).to.equal('PEM 2');
     expect(house.runner.started).to.deep.equal([host]);
   });
 
   it('stays while its Secret cannot be read, and that is said', async () => {
-    house.secrets.cas.set('my-ca', 'PEM 1');
+    house.caSecrets.set('my-ca', 'PEM 1');
     await serve('my-ca');
     house.sink.take();
-    house.secrets.cas.delete('my-ca');
-    await house.pass(20 * 60_000);
+    house.caSecrets.set('my-ca', null);
+    await house.quiet();
     expect(met()).to.equal('PEM 1');
     expect(house.sink.take()).to.deep.equal(['web InvalidIngress']);
   });
 
   it('follows the annotation to another Secret at once, and away from it', async () => {
-    house.secrets.cas.set('my-ca', 'PEM 1').set('other', 'PEM 2');
+    house.caSecrets.set('my-ca', 'PEM 1');
+    house.caSecrets.set('other', 'PEM 2');
     await serve('my-ca');
     await house.tell(withCa('other'));
     expect(met()).to.equal('PEM 2');
@@ -80,7 +101,8 @@ describe('the CA of origins', () => {
   });
 
   it('is that of the Ingress that each path comes from', async () => {
-    house.secrets.cas.set('a', 'PEM a').set('b', 'PEM b');
+    house.caSecrets.set('a', 'PEM a');
+    house.caSecrets.set('b', 'PEM b');
     const origin = { ...defaultOriginSettings, protocol: 'https' as const, caSecret: 'b' };
     const hosts = [{ host, paths: [{ ...rule(), path: '/b' }] }];
     const other = ingress('other', [host], {
@@ -89,23 +111,35 @@ describe('the CA of origins', () => {
       settings: { ...plainSettings, origin },
     });
     await house.tell(service(), slice(), withCa('a'), present(other), synced);
-    const routes = house.runner
-      .of(host)
-      ?.routes.routes.map(({ path, target }) => [
-        path,
-        target.kind === 'origin' ? target.origin.ca : target.status,
-      ]);
-    expect(routes).to.deep.equal([
+    const routes = () =>
+      house.runner
+        .of(host)
+        ?.routes.routes.map(({ path, target }) => [
+          path,
+          target.kind === 'origin' ? target.origin.ca : target.status,
+        ]);
+    expect(routes()).to.deep.equal([
       ['/b', 'PEM b'],
+      ['/', 'PEM a'],
+    ]);
+    house.caSecrets.set('b', 'PEM b2');
+    await house.quiet();
+    expect(routes(), 'of the Ingress in whose tunnel the path is').to.deep.equal([
+      ['/b', 'PEM b2'],
       ['/', 'PEM a'],
     ]);
   });
 
-  it('is asked for once at a time, however often the name changes', async () => {
-    house.secrets.cas.set('a', 'PEM a').set('b', 'PEM b');
-    await house.tell(service(), slice(), synced, withCa('a'), withCa('b'), withCa('a'));
-    const { reads } = house.secrets;
-    await house.pass(6 * 60_000);
-    expect(house.secrets.reads - reads).to.equal(1);
+  it('is followed while an Ingress names it, for all that do', async () => {
+    const origin = { ...defaultOriginSettings, protocol: 'https' as const, caSecret: 'a' };
+    const other = ingress('other', ['other.example.com'], { settings: { ...plainSettings, origin } });
+    house.caSecrets.set('a', 'PEM a');
+    await house.tell(service(), slice(), withCa('a'), present(other), synced);
+    await house.tell(withCa('b'));
+    expect([...house.caSecrets.followed].sort()).to.deep.equal(['a', 'b']);
+    await house.tell(removed('other'));
+    expect([...house.caSecrets.followed]).to.deep.equal(['b']);
+    await house.tell(removed('web'));
+    expect([...house.caSecrets.followed]).to.be.empty;
   });
 });

@@ -5,7 +5,7 @@ import type { BackendPort, IngressSpec } from '../../src/domain/ingress.ts';
 import { createActorSystem } from '../../src/kernel/system.ts';
 import { plainSettings } from './ingress-settings.ts';
 import { ManualClock, settle } from './manual-clock.ts';
-import { MemoryCloudflare, MemoryLedger, MemoryRunner, MemorySecrets, MemorySink } from './memory-ports.ts';
+import { MemoryCaSecrets, MemoryCloudflare, MemoryLedger, MemoryRunner, MemorySink } from './memory-ports.ts';
 import { ScriptedLeadership } from './scripted-leadership.ts';
 
 /**
@@ -18,7 +18,7 @@ export class ActorHouse {
   readonly ledger: MemoryLedger;
   readonly runner = new MemoryRunner();
   readonly sink = new MemorySink();
-  readonly secrets = new MemorySecrets();
+  readonly caSecrets = new MemoryCaSecrets((message) => this.#root.ref.tell(message));
   readonly leadership = new ScriptedLeadership();
   readonly states = new Map<string, TunnelState>();
   /** Every message to any actor: its kind and the message's type. */
@@ -59,7 +59,7 @@ export class ActorHouse {
       ledger: this.#guarded(this.ledger),
       runner: this.runner,
       sink: this.#guarded(this.sink, 'event'),
-      secrets: this.secrets,
+      caSecrets: this.caSecrets,
       telemetry,
       log: silent,
       random: () => 0.5,

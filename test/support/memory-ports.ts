@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { SupervisorMessage } from '../../src/actors/messages.ts';
 import type {
+  CaSecrets,
   Cloudflare,
   IngressSink,
   LedgerStore,
   RunFact,
-  Secrets,
   TunnelRunner,
   TunnelRunRequest,
 } from '../../src/actors/ports.ts';
@@ -101,17 +101,38 @@ export class MemoryCloudflare extends Failures implements Cloudflare {
   }
 }
 
-export class MemorySecrets extends Failures implements Secrets {
-  /** Name → the CA in it. */
-  readonly cas = new Map<string, string>();
-  reads = 0;
+export class MemoryCaSecrets implements CaSecrets {
+  readonly #tell: (message: SupervisorMessage) => void;
+  readonly #cas = new Map<string, string>();
+  readonly followed = new Set<string>();
+  /** Nothing is told: as while the API server does not answer. */
+  silent = false;
 
-  async readCa(name: string): Promise<Result<string>> {
-    this.reads += 1;
-    const checked = this.check('readCa');
-    if (!checked.ok) return checked;
-    const ca = this.cas.get(name);
-    return ca === undefined ? failed('ingress-invalid', `Secret "${name}" does not exist`) : ok(ca);
+  constructor(tell: (message: SupervisorMessage) => void) {
+    this.#tell = tell;
+  }
+
+  /** The Secret has this CA from now on; null: it is gone. */
+  set(name: string, ca: string | null): void {
+    if (ca === null) this.#cas.delete(name);
+    else this.#cas.set(name, ca);
+    if (this.followed.has(name)) this.#told(name);
+  }
+
+  follow(name: string): void {
+    this.followed.add(name);
+    this.#told(name);
+  }
+
+  forget(name: string): void {
+    this.followed.delete(name);
+  }
+
+  #told(secret: string): void {
+    if (this.silent) return;
+    const ca = this.#cas.get(secret);
+    const result = ca === undefined ? failed('ingress-invalid', `Secret "${secret}" does not exist`) : ok(ca);
+    queueMicrotask(() => this.#tell({ type: 'ca.read', secret, result }));
   }
 }
 

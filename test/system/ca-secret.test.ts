@@ -66,8 +66,10 @@ describe('an https origin whose CA is in a Secret', function () {
     await town.answers(host, '/', 'private');
   });
 
-  it('is not served with the CA of somebody else', async () => {
+  it('is not served with the CA of somebody else, and is as soon as the Secret has the right one', async () => {
     await town.user.apply(secret('my-ca', createAuthority('another')), httpsIngress('my-ca'));
     await answersStatus(502);
+    await town.user.apply(secret('my-ca', authority));
+    await town.answers(host, '/', 'private');
   });
 });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Result } from '../../../src/fault.ts';
-import { createSecrets } from '../../../src/kube/ca-secret.ts';
+import { caOf, readCaSecret } from '../../../src/kube/ca-secret.ts';
 import { createAuthority } from '../../../src/sandbox/certificates.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { ScriptedKube } from '../../support/scripted-kube.ts';
@@ -19,11 +19,12 @@ describe('a CA from a Secret', () => {
   afterEach(() => kube.close());
 
   async function read(status: number, answer: unknown): Promise<Result<string>> {
-    const reading = createSecrets(await kube.client(new ManualClock())).readCa('my-ca', signal);
+    const reading = readCaSecret(await kube.client(new ManualClock()), 'my-ca', signal);
     const call = await kube.next('GET /api/v1/namespaces/web/secrets/my-ca');
     if (status === 200) call.json(200, answer);
     else call.refuse(status, String(answer));
-    return reading;
+    const secret = await reading;
+    return secret.ok ? caOf('my-ca', secret.value) : secret;
   }
 
   it('is every certificate under ca.crt and nothing else', async () => {
