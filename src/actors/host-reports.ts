@@ -43,6 +43,7 @@ export class HostReports {
     if (state.intent.kind !== 'wanted') return;
     this.#notes.backends(state.host, state.compiled?.notes ?? []);
     if (!state.tunnels.isReplacing) this.#notes.replaced(state.host);
+    this.#notes.pods(state.host, state.tunnels.podFault);
     if (tunnelState === 'waiting') this.#notes.tunnelClosed(state.host);
     if (tunnelState === 'up') this.#notes.tunnelReady(state.host, tunnelIdentityOf(state)?.id ?? '');
   }

@@ -23,7 +23,7 @@ interface Running {
   /** The life of the actor that facts must come from, 0 for none: what an older one told comes late. */
   life: number;
   registered: number;
-  /** Its last run ended in this fault and none has registered since. */
+  /** Its last run ended in this fault, or goes on in spite of it, and none has registered since. */
   fault: Fault | null;
 }
 
@@ -88,6 +88,12 @@ export class HostTunnels {
     return this.#current?.fault ?? null;
   }
 
+  /** What keeps the pods that should serve from it, also while something else does. */
+  get podFault(): Fault | null {
+    const newest = this.#successor ?? this.#current;
+    return newest?.wish.place.mode === 'pod' ? newest.fault : null;
+  }
+
   /** Brings what runs to what should run; null closes. */
   want(wish: TunnelWish | null): void {
     if (wish === null) return this.#close();
@@ -122,14 +128,21 @@ export class HostTunnels {
     return true;
   }
 
-  /** Which one has failed; null when the child was on its way out anyway. */
-  failed(childName: string, fault: Fault): 'current' | 'successor' | null {
+  /** What has failed: in pods either (`podFault`). Null when the child was on its way out anyway. */
+  failed(childName: string, fault: Fault): 'current' | 'successor' | 'pods' | null {
     const running = this.#find(childName);
     if (running === null) return null;
     running.life = 0;
     running.registered = 0;
     running.fault = fault;
+    if (running.wish.place.mode === 'pod') return 'pods';
     return running === this.#current ? 'current' : 'successor';
+  }
+
+  /** Its run goes on. What comes from a life that is over is not heard. */
+  failing(childName: string, life: number, fault: Fault | null): void {
+    const running = this.#find(childName);
+    if (running?.life === life) running.fault = fault;
   }
 
   ended(childName: string): void {
@@ -158,6 +171,7 @@ export class HostTunnels {
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
         hearAccess: (problem) => this.#context.self.tell({ type: 'tunnel.access', child: name, problem }),
+        hearFailing: (fault) => this.#context.self.tell({ type: 'tunnel.failing', child: name, life, fault }),
         hearUnauthorized: () => this.#context.self.tell({ type: 'tunnel.unauthorized', child: name }),
       };
     });

@@ -124,12 +124,17 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     replaced(host: string): void {
       say(`replacement ${host}`, []);
     },
+    /** What keeps a pod of the tunnel from serving, or null. */
+    pods(host: string, fault: Fault | null): void {
+      const message = `${host}: the tunnel waits for its pods: ${fault?.message}. It opens, or changes, once they are ready`;
+      say(`pods ${host}`, fault === null ? [] : [warning('WaitingForPods', message)]);
+    },
     access(host: string, problem: string | null): void {
       const message = `${host}: every request is refused because ${problem}. They are tried again as requests come; expected a team that exists in the annotation cloudflare-warp/access-team`;
       say(`access ${host}`, problem === null ? [] : [warning('InvalidIngress', message)]);
     },
     forget(host: string): void {
-      for (const kind of ['access', 'backends', 'replacement', 'step', 'tunnel'])
+      for (const kind of ['access', 'backends', 'pods', 'replacement', 'step', 'tunnel'])
         said.delete(`${kind} ${host}`);
     },
   };

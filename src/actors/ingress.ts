@@ -143,6 +143,11 @@ class IngressActor {
           this.#notes.access(host, message.problem),
         );
         break;
+      case 'tunnel.failing':
+        this.#ofHost(HostTunnels.hostOf(message.child), ({ tunnels }) =>
+          tunnels.failing(message.child, message.life, message.fault),
+        );
+        break;
       case 'dns.doubted':
         this.#ofHost(message.host, (state) => this.#upkeep.doubtDns(state));
         break;
@@ -161,7 +166,7 @@ class IngressActor {
       this.#world.telemetry.tunnelRestarted(host, fault.code);
       this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
       if (failed === 'current') this.#notes.tunnelRestarted(host, fault);
-      else this.#notes.replacementFailed(host, fault);
+      if (failed === 'successor') this.#notes.replacementFailed(host, fault);
       // Nothing but another token helps, and Cloudflare has it.
       if (fault.code === 'credentials-invalid') this.#upkeep.doubtToken(state);
     }

@@ -153,6 +153,13 @@ export type IngressMessage =
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }
   /** Why the tunnel refuses everybody, or null. */
   | { readonly type: 'tunnel.access'; readonly child: string; readonly problem: string | null }
+  /** What keeps the tunnel from serving as it should although its run goes on, or null. */
+  | {
+      readonly type: 'tunnel.failing';
+      readonly child: string;
+      readonly life: number;
+      readonly fault: Fault | null;
+    }
   /** Time to look whether the host's records are still there. */
   | { readonly type: 'dns.doubted'; readonly host: string }
   | {

@@ -127,6 +127,8 @@ export type RunFact =
   | { readonly type: 'lost'; readonly connIndex: number; readonly fault: Fault }
   /** As the link has it. */
   | { readonly type: 'access'; readonly problem: string | null }
+  /** It goes on, and this keeps it from serving, or from serving as it should; null: nothing does any more. */
+  | { readonly type: 'failing'; readonly fault: Fault | null }
   | { readonly type: 'ended'; readonly fault: Fault | null };
 
 /**

@@ -1,4 +1,4 @@
-import { unreachable } from '../fault.ts';
+import { type Fault, unreachable } from '../fault.ts';
 import type { ActorFactory, ChildSpec } from '../kernel/actor.ts';
 import type { Backoff } from '../time/backoff.ts';
 import type { TunnelMessage } from './messages.ts';
@@ -14,7 +14,7 @@ export function tunnelActor(
   begin: () => TunnelLife,
 ): ActorFactory<TunnelMessage> {
   return (context) => {
-    const { request, hearConnections, hearUnauthorized, hearAccess } = begin();
+    const { request, hearConnections, hearUnauthorized, hearAccess, hearFailing } = begin();
     const { host } = request;
     let ended = false;
     let refusals = 0;
@@ -66,6 +66,10 @@ export function tunnelActor(
           return;
         case 'access':
           return hearAccess(fact.problem);
+        case 'failing':
+          if (fact.fault !== null)
+            world.log.warn({ host, detail: fact.fault.message }, 'tunnel waits for its pods');
+          return hearFailing(fact.fault);
         case 'ended':
           // A run that ends well without having been asked to is as gone as one that failed.
           context.fail(fact.fault ?? { code: 'edge-lost', message: 'the connector ended by itself' });
@@ -84,6 +88,8 @@ export interface TunnelLife {
   /** The edge has refused the credentials `doubtAfterRefusals` times in a row and none is registered. */
   readonly hearUnauthorized: () => void;
   readonly hearAccess: (problem: string | null) => void;
+  /** What keeps the run from serving as it should, or null; it goes on. */
+  readonly hearFailing: (fault: Fault | null) => void;
 }
 
 /** The edge also refuses for some seconds after a creation, until it has heard of the tunnel. */

@@ -11,6 +11,7 @@ export type EventReason =
   | 'TunnelRestarted'
   | 'WaitingForService'
   | 'WaitingForEndpoints'
+  | 'WaitingForPods'
   | 'InvalidIngress'
   | 'HostTaken'
   | 'DnsConflict'

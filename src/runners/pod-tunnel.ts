@@ -1,12 +1,13 @@
 import type { ActorLog, RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import { isLaterVersion } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
-import { type Fault, fault, type Result } from '../fault.ts';
+import type { Fault, Result } from '../fault.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import type { WantedPods } from '../kube/pods/tunnel-deployment.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { PodRun } from './pod-run.ts';
+import { PodTroubles } from './pod-troubles.ts';
 
 export interface PodTunnelWorld {
   readonly clock: Clock;
@@ -46,6 +47,7 @@ export class PodTunnel {
   /** What was there and is gone by our own doing: the watch still has things to say of it. */
   #removedUid = '';
   readonly #pods = new Map<string, SeenPod>();
+  readonly #troubles: PodTroubles;
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
   #wantedMaking = '';
@@ -58,6 +60,7 @@ export class PodTunnel {
 
   constructor(world: PodTunnelWorld) {
     this.#world = world;
+    this.#troubles = new PodTroubles(world.clock, () => this.advance());
   }
 
   /** Nothing is known of it and nobody needs it. */
@@ -138,6 +141,7 @@ export class PodTunnel {
   /** Nothing is written any more and nothing waited for. */
   release(): void {
     this.#retry?.cancel();
+    this.#troubles.stop();
     this.#drained();
   }
 
@@ -157,12 +161,7 @@ export class PodTunnel {
   }
 
   pod(seen: SeenPod): void {
-    const before = this.#pods.get(seen.name)?.trouble;
     this.#pods.set(seen.name, seen);
-    if (seen.trouble !== null && seen.trouble !== before) {
-      const { host } = this.#wish ?? this.#seen ?? { host: '' };
-      this.#world.log.warn({ host, detail: seen.trouble }, 'tunnel pod does not run');
-    }
     this.advance();
   }
 
@@ -248,12 +247,12 @@ export class PodTunnel {
       run.told = registered;
       run.hear({ type: 'connections', registered });
     }
-    // Who serves is not ended because of a pod that does not.
-    if (newest !== undefined && isWanted && newest.told === 0) {
+    if (newest !== undefined && isWanted) {
+      const making = this.#wantedMaking;
       // Those of an older making are on their way out.
-      const pods = [...this.#pods.values()].filter(({ making }) => making === this.#wantedMaking);
-      const [trouble] = [seen.trouble, ...pods.map((pod) => pod.trouble)].filter((each) => each !== null);
-      if (trouble !== undefined) this.#fail(newest, fault('pods-failing', trouble));
+      const pods = [...this.#pods.values()].filter((pod) => pod.making === making);
+      const { trouble, isRolledOut } = seen;
+      this.#troubles.look({ run: newest, making, trouble, pods, isRolledOut });
     }
     if (this.#draining !== null && seen === null && this.#pods.size === 0) this.#drained();
   }
@@ -274,6 +273,7 @@ export class PodTunnel {
   #leave(run: PodRun): void {
     const at = this.#runs.indexOf(run);
     if (at >= 0) this.#runs.splice(at, 1);
+    if (this.#runs.length === 0) this.#troubles.stop();
   }
 
   #end(run: PodRun, cause: Fault | null): void {

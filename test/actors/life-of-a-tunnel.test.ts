@@ -132,17 +132,17 @@ describe('life of a tunnel', () => {
     house.sink.take();
     house.runner.autoRegister = false;
     const spec = ingress('web', [host]);
-    const asPod = present({ ...spec, settings: { ...spec.settings, mode: 'pod' } });
+    const changed = present({ ...spec, settings: { ...spec.settings, haConnections: 2 } });
     const refuse = async (): Promise<void> => {
-      house.runner.end(house.runner.runs[1]!, { code: 'pods-failing', message: 'no image' });
+      house.runner.end(house.runner.runs[1]!, { code: 'thread-exited', message: 'no thread' });
       await house.pass(30_000);
     };
-    await house.tell(asPod);
+    await house.tell(changed);
     for (let time = 0; time < 3; time++) await refuse();
     expect(house.sink.take()).to.deep.equal(['web TunnelRestarted']);
     expect(house.states.get(host)).to.equal('up');
     await house.tell(present(spec));
-    await house.tell(asPod);
+    await house.tell(changed);
     await refuse();
     expect(house.sink.take()).to.deep.equal(['web TunnelRestarted']);
   });

@@ -61,6 +61,10 @@ describe('the pod runner', () => {
 
   const connections = (registered: number) => ({ type: 'connections', registered });
   const ended = { type: 'ended', fault: null };
+  const failing = (message: string | null): RunFact => ({
+    type: 'failing',
+    fault: message === null ? null : fault('pods-failing', message),
+  });
 
   it('tells the readiness of the pods as connections', async () => {
     const { facts } = await start();
@@ -163,17 +167,69 @@ describe('the pod runner', () => {
     expect(pods.deployments.size).to.equal(1);
   });
 
-  it('ends in a fault when no pod gets to run, and leaves them to Kubernetes', async () => {
+  it('tells once why no pod gets to run, leaves them to Kubernetes, and tells when they do', async () => {
     const { facts } = await start();
-    pods.pod(host, 'pod-1', 'pod pod-1: ErrImagePull');
+    pods.ready(host, 0, false);
+    for (const trouble of ['ErrImagePull', 'ErrImagePull in other words', null, 'ErrImagePull']) {
+      pods.pod(host, 'pod-1', trouble);
+      await quiet();
+    }
+    expect(facts).to.deep.equal([failing('pod pod-1: ErrImagePull')]);
+    pods.pod(host, 'pod-1', 'CrashLoopBackOff');
     await quiet();
-    expect(facts).to.deep.equal([{ type: 'ended', fault: fault('pods-failing', 'pod pod-1: ErrImagePull') }]);
+    expect(facts.at(-1)).to.deep.equal(failing('pod pod-1: CrashLoopBackOff'));
+    pods.pod(host, 'pod-1');
+    pods.ready(host, 2);
+    await quiet();
+    expect(facts.slice(2)).to.deep.equal([connections(8), failing(null)]);
+    pods.ready(host, 1, false);
+    pods.pod(host, 'pod-1', 'CrashLoopBackOff');
+    await quiet();
+    expect(facts.slice(4), 'another time').to.deep.equal([
+      connections(4),
+      failing('pod pod-1: CrashLoopBackOff'),
+    ]);
     expect(pods.writes).to.deep.equal([`apply ${host}`]);
+  });
+
+  it('tells after a minute of pods that nothing else is known of, and only of those that were never ready', async () => {
+    const { facts, run } = await start();
+    await clock.advance(59_000);
+    expect(facts).to.be.empty;
+    await clock.advance(1_000);
+    await quiet();
+    expect(facts).to.deep.equal([failing('no pod was made within 60 s')]);
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await quiet();
+    expect(facts.at(-1), 'other pods are wanted').to.deep.equal(failing(null));
+    pods.pod(host, 'pod-1');
+    await clock.advance(60_000);
+    await quiet();
+    const late = 'pod pod-1 is Running and was not ready within 60 s; its log says why';
+    expect(facts.at(-1)).to.deep.equal(failing(late));
+    pods.ready(host, 2);
+    await quiet();
+    facts.length = 0;
+    pods.ready(host, 0, false);
+    await clock.advance(120_000);
+    await quiet();
+    expect(facts).to.deep.equal([connections(0)]);
+  });
+
+  it('tells of a change that its pods cannot follow while those of before serve', async () => {
+    const { facts, run } = await start();
+    pods.ready(host, 2);
+    await quiet();
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await quiet();
+    pods.refuse(host, 'exceeded quota');
+    await quiet();
+    expect(facts).to.deep.equal([connections(8), failing('exceeded quota')]);
   });
 
   it('does not take the failure of pods of an older making for one of the new', async () => {
     await start();
-    pods.pod(host, 'old', 'pod old: ErrImagePull');
+    pods.pod(host, 'old', 'ErrImagePull');
     await quiet();
     const { facts } = await start({ haConnections: 2 });
     expect(facts).to.be.empty;
@@ -181,19 +237,9 @@ describe('the pod runner', () => {
     pods.pod(host, 'new', null);
     await quiet();
     expect(facts).to.be.empty;
-    pods.pod(host, 'new', 'pod new: CrashLoopBackOff');
+    pods.pod(host, 'new', 'CrashLoopBackOff');
     await quiet();
-    expect(facts).to.deep.equal([
-      { type: 'ended', fault: fault('pods-failing', 'pod new: CrashLoopBackOff') },
-    ]);
-  });
-
-  it('goes on while one pod serves and another one fails', async () => {
-    const { facts } = await start();
-    pods.ready(host, 1, false);
-    pods.pod(host, 'pod-1', 'pod pod-1: CrashLoopBackOff');
-    await quiet();
-    expect(facts).to.deep.equal([connections(4)]);
+    expect(facts).to.deep.equal([failing('pod new: CrashLoopBackOff')]);
   });
 
   it('ends in a fault when nothing can be written and nothing serves', async () => {
@@ -225,6 +271,8 @@ describe('the pod runner', () => {
 
     it('asks the pods whether they can let anybody in, and tells what changes', async () => {
       const { facts, run } = await start({ routes });
+      pods.ready(host, 2);
+      await quiet();
       facts.length = 0;
       pods.pod(host, 'pod-1', null, '10.2.0.1');
       pods.pod(host, 'pod-2', null, '10.2.0.2');
@@ -304,9 +352,11 @@ describe('the pod runner', () => {
     });
 
     it('of a run that ended in a fault', async () => {
-      await start();
-      pods.pod(host, 'pod-1', 'ErrImagePull');
+      const { run, told } = await start();
+      pods.failures.push(fault('kube-refused', 'no'));
+      run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
       await quiet();
+      expect(told()).to.deep.equal({ type: 'ended', fault: fault('kube-refused', 'no') });
       runner.clear(host);
       await quiet();
       expect(pods.deployments.size).to.equal(0);

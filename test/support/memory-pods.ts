@@ -73,8 +73,18 @@ export class MemoryPods implements TunnelPods {
     this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut });
   }
 
+  /** No pod can be made for what is wanted now. */
+  refuse(host: string, text: string): void {
+    const trouble = { kind: 'ReplicaFailure', text };
+    this.#put({ ...this.deployments.get(this.nameOf(host))!, isRolledOut: false, trouble });
+  }
+
+  /** A pod that is not ready. The first word of `trouble` is its kind. */
   pod(host: string, name: string, trouble: string | null = null, address: string | null = null): void {
-    this.#hear?.pod({ name, of: this.nameOf(host), making: this.#making, trouble, address });
+    this.#hear?.pod({
+      ...{ name, of: this.nameOf(host), making: this.#making, address, phase: 'Running', isReady: false },
+      trouble: trouble === null ? null : { kind: trouble.split(' ')[0]!, text: `pod ${name}: ${trouble}` },
+    });
   }
 
   /** Why each pod lets nobody in; those that are not here cannot be asked. */

@@ -3,6 +3,13 @@ import { hostAnnotation, hostHashLabel, ledgerSecretNameOf } from '../ledger-sec
 import { parseMeta } from '../parse-meta.ts';
 import { makingAnnotation, podsHashAnnotation } from './tunnel-deployment.ts';
 
+/** What keeps a tunnel's pods from running. */
+export interface PodTrouble {
+  /** The same from one try to the next, also where the words are not. */
+  readonly kind: string;
+  readonly text: string;
+}
+
 /** A Deployment of tunnel pods as it is now. */
 export interface SeenPods {
   readonly name: string;
@@ -16,7 +23,7 @@ export interface SeenPods {
   /** All pods are of what the Deployment says now, and ready. */
   readonly isRolledOut: boolean;
   /** Why no pods can be made (a quota, a policy of the namespace), or null. */
-  readonly trouble: string | null;
+  readonly trouble: PodTrouble | null;
 }
 
 /** One tunnel pod that has not ended. */
@@ -28,8 +35,11 @@ export interface SeenPod {
   readonly making: string;
   /** Its IP address, once it has one. */
   readonly address: string | null;
-  /** Why it does not get to run, in words that do not change from one try to the next; or null. */
-  readonly trouble: string | null;
+  /** As Kubernetes has it: `Pending`, `Running`. */
+  readonly phase: string;
+  readonly isReady: boolean;
+  /** Why it does not get to run, or null. */
+  readonly trouble: PodTrouble | null;
 }
 
 const count = z.int().nonnegative().catch(0);
@@ -74,7 +84,10 @@ export function parseSeenPods(object: unknown): SeenPods | null {
       status.updatedReplicas === spec.replicas &&
       status.replicas === spec.replicas &&
       status.readyReplicas === spec.replicas,
-    trouble: failure === undefined ? null : `no pod can be made: ${failure.message}`,
+    trouble:
+      failure === undefined
+        ? null
+        : { kind: 'ReplicaFailure', text: `no pod can be made: ${failure.message}` },
   };
 }
 
@@ -103,6 +116,8 @@ const podShape = z.object({
 
 /** The words of a container that is on its way. */
 const underWay = new Set(['', 'ContainerCreating', 'PodInitializing']);
+/** A kubelet says these in turns. */
+const sameTrouble = new Map([['ErrImagePull', 'ImagePullBackOff']]);
 
 /** Null for a pod that has ended or is none of ours. Pure, never throws. */
 export function parseSeenPod(object: unknown): SeenPod | null {
@@ -117,24 +132,33 @@ export function parseSeenPod(object: unknown): SeenPod | null {
   const unscheduled = conditions?.find(
     ({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
   );
-  const why = waits !== undefined ? wordsOf(waits) : (unscheduled?.message ?? null);
+  const trouble =
+    waits !== undefined
+      ? troubleOf(waits)
+      : unscheduled && { kind: unscheduled.reason, text: `cannot be scheduled: ${unscheduled.message}` };
   return {
     name: meta.name,
     of: ledgerSecretNameOf(hash),
     making: typeof making === 'string' ? making : '',
     address: podIP ?? null,
+    phase,
+    isReady: conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     // One that is asked to end is nobody's trouble any more.
-    trouble: why === null || meta.deleting ? null : `pod ${meta.name}: ${why}`,
+    trouble:
+      trouble === undefined || meta.deleting
+        ? null
+        : { kind: trouble.kind, text: `pod ${meta.name}: ${trouble.text}` },
   };
 }
 
 /** The message of a CrashLoopBackOff names the next delay, so the last exit is told instead. */
-function wordsOf({ name, state, lastState }: z.infer<typeof containerShape>): string {
+function troubleOf({ name, state, lastState }: z.infer<typeof containerShape>): PodTrouble {
   const { reason = '', message = '' } = state.waiting ?? {};
   const last = lastState.terminated;
   const detail =
     reason === 'CrashLoopBackOff' && last != null
       ? `the last run ended with exit code ${last.exitCode}${last.reason === '' ? '' : ` (${last.reason})`}; its log says why`
       : message.slice(0, 300);
-  return `container "${name}" waits: ${reason}${detail === '' ? '' : `, ${detail}`}`;
+  const text = `container "${name}" waits: ${reason}${detail === '' ? '' : `, ${detail}`}`;
+  return { kind: sameTrouble.get(reason) ?? reason, text };
 }
