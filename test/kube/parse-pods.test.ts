@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseSeenPod } from '../../src/kube/pods/parse-pods.ts';
+import { parseSeenPod, parseSeenPods } from '../../src/kube/pods/parse-pods.ts';
 
 /** A pod as a kubelet or a scheduler leaves it. */
 function pod(status: object, deleted = false) {
@@ -16,6 +16,23 @@ function pod(status: object, deleted = false) {
 const waiting = (reason: string, message: string, lastState = {}) => ({
   phase: 'Pending',
   containerStatuses: [{ name: 'tunnel', state: { waiting: { reason, message } }, lastState }],
+});
+
+it('pods that are refused are told of once Kubernetes has seen what is wanted now', () => {
+  const refused = (observedGeneration: number) =>
+    parseSeenPods({
+      metadata: {
+        ...{ name: 'd', namespace: 'web', uid: 'u', resourceVersion: '1', generation: 2 },
+        annotations: { 'cloudflare-warp/host': 'app.example.com' },
+      },
+      spec: { replicas: 1 },
+      status: {
+        observedGeneration,
+        conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }],
+      },
+    })?.trouble;
+  expect(refused(2)).to.deep.equal({ kind: 'ReplicaFailure', text: 'no pod can be made: exceeded quota' });
+  expect(refused(1)).to.equal(null);
 });
 
 describe('a tunnel pod', () => {

@@ -107,7 +107,7 @@ describe('tunnels in pods', function () {
     await town.user.apply(service('web'), slice('web-1', 'web', await town.origin('web')));
     await web({ mode: 'pod' });
     await town.until('an Event says it', async () => {
-      const messages = await town.messages('web', 'TunnelRestarted');
+      const messages = await town.messages('web', 'WaitingForPods');
       return messages.some((text) => text.includes('ImagePullBackOff') && text.includes('unknown:1'));
     });
     await web({ mode: 'worker' });
@@ -120,7 +120,7 @@ describe('tunnels in pods', function () {
     await town.user.apply(service('web'), slice('web-1', 'web', await town.origin('web')));
     await web({ mode: 'pod' });
     await town.until('an Event says it', async () => {
-      const messages = await town.messages('web', 'TunnelRestarted');
+      const messages = await town.messages('web', 'WaitingForPods');
       return messages.some((text) => text.includes('APPLY deployments/') && text.includes('403'));
     });
   });

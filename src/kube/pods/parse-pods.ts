@@ -70,7 +70,10 @@ export function parseSeenPods(object: unknown): SeenPods | null {
   const { metadata, spec, status } = parsed.data;
   const hash = meta.annotations[podsHashAnnotation];
   const isCurrent = status.observedGeneration >= metadata.generation;
-  const failure = status.conditions?.find((each) => each.type === 'ReplicaFailure' && each.status === 'True');
+  // One from before the last change is about pods that are not wanted any more.
+  const failure = status.conditions?.find(
+    ({ type, status: is }) => type === 'ReplicaFailure' && is === 'True' && isCurrent,
+  );
   return {
     name: meta.name,
     host,
