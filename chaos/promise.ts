@@ -1,4 +1,5 @@
-import { type FaultKind, type FaultRule, isBound, ruleOf } from './faults.ts';
+import { type FaultRule, isBound } from './fault-rule.ts';
+import { type FaultKind, ruleOf } from './faults.ts';
 
 /** Whose requests may fail because of it, in words. */
 function mayFail({ hosts, loss, mayLoseOne, onlyStatus }: FaultRule): string {

@@ -1,5 +1,6 @@
 import type { Arena } from './arena.ts';
-import { type FaultKind, type FaultRule, stallRule } from './faults.ts';
+import type { FaultRule } from './fault-rule.ts';
+import { type FaultKind, stallRule } from './faults.ts';
 import type { Host } from './hosts.ts';
 import type { Load } from './load.ts';
 import { lookEveryMs, type Sight } from './sight.ts';

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { keepAccount } from './account.ts';
 import { type Arena, type ArenaSettings, openArena } from './arena.ts';
 import { Changes } from './changes.ts';
-import { type FaultKind, type FaultRule, ruleIn } from './faults.ts';
+import type { FaultRule } from './fault-rule.ts';
+import { type FaultKind, ruleIn } from './faults.ts';
 import { Foreign, takenIngress } from './foreign.ts';
 import { withoutClass } from './hosts.ts';
 import {

@@ -1,5 +1,6 @@
 import { Random } from '../fuzz/random.ts';
-import { type FaultKind, type FaultRule, faultKinds, type Part, ruleOf } from './faults.ts';
+import type { FaultRule, Part } from './fault-rule.ts';
+import { type FaultKind, faultKinds, ruleOf } from './faults.ts';
 
 /** One fault, as a seed has it. Times are milliseconds from the start of the trouble. */
 export interface PlannedFault {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { acts } from './acts.ts';
 import type { Arena } from './arena.ts';
-import { type FaultRule, ruleOf } from './faults.ts';
+import type { FaultRule } from './fault-rule.ts';
+import { ruleOf } from './faults.ts';
 import type { Host } from './hosts.ts';
 import type { OpenFault, Recovery } from './recovery.ts';
 import type { PlannedFault } from './schedule.ts';

@@ -1,4 +1,5 @@
-import { type FaultKind, type FaultRule, isBound, type Loss } from './faults.ts';
+import { type FaultRule, isBound, type Loss } from './fault-rule.ts';
+import type { FaultKind } from './faults.ts';
 
 /** What became of one fault. Times are milliseconds on one monotonic clock. */
 export interface FaultRecord {
