@@ -74,6 +74,11 @@ export class HostTunnels {
     return this.#current?.registered ?? 0;
   }
 
+  /** Of one alone, also of what is to replace what serves; null for what is on its way out. */
+  registeredOf(childName: string): number | null {
+    return this.#find(childName)?.registered ?? null;
+  }
+
   /** What serves, as it was asked for. */
   get wish(): TunnelWish | null {
     return this.#current?.wish ?? null;

@@ -123,8 +123,8 @@ export class HostUpkeep {
   }
 
   /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
-  doubtTunnel(state: HostState): void {
-    if (state.tunnels.registered === 0) this.#verify(state, 'tunnel refused by the edge, verifying');
+  doubtTunnel(state: HostState, child: string): void {
+    if (state.tunnels.registeredOf(child) === 0) this.#verify(state, 'tunnel refused by the edge, verifying');
   }
 
   /** What the ledger has is no token: somebody has changed the Secret. Whatever serves does so with another one. */

@@ -136,7 +136,9 @@ class IngressActor {
         this.#connections(message);
         break;
       case 'tunnel.unauthorized':
-        this.#ofHost(HostTunnels.hostOf(message.child), (state) => this.#upkeep.doubtTunnel(state));
+        this.#ofHost(HostTunnels.hostOf(message.child), (state) =>
+          this.#upkeep.doubtTunnel(state, message.child),
+        );
         break;
       case 'tunnel.access':
         this.#ofHost(HostTunnels.hostOf(message.child), ({ host }) =>

@@ -392,21 +392,6 @@ describe('life of a tunnel', () => {
     expect(house.sink.status.get('web')).to.deep.equal([published]);
   });
 
-  it('makes a tunnel again that somebody deleted at Cloudflare, and serves on the new one', async () => {
-    await serve();
-    house.cloudflare.tunnels.clear();
-    house.cloudflare.idSuffix = '-anew';
-    const run = house.runner.of(host)!;
-    run.hear({ type: 'connections', registered: 0 });
-    const fault = { code: 'edge-unauthorized' as const, message: 'Unauthorized: Tunnel not found' };
-    for (let refusal = 0; refusal < 8; refusal++) run.hear({ type: 'lost', connIndex: 0, fault });
-    await house.quiet();
-    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}-anew`);
-    expect(house.cloudflare.records.get(host)).to.equal(`id-of-${name}-anew`);
-    expect(house.runner.runs.map(({ request }) => request.tunnel.id)).to.deep.equal([`id-of-${name}-anew`]);
-    expect(house.states.get(host)).to.equal('up');
-  });
-
   it('serves on, under the same name, when somebody deletes the ledger while Cloudflare is away', async () => {
     await serve();
     const [run] = house.runner.runs;
@@ -432,35 +417,6 @@ describe('life of a tunnel', () => {
     await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
     expect(house.states.get(host)).to.equal('up');
     expect(house.sink.take()).to.deep.equal([]);
-  });
-
-  it('asks Cloudflare for the token again when somebody has spoilt it in the ledger, and serves meanwhile', async () => {
-    await serve();
-    const [run] = house.runner.runs;
-    const entry = house.ledger.entries.get(host)!;
-    house.runner.autoRegister = false;
-    await house.ledger.put({ ...entry, tunnel: { ...entry.tunnel!, token: 'spoilt' } });
-    await house.quiet();
-    const successor = house.runner.runs.find(({ request }) => request.tunnel.token === 'spoilt')!;
-    house.runner.end(successor, { code: 'credentials-invalid', message: 'the tunnel token is not base64' });
-    await house.quiet();
-    expect(house.ledger.entries.get(host)?.tunnel?.token).to.equal('token');
-    expect(house.runner.runs).to.deep.equal([run]);
-    expect(house.runner.closed).to.deep.equal([]);
-  });
-
-  it('goes on as it was while a refused tunnel cannot be verified', async () => {
-    await serve();
-    const run = house.runner.of(host)!;
-    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 100);
-    run.hear({ type: 'connections', registered: 0 });
-    const fault = { code: 'edge-unauthorized' as const, message: 'Unauthorized' };
-    for (let refusal = 0; refusal < 4; refusal++) run.hear({ type: 'lost', connIndex: 0, fault });
-    await house.pass(60_000);
-    expect(house.runner.runs).to.deep.equal([run]);
-    run.hear({ type: 'connections', registered: 4 });
-    await house.quiet();
-    expect(house.states.get(host)).to.equal('up');
   });
 
   it('looks after its records now and then and puts back what somebody deleted', async () => {
