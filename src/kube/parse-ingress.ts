@@ -72,7 +72,8 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
   const rules = parseRules(given.rules, given.defaultBackend);
   const annotations = parseAnnotations(meta.annotations, defaults);
   const problems = [...annotations.problems, ...(conflict === null ? [] : [conflict]), ...rules.problems];
-  if (rules.hosts.length === 0) {
+  // Whatever is wrong with them has been said.
+  if (rules.hosts.length === 0 && rules.problems.length === 0) {
     problems.push({ where: 'spec.rules', message: 'no rule is left that has a host and a path to publish' });
   }
   return {

@@ -191,11 +191,9 @@ describe('parseIngress', () => {
         expect(specOf(object).refused).to.equal(false);
       });
       it(`${name}, and nothing else: refused`, () => {
-        const spec = specOf(ingress({ rules: [bad] }));
-        expect(spec.refused).to.equal(true);
-        expect(spec.problems.map(({ message }) => message)).to.include(
-          'no rule is left that has a host and a path to publish',
-        );
+        const object = ingress({ rules: [bad] });
+        expect(specOf(object).refused).to.equal(true);
+        expect(seen(object), 'said once').to.have.length(1);
       });
     }
 
@@ -319,7 +317,7 @@ describe('parseIngress', () => {
   it('keeps a bounded number of problems', () => {
     const { problems } = specOf(ingress({ rules: Array.from({ length: 5_000 }, () => rule()) }));
     expect(problems).to.have.length(21);
-    expect(problems.at(-1)?.message).to.equal('4981 more problems are not listed');
+    expect(problems.at(-1)?.message).to.equal('4980 more problems are not listed');
   });
 
   it('gives deep-equal specs for equal input, whatever generation and resourceVersion say', () => {
