@@ -21,7 +21,7 @@ function run({ ca, tunnelPort, originPort, haConnections, tunnelId }: ConnectorW
     log: createLog({ level: 'warn', format: 'json' }),
     logLevel: 'warn',
     accessCertsUrl: null,
-    edge: { addresses: Array(haConnections).fill(address), ca, region: '' },
+    edge: { addresses: Array(haConnections).fill(address), ca },
     graceMs,
     cores: 1,
     maxThreads: 2,

@@ -26,18 +26,14 @@ import { createPodRunner, readPodTemplate } from './pod-tunnels.ts';
 import { runnerByPlace } from './runners/runner-by-place.ts';
 import { defaultMaxThreads } from './runners/thread-count.ts';
 import { createThreadRunner } from './runners/thread-runner.ts';
+import type { Running } from './running.ts';
 import { type Backoff, backoffDelayMs } from './time/backoff.ts';
 import { sleep, systemClock } from './time/clock.ts';
 import { readEdgeRoots } from './tunnel/edge-roots.ts';
 
-/** A running controller, as `main` sees it. */
-export interface Controller {
+export interface Controller extends Running {
   /** Of `/healthz`, `/readyz`, `/metrics` and the status page. */
   readonly metricsUrl: string;
-  /** Drains every tunnel and closes what was opened; removes nothing at Cloudflare. Idempotent. */
-  stop(): Promise<void>;
-  /** Why it ended by itself, or null after `stop`. Never rejects. */
-  readonly ended: Promise<Fault | null>;
 }
 
 /** Everything that was opened, closed in the reverse order: what is used outlives its users. */
@@ -49,7 +45,8 @@ const clock = systemClock;
 /**
  * Composes the controller: adapters, actors, watches. Rejects with a `FaultError` for what makes a start
  * pointless (a setting, a port in use). What may still come, such as an API server that is away or a
- * credentials file that is not mounted yet, is waited for, with `/healthz` up and `/readyz` saying what for.
+ * credentials file that is not mounted yet, is waited for, with `/healthz` up and `/readyz` saying what for. `stop` drains
+ * every tunnel and removes nothing at Cloudflare.
  */
 export async function runController(config: ControllerConfig, log: Logger): Promise<Controller> {
   const closers: Closers = [];
@@ -191,7 +188,7 @@ async function work(place: Workplace): Promise<void> {
   const threads = createThreadRunner({
     clock,
     log,
-    edge: { addresses: config.edge, ca, region: '' },
+    edge: { addresses: config.edge, ca },
     graceMs: config.graceMs,
     logLevel: config.log.level,
     accessCertsUrl: config.accessCertsUrl,

@@ -44,22 +44,22 @@ function parseToken(text: string): Result<OriginCert> {
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     return invalid(`the content of its "${tokenType}" block is not a JSON object`);
   }
-  const fields = content as Record<string, unknown>;
+  const fields: Readonly<Record<string, unknown>> = { ...content };
   for (const name of ['zoneID', 'accountID', 'apiToken', 'endpoint']) {
     const value = fields[name];
     if (value !== undefined && typeof value !== 'string') return invalid(`its field "${name}" is no string`);
   }
-  const [zoneId, accountId, apiToken] = [fields.zoneID, fields.accountID, fields.apiToken].map((value) =>
-    typeof value === 'string' ? value.trim() : '',
-  ) as [string, string, string];
+  const textOf = (name: string): string => String(fields[name] ?? '').trim();
+  const zoneId = textOf('zoneID');
+  const accountId = textOf('accountID');
+  const apiToken = textOf('apiToken');
   if (apiToken === '' && 'serviceKey' in fields)
     return outdated('it holds a service key instead of an API token');
   if (apiToken === '') return outdated('its field "apiToken" is missing');
   if (!isHeaderSafe(apiToken)) return invalid('its field "apiToken" has characters that no token has');
   if (zoneId === '') return outdated('its field "zoneID" is missing');
   if (accountId === '') return outdated('its field "accountID" is missing');
-  const endpoint = typeof fields.endpoint === 'string' ? fields.endpoint.trim().toLowerCase() : '';
-  return ok({ accountId, zoneId, apiToken, endpoint });
+  return ok({ accountId, zoneId, apiToken, endpoint: textOf('endpoint').toLowerCase() });
 }
 
 /** Printable ASCII without spaces: anything else would break, or be quoted in an error of, the HTTP client. */

@@ -11,8 +11,6 @@ export interface Credentials {
   readonly zoneId: string | null;
   /** API base that the credentials themselves ask for; it wins over `--api-url`. */
   readonly apiUrl: string | null;
-  /** Region for the discovery of the edge; empty is the default one. */
-  readonly region: string;
 }
 
 export type CredentialSource =
@@ -128,7 +126,7 @@ async function load(
     return failed('credentials-invalid', `${source.path} is no usable cert.pem: ${cert.fault.message}`);
   const { accountId, apiToken, zoneId, endpoint } = cert.value;
   const apiUrl = endpoint === 'fed' ? fedApiUrl : null;
-  return ok({ accountId, apiToken, zoneId, apiUrl, region: endpoint });
+  return ok({ accountId, apiToken, zoneId, apiUrl });
 }
 
 function tokenCredentials(text: string, accountId: string, where: string): Result<Credentials> {
@@ -140,7 +138,7 @@ function tokenCredentials(text: string, accountId: string, where: string): Resul
   if (accountId === '') {
     return failed('credentials-invalid', 'an API token needs an account id beside it: give --account-id');
   }
-  return ok({ accountId, apiToken, zoneId: null, apiUrl: null, region: '' });
+  return ok({ accountId, apiToken, zoneId: null, apiUrl: null });
 }
 
 async function readText(path: string): Promise<string> {

@@ -19,7 +19,8 @@ export interface ThreadRunnerOptions extends ThreadLimits {
   /** Where the keys of Access teams are; null is each team's own host. */
   readonly accessCertsUrl: string | null;
   /** The region is the token's, if this one is empty. */
-  readonly edge: EdgeSettings;
+  /** The region is in each tunnel's token. */
+  readonly edge: Omit<EdgeSettings, 'region'>;
   readonly graceMs: number;
   /** The compiled `workers/tunnel-thread`; tests give another. */
   readonly workerFile?: URL;
@@ -149,7 +150,7 @@ class RunnerOverThreads implements ThreadRunner {
         connectorId: run.connectorId,
         connections,
         urgent,
-        edge: { ...edge, region: edge.region === '' ? region : edge.region },
+        edge: { ...edge, region },
         graceMs,
         routes: run.routes,
       },

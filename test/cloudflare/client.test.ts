@@ -6,7 +6,7 @@ import type { Credentials } from '../../src/cloudflare/credentials.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 
 function credentials(apiToken: string): Credentials {
-  return { accountId: 'account', apiToken, zoneId: null, apiUrl: null, region: '' };
+  return { accountId: 'account', apiToken, zoneId: null, apiUrl: null };
 }
 
 function stage() {

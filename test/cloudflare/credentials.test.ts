@@ -88,15 +88,12 @@ describe('the mounted credentials', () => {
     store.close();
   });
 
-  it('for the FedRAMP endpoint carry its API base and its region', async () => {
+  it('for the FedRAMP endpoint carry its API base', async () => {
     const { store } = stage(cert('one', { endpoint: 'fed' }));
     await store.start();
     store.close();
     const current = store.current();
-    expect(current.ok && [current.value.apiUrl, current.value.region]).to.deep.equal([
-      'https://api.fed.cloudflare.com/client/v4',
-      'fed',
-    ]);
+    expect(current.ok && current.value.apiUrl).to.equal('https://api.fed.cloudflare.com/client/v4');
   });
 
   it('are an API token from a file, with white space around it cut off', async () => {

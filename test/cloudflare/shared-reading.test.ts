@@ -5,7 +5,7 @@ import { SharedReading } from '../../src/cloudflare/shared-reading.ts';
 import { fault } from '../../src/fault.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-const mine: Credentials = { accountId: 'a', apiToken: 'mine', zoneId: null, apiUrl: null, region: '' };
+const mine: Credentials = { accountId: 'a', apiToken: 'mine', zoneId: null, apiUrl: null };
 const maxAgeMs = 1_000;
 const never = new AbortController().signal;
 

@@ -136,7 +136,7 @@ export class CarryingStage {
       log: keptLog().log,
       logLevel: 'fatal',
       accessCertsUrl: null,
-      edge: { addresses: [this.edge.tunnelAddress], ca: this.edge.caPem, region: '' },
+      edge: { addresses: [this.edge.tunnelAddress], ca: this.edge.caPem },
       graceMs: 2_000,
       cores: 1,
       maxThreads: 2,

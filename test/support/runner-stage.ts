@@ -106,7 +106,7 @@ export class RunnerStage {
       log: this.log.log,
       logLevel: 'error',
       accessCertsUrl: null,
-      edge: { addresses: [this.edge.address], ca: this.edge.ca, region: '' },
+      edge: { addresses: [this.edge.address], ca: this.edge.ca },
       graceMs: 2000,
       cores: 2,
       maxThreads: 2,

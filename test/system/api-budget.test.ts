@@ -27,7 +27,7 @@ describe('the API budget of a controller with 1,000 hosts', function () {
   async function start(count: number): Promise<void> {
     api = await startCloudflareApi({ port: 0, zones: ['example.com'], maxTunnels: 2 * hostCount });
     const { accountId, token: apiToken, url } = api;
-    const own = { accountId, apiToken, zoneId: null, apiUrl: null, region: '' };
+    const own = { accountId, apiToken, zoneId: null, apiUrl: null };
     const credentials = () => ({ ok: true, value: own }) as const;
     cloudflare = createCloudflare({ credentials, apiUrl: url, clock: systemClock });
     house = new ActorHouse({ cloudflare });

@@ -19,7 +19,7 @@ describe('hosts that came while Cloudflare’s API was away', () => {
   beforeEach(async () => {
     api = await startCloudflareApi({ port: 0, zones: ['example.com'] });
     const { accountId, token: apiToken, url } = api;
-    const own = { accountId, apiToken, zoneId: null, apiUrl: null, region: '' };
+    const own = { accountId, apiToken, zoneId: null, apiUrl: null };
     cloudflare = createCloudflare({
       credentials: () => ({ ok: true, value: own }),
       apiUrl: url,

@@ -39,7 +39,7 @@ describe('a day in which nothing happens', function () {
     const now = (): number => house.clock.now();
     api = await startCloudflareApi({ port: 0, zones: ['example.com'], now });
     const { accountId, token: apiToken, url } = api;
-    const own = { accountId, apiToken, zoneId: null, apiUrl: null, region: '' };
+    const own = { accountId, apiToken, zoneId: null, apiUrl: null };
     adapter = createCloudflare({
       credentials: () => ({ ok: true, value: own }),
       apiUrl: url,

@@ -34,7 +34,7 @@ describe('threads behind the sandbox edge', () => {
       log: keptLog().log,
       logLevel: 'error',
       accessCertsUrl: null,
-      edge: { addresses: [edge.tunnelAddress], ca: edge.caPem, region: '' },
+      edge: { addresses: [edge.tunnelAddress], ca: edge.caPem },
       graceMs: 2000,
       cores: 2,
       maxThreads: 2,

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 /** The tunnels of the imitated accounts and the connections that an edge reports for them. In memory. */
 export class TunnelStore {
@@ -58,13 +58,6 @@ export class TunnelStore {
       if (clientId === null || connection.clientId === clientId) tunnel.connections.delete(id);
     }
     for (const tell of this.#revocations) tell(tunnel.id, clientId);
-  }
-
-  /** The edge's question at registration; compares in constant time. A deleted tunnel's secret is wrong. */
-  authorizes(accountId: string, id: string, secret: Buffer): boolean {
-    const tunnel = this.get(accountId, id);
-    if (tunnel === undefined || tunnel.deletedAtMs !== null) return false;
-    return tunnel.secret.length === secret.length && timingSafeEqual(tunnel.secret, secret);
   }
 
   /** False when there is no such tunnel (any more): the edge must close the connection. */

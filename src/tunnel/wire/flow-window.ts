@@ -13,16 +13,12 @@ export const defaultWindowBytes = 65_535;
 export class ReceiveWindow {
   readonly #batchBytes: number;
   #available: number;
+  /** Consumed bytes that the peer was not told of. */
   #unannounced = 0;
 
   constructor(bytes: number) {
     this.#available = bytes;
     this.#batchBytes = Math.max(1, bytes >>> 1);
-  }
-
-  /** Consumed bytes that the peer was not told of. */
-  get unannounced(): number {
-    return this.#unannounced;
   }
 
   /** False when the peer sent more than it may. */

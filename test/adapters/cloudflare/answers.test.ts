@@ -25,7 +25,6 @@ describe('answers that are not what Cloudflare says they are', () => {
       apiToken: 'hidden-token',
       zoneId: null,
       apiUrl: null,
-      region: '',
     };
     cloudflare = createCloudflare({
       credentials: () => ({ ok: true, value: credentials }),

@@ -36,7 +36,6 @@ export async function openStage(
       apiToken: api.token,
       zoneId: null,
       apiUrl: null,
-      region: '',
     } as Credentials,
   };
   let counted: string[] = [];

@@ -19,7 +19,7 @@ describe('tunnels at Cloudflare', () => {
     expect([token.a, token.t]).to.deep.equal([api.accountId, made.id]);
     const secret = Buffer.from(token.s, 'base64');
     expect(secret).to.have.length(32);
-    expect(api.tunnels.authorizes(api.accountId, made.id, secret)).to.equal(true);
+    expect(api.tunnels.get(api.accountId, made.id)?.secret).to.deep.equal(secret);
 
     const found = must(await cloudflare.ensureTunnel(request, running()));
     expect(found).to.deep.equal(made);

@@ -109,17 +109,6 @@ describe('the imitated API: tunnels', () => {
     expect(await connectors()).to.deep.equal([]);
   });
 
-  it('open for the right account, id and secret, and for nothing else', async () => {
-    const { id } = (await create('one')).result;
-    const right = Buffer.from(secret, 'base64');
-    expect(api.tunnels.authorizes(api.accountId, id, right)).to.equal(true);
-    expect(api.tunnels.authorizes(api.accountId, id, Buffer.alloc(32))).to.equal(false);
-    expect(api.tunnels.authorizes(api.accountId, id, right.subarray(1))).to.equal(false);
-    expect(api.tunnels.authorizes('other', id, right)).to.equal(false);
-    await ask(api, 'DELETE', `${base}/${id}`);
-    expect(api.tunnels.authorizes(api.accountId, id, right)).to.equal(false);
-  });
-
   it('are routed by cloudflared’s own call', async () => {
     const zone = api.zones.zones[0]!;
     const [one, two] = [(await create('one')).result.id, (await create('two')).result.id];

@@ -48,10 +48,6 @@ export class Store {
     return this.#collections.get(storage)?.values() ?? [];
   }
 
-  storages(): Iterable<string> {
-    return this.#collections.keys();
-  }
-
   /** The collection as it is now or was at `revision`; null if the history does not reach that far. */
   snapshot(storage: string, namespace: string, revision = this.#revision): Snapshot | null {
     if (revision < this.#compacted) return null;
