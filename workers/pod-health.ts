@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { failed, ok, type Result } from '../src/fault.ts';
+import { type Fault, failed, ok, type Result } from '../src/fault.ts';
 import type { Logger } from '../src/log.ts';
 
 /** What a pod's probes and scrapes are told. */
@@ -11,6 +11,8 @@ export interface PodState {
   readonly connected: ReadonlySet<number>;
   /** Why everybody is refused, or null. */
   readonly accessProblem: string | null;
+  /** How the last attempt failed, while nothing is registered; or null. */
+  readonly edgeProblem: { readonly connIndex: number; readonly fault: Fault } | null;
   /** In Prometheus' text format, and its type. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
@@ -21,7 +23,8 @@ const requestTimeoutMs = 10_000;
 
 /**
  * Serves `/healthz` (the process lives: never depends on the edge) and `/ready`, cloudflared's name and form of
- * it, also as `/readyz`: 200 with one registered connection or more (the controller reads `accessProblem` there); and `/metrics`. The caller owns it and closes it.
+ * it, also as `/readyz`: 200 with one registered connection or more (the controller reads the two problems there); and
+ * `/metrics`. The caller owns it and closes it.
  */
 export async function startPodHealth(
   listen: { readonly host: string; readonly port: number },
@@ -32,8 +35,8 @@ export async function startPodHealth(
     const path = url.split('?', 1)[0];
     const readyConnections = state.connected.size;
     const status = readyConnections > 0 ? 200 : 503;
-    const { connectorId, accessProblem } = state;
-    const body = { status, readyConnections, connectorId, accessProblem };
+    const { connectorId, accessProblem, edgeProblem } = state;
+    const body = { status, readyConnections, connectorId, accessProblem, edgeProblem };
     if (path === '/healthz') response.end('ok\n');
     else if (path === '/ready' || path === '/readyz') {
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);

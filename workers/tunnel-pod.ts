@@ -4,7 +4,7 @@ import type { Logger } from '../src/log.ts';
 import { type Connector, startConnector } from '../src/tunnel/connector.ts';
 import { systemConnectorDeps } from '../src/tunnel/connector-deps.ts';
 import type { TunnelCounts, TunnelFact } from '../src/tunnel/link.ts';
-import { startPodHealth } from './pod-health.ts';
+import { type PodState, startPodHealth } from './pod-health.ts';
 import { podSpec, type TunnelPodSettings } from './pod-spec.ts';
 
 /** Where what the connector counts is added up (`ops/tunnel-metrics`). */
@@ -27,6 +27,7 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
     connectorId,
     connected,
     accessProblem: null as string | null,
+    edgeProblem: null as PodState['edgeProblem'],
     async metrics() {
       const counts = connector?.takeCounts(true) ?? null;
       if (counts !== null) metrics.counted(counts);
@@ -49,11 +50,13 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
       case 'connection.registered': {
         const { connIndex, location, edge } = fact;
         if (!stopping) connected.add(connIndex);
+        state.edgeProblem = null;
         return log.info({ connIndex, location, edge }, 'tunnel connection registered');
       }
       case 'connection.lost': {
         const { connIndex, retryInMs, fault } = fact;
         connected.delete(connIndex);
+        if (connected.size === 0) state.edgeProblem = { connIndex, fault };
         const reason = fault.message;
         return log.warn({ connIndex, retryInMs, code: fault.code, reason }, 'tunnel connection lost');
       }

@@ -11,7 +11,7 @@ import type { SeenPod } from '../kube/pods/parse-pods.ts';
 import type { PodSettings } from '../kube/pods/tunnel-deployment.ts';
 import type { TunnelPods } from '../kube/pods/tunnel-pods.ts';
 import type { Clock, Timer } from '../time/clock.ts';
-import { PodAccess } from './pod-access.ts';
+import { PodQuestions } from './pod-questions.ts';
 import { PodTunnel, type PodTunnelWorld } from './pod-tunnel.ts';
 
 export interface PodRunnerOptions {
@@ -40,7 +40,7 @@ export class PodRunner implements TunnelRunner {
   readonly #homes = new Map<string, string>();
   readonly #stopping = new AbortController();
   readonly #world: PodTunnelWorld;
-  readonly #access: PodAccess;
+  readonly #questions: PodQuestions;
   readonly #unsubscribe: () => void;
   #watch: { stop(): Promise<void> } | null = null;
   #look: Timer | null = null;
@@ -69,7 +69,7 @@ export class PodRunner implements TunnelRunner {
       apply: (wanted, aborted) => pods.apply(wanted, aborted),
       remove: (seen, aborted) => pods.remove(seen, aborted),
     };
-    this.#access = new PodAccess({
+    this.#questions = new PodQuestions({
       clock,
       signal,
       mayAsk: this.#world.mayWrite,
@@ -78,7 +78,7 @@ export class PodRunner implements TunnelRunner {
     });
     this.#unsubscribe = leadership.onChange(() => {
       for (const tunnel of this.#tunnels.values()) tunnel.leadershipChanged();
-      this.#access.changed();
+      this.#questions.changed();
     });
   }
 
@@ -111,7 +111,7 @@ export class PodRunner implements TunnelRunner {
   async close(): Promise<void> {
     this.#stopping.abort();
     this.#look?.cancel();
-    this.#access.stop();
+    this.#questions.stop();
     this.#unsubscribe();
     for (const tunnel of this.#tunnels.values()) tunnel.release();
     await this.#watch?.stop();
@@ -156,7 +156,7 @@ export class PodRunner implements TunnelRunner {
   #pod(seen: SeenPod): void {
     this.#homes.set(seen.name, seen.of);
     this.#tunnelOf(seen.of).pod(seen);
-    this.#access.changed();
+    this.#questions.changed();
   }
 
   #tell(name: string, tell: (tunnel: PodTunnel) => void): void {

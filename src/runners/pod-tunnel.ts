@@ -2,6 +2,7 @@ import type { ActorLog, RunFact, TunnelRun, TunnelRunRequest } from '../actors/p
 import { isLaterVersion } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
+import type { PodAnswer } from '../kube/pods/ask-pod.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import type { WantedPods } from '../kube/pods/tunnel-deployment.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
@@ -70,16 +71,17 @@ export class PodTunnel {
 
   /** Addresses of the pods that let nobody in without a token. */
   get guards(): readonly string[] {
-    if (this.#wish?.routes.access == null) return [];
-    return Array.from(this.#pods.values()).flatMap(({ address }) => address ?? []);
+    return this.#wish?.routes.access == null ? [] : addressesOf([...this.#pods.values()]);
   }
 
-  /** Why pods refuse everybody, or null. */
-  hearAccess(problem: string | null): void {
-    const newest = this.#runs.at(-1);
-    if (newest === undefined || newest.toldAccess === problem) return;
-    newest.toldAccess = problem;
-    newest.hear({ type: 'access', problem });
+  /** Addresses of the pods that are waited for. */
+  get unready(): readonly string[] {
+    const pods = [...this.#pods.values()].filter(({ making }) => making === this.#wantedMaking);
+    return addressesOf(pods.filter(({ isReady }) => !isReady));
+  }
+
+  hearPods(answers: readonly PodAnswer[]): void {
+    this.#runs.at(-1)?.hearPods(answers, this.#wish?.routes.access != null);
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
@@ -289,4 +291,8 @@ export class PodTunnel {
     draining?.overdue.cancel();
     if (draining !== null) this.#end(draining.run, null);
   }
+}
+
+function addressesOf(pods: readonly SeenPod[]): readonly string[] {
+  return pods.flatMap(({ address }) => address ?? []);
 }

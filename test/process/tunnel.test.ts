@@ -99,6 +99,20 @@ describe('warp-ingress tunnel', () => {
     expect(JSON.parse(ready.body)).to.deep.include({ status: 503, readyConnections: 0 });
   });
 
+  it('says on /ready how the edge refuses it, until that takes it', async () => {
+    const cause = 'Unauthorized: Invalid tunnel secret';
+    const refusal = { kind: 'refused', cause, retryAfterNanoseconds: 0n, shouldRetry: false } as const;
+    edge.script = { answer: () => refusal };
+    const tunnel = start('--ha-connections', '1');
+    await tunnel.logged('tunnel connection lost', 1);
+    const told = JSON.parse((await tunnel.probe('/ready')).body).edgeProblem;
+    expect(told.fault.code).to.equal('edge-unauthorized');
+    expect(told.fault.message).to.contain(cause);
+    edge.script = {};
+    await tunnel.logged('tunnel connection registered', 1);
+    expect(JSON.parse((await tunnel.probe('/ready')).body).edgeProblem).to.equal(null);
+  });
+
   it('stops on SIGTERM: unregisters, finishes what runs, exits 0', async () => {
     const tunnel = start();
     await tunnel.logged('tunnel connection registered', 2);

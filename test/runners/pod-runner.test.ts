@@ -327,11 +327,31 @@ describe('the pod runner', () => {
     });
   });
 
-  it('asks no pod of a tunnel that everybody may come to', async () => {
+  it('asks no pod that is ready of a tunnel that everybody may come to', async () => {
     await start();
-    pods.pod(host, 'pod-1', null, '10.2.0.1');
+    pods.pod(host, 'pod-1', null, '10.2.0.1', true);
     await clock.advance(60_000);
     expect(pods.asked).to.be.empty;
+  });
+
+  it('tells how the edge refuses pods that are not ready, until they are or others are wanted', async () => {
+    const { run, facts } = await start();
+    pods.ready(host, 0, false);
+    pods.pod(host, 'pod-1', null, '10.2.0.1');
+    pods.pod(host, 'pod-2', null, '10.2.0.2');
+    const refusal = fault('edge-unauthorized', 'Unauthorized: Invalid tunnel secret');
+    pods.problems.set('10.2.0.1', null).set('10.2.0.2', refusal);
+    await clock.advance(31_500);
+    const lost = { type: 'lost', connIndex: 2, fault: refusal };
+    expect(facts.filter(({ type }) => type === 'lost')).to.deep.equal([lost, lost, lost, lost]);
+    pods.pod(host, 'pod-2', null, '10.2.0.2', true);
+    await clock.advance(60_000);
+    expect(facts.filter(({ type }) => type === 'lost')).to.have.length(4);
+    run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+    await quiet();
+    const { length } = pods.asked;
+    await clock.advance(60_000);
+    expect(pods.asked).to.have.length(length);
   });
 
   it('says when it cannot know the image', async () => {

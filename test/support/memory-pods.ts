@@ -1,4 +1,5 @@
 import { type Fault, failed, ok, type Result } from '../../src/fault.ts';
+import type { PodAnswer } from '../../src/kube/pods/ask-pod.ts';
 import type { SeenPods } from '../../src/kube/pods/parse-pods.ts';
 import { tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
 import type { PodsHearer, TunnelPods } from '../../src/kube/pods/tunnel-pods.ts';
@@ -79,21 +80,30 @@ export class MemoryPods implements TunnelPods {
     this.#put({ ...this.deployments.get(this.nameOf(host))!, isRolledOut: false, trouble });
   }
 
-  /** A pod that is not ready. The first word of `trouble` is its kind. */
-  pod(host: string, name: string, trouble: string | null = null, address: string | null = null): void {
+  /** A pod that is not ready, unless that is said. The first word of `trouble` is its kind. */
+  pod(
+    host: string,
+    name: string,
+    trouble: string | null = null,
+    address: string | null = null,
+    isReady = false,
+  ): void {
     this.#hear?.pod({
-      ...{ name, of: this.nameOf(host), making: this.#making, address, phase: 'Running', isReady: false },
+      ...{ name, of: this.nameOf(host), making: this.#making, address, phase: 'Running', isReady },
       trouble: trouble === null ? null : { kind: trouble.split(' ')[0]!, text: `pod ${name}: ${trouble}` },
     });
   }
 
-  /** Why each pod lets nobody in; those that are not here cannot be asked. */
-  readonly problems = new Map<string, string | null>();
+  /** Why each pod lets nobody in, or how its connections fail; those that are not here cannot be asked. */
+  readonly problems = new Map<string, string | Fault | null>();
 
-  async ask(address: string): Promise<Result<string | null>> {
+  async ask(address: string): Promise<Result<PodAnswer>> {
     this.asked.push(address);
     const problem = this.problems.get(address);
-    return problem === undefined ? failed('pods-failing', 'unreachable') : ok(problem);
+    if (problem === undefined) return failed('pods-failing', 'unreachable');
+    const accessProblem = typeof problem === 'string' ? problem : null;
+    const edgeProblem = problem === accessProblem ? null : { connIndex: 2, fault: problem as Fault };
+    return ok({ accessProblem, edgeProblem });
   }
 
   podGone(name: string): void {

@@ -6,7 +6,7 @@ import type { KubeClient } from '../client.ts';
 import { hostHashLabel, ledgerSecretName } from '../ledger-secret.ts';
 import { parseMeta } from '../parse-meta.ts';
 import { startWatch, type Watch, type WatchTelemetry } from '../watch.ts';
-import { askPod } from './ask-pod.ts';
+import { askPod, type PodAnswer } from './ask-pod.ts';
 import { mayListDeployments } from './may-list.ts';
 import { parseSeenPod, parseSeenPods, type SeenPod, type SeenPods } from './parse-pods.ts';
 import { type PodSettings, tunnelPods, type WantedPods } from './tunnel-deployment.ts';
@@ -42,8 +42,8 @@ export interface TunnelPods {
   exist(signal: AbortSignal): Promise<Result<boolean>>;
   /** Creates or changes it; answers it as stored. The budget first: the Deployment says by its hash that all is done. */
   apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
-  /** Why the pod at this address lets nobody in, in its own words; null: it does. Fails when it cannot be asked. */
-  ask(address: string, signal: AbortSignal): Promise<Result<string | null>>;
+  /** What the pod at this address says of itself. Fails when it cannot be asked. */
+  ask(address: string, signal: AbortSignal): Promise<Result<PodAnswer>>;
   /** Already gone, or replaced by another one, is success. */
   remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
 }
