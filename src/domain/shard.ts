@@ -18,8 +18,9 @@ export const wholeInstall: Shard = { index: 0, count: 1 };
  * highest. With one shard more, only the names that it gets move; with one fewer, only those that it had.
  */
 export function shardOf(name: string, count: number): number {
+  if (count === 1) return 0;
   let [best, highest] = [0, -1];
-  for (let index = 0; index < count && count > 1; index++) {
+  for (let index = 0; index < count; index++) {
     const weight = createHash('sha256').update(`${index} ${name}`).digest().readUIntBE(0, 6);
     if (weight > highest) [best, highest] = [index, weight];
   }

@@ -23,15 +23,6 @@ describe('life of a tunnel', () => {
 
   const serve = () => house.tell(service(), slice(), present(ingress('web', [host])), synced);
 
-  /** Nothing of any host is left anywhere. */
-  function expectNothingLeft(): void {
-    expect(house.runner.hosts()).to.deep.equal([]);
-    expect([...house.cloudflare.tunnels.keys()]).to.deep.equal([]);
-    expect([...house.cloudflare.records.keys()]).to.deep.equal([]);
-    expect([...house.ledger.entries.keys()]).to.deep.equal([]);
-    expect([...house.states.keys()]).to.deep.equal([]);
-  }
-
   it('opens when the Service and a ready endpoint exist, and says so', async () => {
     await serve();
     expect(house.runner.hosts()).to.deep.equal([host]);
@@ -196,89 +187,7 @@ describe('life of a tunnel', () => {
     expect(house.cloudflare.tunnels.size, 'the connector still drains').to.equal(1);
     house.runner.endAll();
     await house.quiet();
-    expectNothingLeft();
-  });
-
-  it('cleans up an Ingress that was deleted while nobody watched', async () => {
-    await serve();
-    const next = house.successor();
-    await next.tellLedger();
-    await next.tell(service(), slice(), synced);
-    expect([...next.cloudflare.tunnels.keys()]).to.deep.equal([]);
-    expect([...next.cloudflare.records.keys()]).to.deep.equal([]);
-    expect([...next.ledger.entries.keys()]).to.deep.equal([]);
-    await next.stop();
-  });
-
-  it('leaves the ledger of another identity alone', async () => {
-    await serve();
-    const next = house.successor();
-    const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
-    next.ledger.entries.set(host, foreign);
-    await next.tell({ type: 'ledger.present', entry: foreign }, synced);
-    expect(next.cloudflare.calls).to.deep.equal([]);
-    await next.stop();
-  });
-
-  it('never runs or removes the tunnel of another identity, also when an Ingress of ours names its host', async () => {
-    await serve();
-    const next = house.successor();
-    const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
-    next.ledger.entries.set(host, foreign);
-    next.ledger.failNext('put', 'host-taken', 100);
-    await next.tell(
-      { type: 'ledger.present', entry: foreign },
-      service(),
-      slice(),
-      present(ingress('web', [host])),
-      synced,
-    );
-    expect(next.runner.started).to.deep.equal([]);
-    expect(next.sink.take()).to.deep.equal(['web HostTaken']);
-    await next.tell(removed('web'));
-    await next.pass(60_000);
-    expect(next.cloudflare.calls).to.deep.equal([]);
-    expect(next.ledger.entries.get(host)).to.equal(foreign);
-    await next.stop();
-  });
-
-  it('takes a host over as soon as the ledger of another install is gone, not minutes later', async () => {
-    house.ledger.failNext('put', 'host-taken');
-    await serve();
-    expect(house.sink.take()).to.deep.equal(['web HostTaken']);
-    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
-    expect(house.runner.hosts()).to.deep.equal([host]);
-    expect(house.sink.take()).to.deep.equal(['web TunnelReady']);
-  });
-
-  it('serves again after a restart without one call to Cloudflare', async () => {
-    await serve();
-    const next = house.successor();
-    await next.tellLedger();
-    await next.tell(
-      service(),
-      slice(),
-      present(ingress('web', [host], { publishedHostnames: [published] })),
-      synced,
-    );
-    expect(next.runner.hosts()).to.deep.equal([host]);
-    expect(next.cloudflare.calls).to.deep.equal([]);
-    expect(next.sink.status.size, 'the status was right and is not written').to.equal(0);
-    expect(next.sink.take(), 'nor is it news').to.deep.equal([]);
-    await next.stop();
-  });
-
-  it('resumes a creation that was interrupted before the ledger knew its tunnel', async () => {
-    house.ledger.failNext('put', 'kube-unreachable', 0);
-    await serve();
-    const half = { ...house.ledger.entries.get(host)!, tunnel: null, dns: null };
-    const next = house.successor();
-    next.ledger.entries.set(host, half);
-    await next.tellLedger();
-    await next.tell(service(), slice(), present(ingress('web', [host])), synced);
-    expect(next.cloudflare.tunnels.size).to.equal(1);
-    expect(next.states.get(host)).to.equal('up');
-    await next.stop();
+    house.expectNothingLeft();
   });
 
   it('takes the newest state when an Ingress is deleted and made again in the middle of its removal', async () => {
@@ -297,7 +206,7 @@ describe('life of a tunnel', () => {
   it('is made again when the Ingress comes back right after everything was removed', async () => {
     await serve();
     await house.tell(removed('web'));
-    expectNothingLeft();
+    house.expectNothingLeft();
     await house.tell(present(ingress('web', [host], { uid: 'second' })));
     expect(house.states.get(host)).to.equal('up');
     expect(house.cloudflare.records.size).to.equal(1);
@@ -390,33 +299,6 @@ describe('life of a tunnel', () => {
     await house.quiet();
     expect(house.sink.take()).to.deep.equal(['web TunnelLost', 'web TunnelReady']);
     expect(house.sink.status.get('web')).to.deep.equal([published]);
-  });
-
-  it('serves on, under the same name, when somebody deletes the ledger while Cloudflare is away', async () => {
-    await serve();
-    const [run] = house.runner.runs;
-    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable');
-    house.ledger.entries.delete(host);
-    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
-    expect(house.runner.runs).to.deep.equal([run]);
-    expect(house.sink.status.get('web')).to.deep.equal([published]);
-    await house.pass(120_000);
-    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}`);
-    expect(house.runner.started).to.deep.equal([host]);
-    expect(house.runner.closed).to.deep.equal([]);
-    expect(house.states.get(host)).to.equal('up');
-    await house.tell(removed('web'));
-    expectNothingLeft();
-  });
-
-  it('says nothing anew as a follower when somebody deletes the ledger of what serves', async () => {
-    await serve();
-    house.leadership.isLeading = false;
-    await house.tell({ type: 'leadership.changed' });
-    house.sink.take();
-    await house.tell({ type: 'ledger.removed', host, resourceVersion: '99' });
-    expect(house.states.get(host)).to.equal('up');
-    expect(house.sink.take()).to.deep.equal([]);
   });
 
   it('looks after its records now and then and puts back what somebody deleted', async () => {

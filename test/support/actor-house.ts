@@ -1,3 +1,4 @@
+import { expect } from 'chai';
 import type { SupervisorMessage } from '../../src/actors/messages.ts';
 import type { Telemetry, TunnelState } from '../../src/actors/ports.ts';
 import { type SupervisorWorld, supervisorSpec } from '../../src/actors/supervisor.ts';
@@ -135,6 +136,15 @@ export class ActorHouse {
     const next = new ActorHouse({}, this);
     next.leadership.isLeading = false;
     return next;
+  }
+
+  /** Nothing of any host is left anywhere. */
+  expectNothingLeft(): void {
+    expect(this.runner.hosts()).to.deep.equal([]);
+    expect([...this.cloudflare.tunnels.keys()]).to.deep.equal([]);
+    expect([...this.cloudflare.records.keys()]).to.deep.equal([]);
+    expect([...this.ledger.entries.keys()]).to.deep.equal([]);
+    expect([...this.states.keys()]).to.deep.equal([]);
   }
 
   async stop(): Promise<void> {
