@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendView } from '../domain/backend.ts';
 import { caSecretsOf, compileHost, contributionNotes, type OriginCa } from '../domain/compile-host.ts';
 import { type IngressSettings, placeOf } from '../domain/ingress.ts';
-import { isLaterVersion } from '../domain/ledger.ts';
+import { bereft, isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
 import { HostReports } from './host-reports.ts';
@@ -237,7 +237,13 @@ class IngressActor {
       return;
     }
     if (state.ledger !== null && !isLaterVersion(message.version, state.ledger.resourceVersion)) return;
+    const known = state.ledger;
     state.ledger = message.entry;
+    if (message.entry === null && known !== null && this.#world.leadership.isLeading) {
+      // Not by us, who forget it first: somebody has taken it away, and nobody else knows what there is at Cloudflare.
+      state.ledger = bereft(known);
+      state.doubt = 'tunnel';
+    }
     this.#hosts.recorded(message.host, message.entry, message.version);
     // Whoever wrote it may have made again what we had removed.
     state.cleared = 'nothing';

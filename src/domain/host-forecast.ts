@@ -130,7 +130,8 @@ function recorded({ host, intent, facts, identity }: Scene): LedgerEntry | null 
   if (intent.kind !== 'wanted') return facts.ledger;
   const { ingress } = intent;
   const publishes = intent.dns === 'managed' || (facts.ledger?.publishes ?? false);
-  if (facts.ledger !== null) return { ...facts.ledger, ingress, publishes };
+  const resourceVersion = 'foreseen';
+  if (facts.ledger !== null) return { ...facts.ledger, ingress, publishes, resourceVersion };
   return {
     host,
     ingress,
@@ -139,7 +140,7 @@ function recorded({ host, intent, facts, identity }: Scene): LedgerEntry | null 
     tunnel: null,
     publishes,
     dns: null,
-    resourceVersion: '',
+    resourceVersion,
   };
 }
 

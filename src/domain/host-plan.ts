@@ -1,11 +1,11 @@
-import { hasToken, type LedgerEntry } from './ledger.ts';
+import { hasToken, isStored, type LedgerEntry } from './ledger.ts';
 
 /**
  * What one host still needs at Cloudflare: the difference between what should be and what the ledger says is.
  * One step at a time, each safe to repeat, so a crash between any two of them is resumed and not repaired.
  */
 export type HostStep =
-  /** Write down that this host will be ours, before anything exists. */
+  /** Write down that this host will be ours, before anything exists; or again, once somebody has taken that away. */
   | 'record'
   | 'create-tunnel'
   /** Look whether the tunnel is still the one that the ledger knows, with its token; make it again if it is gone. */
@@ -53,8 +53,8 @@ function nextStepTowards(
   { ledger, doubt }: HostFacts,
 ): HostStep | null {
   const publishes = intent.dns === 'managed';
-  if (ledger === null || ledger.ingress !== intent.ingress || (publishes && !ledger.publishes))
-    return 'record';
+  if (ledger === null || !isStored(ledger)) return 'record';
+  if (ledger.ingress !== intent.ingress || (publishes && !ledger.publishes)) return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
   if (doubt === 'tunnel' || !hasToken(ledger.tunnel)) return 'verify-tunnel';
   if (publishes && (ledger.dns === null || ledger.dns.leaving || doubt === 'dns')) return 'publish-dns';
@@ -81,6 +81,8 @@ export function isRegretted(step: HostStep, intent: HostIntent): boolean {
 /** Exposure first: the records go before the connector has drained, the tunnel only after, the ledger last. */
 function nextStepAway({ ledger, running, cleared }: HostFacts): HostStep | null {
   if (ledger === null) return null;
+  // What is to be removed must be known to whoever goes on from here.
+  if (!isStored(ledger)) return 'record';
   // Without a tunnel id nothing can point to it: records are only published after the ledger has the id.
   if (ledger.publishes && ledger.tunnel !== null && cleared === 'nothing') return 'withdraw-dns';
   if (running) return null;

@@ -19,8 +19,21 @@ export interface LedgerEntry {
   readonly publishes: boolean;
   /** Null until we know of records of ours. */
   readonly dns: DnsRecords | null;
-  /** Of the Secret; empty before it is first written. Only the ledger store looks into it. */
+  /**
+   * Of the Secret; empty before it is first written, and after somebody has deleted or emptied it. Only the ledger
+   * store looks into it.
+   */
   readonly resourceVersion: string;
+}
+
+/** Whether there is a Secret with what the entry says, or was when we last heard of it. */
+export function isStored({ resourceVersion }: LedgerEntry): boolean {
+  return resourceVersion !== '';
+}
+
+/** What is known all the same once somebody has deleted or emptied the Secret: the tunnel and its records are still there. */
+export function bereft(entry: LedgerEntry): LedgerEntry {
+  return { ...entry, resourceVersion: '' };
 }
 
 export interface TunnelIdentity {

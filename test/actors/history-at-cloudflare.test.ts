@@ -26,6 +26,8 @@ type Move =
   | { do: 'lose tunnel' | 'lose record' | 'lose mark' | 'lose record to stranger'; host: Host }
   | { do: 'api fails' | 'answer is lost'; method: 'GET' | 'POST' | 'DELETE'; count: number }
   | { do: 'ledger fails'; operation: 'put' | 'remove' }
+  /** So many turns after `deleted`, if any, is deleted; and the process lives on until it has dealt with that. */
+  | { do: 'lose ledger'; host: Host; deleted: string | null; turns: number }
   | { do: 'pass'; minutes: number }
   | { do: 'restart' };
 
@@ -74,6 +76,12 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     }),
   },
   fc.record({ do: fc.constant('ledger fails' as const), operation: fc.constantFrom('put', 'remove') }),
+  fc.record({
+    do: fc.constant('lose ledger' as const),
+    host,
+    deleted: fc.option(key),
+    turns: fc.nat(60),
+  }),
   fc.record({ do: fc.constant('pass' as const), minutes: fc.constantFrom(1, 10, 7 * 60) }),
   fc.record({ do: fc.constant('restart' as const) }),
 );
@@ -183,6 +191,15 @@ class History {
         return faults.loseAnswers(step.count, (method) => method === step.method);
       case 'ledger fails':
         return this.#ledger.failNext(step.operation, 'kube-unreachable');
+      case 'lose ledger':
+        this.#stage.api.faults.clear();
+        if (step.deleted !== null && this.#ingresses.delete(step.deleted)) {
+          // `tell` itself lets twenty turns go by.
+          void this.#house.tell(removed(step.deleted));
+        }
+        for (let turn = 0; turn < step.turns; turn++) await settle();
+        this.#ledger.lose(step.host);
+        return this.#pass(10);
       case 'pass':
         return this.#pass(step.minutes);
       case 'restart':
@@ -345,6 +362,12 @@ const removalFails: Move[] = [
   { do: 'put', key: 'one', hosts: [`app.${zoneName}`], dns: 'managed', cutAfter: null },
 ];
 
+/** The ledger goes while the removal that needs it is under way: only this process knows what is left. */
+const lostWhileRemoved: Move[] = [
+  { do: 'put', key: 'one', hosts: [`app.${zoneName}`], dns: 'managed', cutAfter: null },
+  { do: 'lose ledger', host: `app.${zoneName}`, deleted: 'one', turns: 5 },
+];
+
 describe('what is at Cloudflare in the end', () => {
   let stage: Stage;
   before(async () => {
@@ -363,7 +386,10 @@ describe('what is at Cloudflare in the end', () => {
     this.timeout(90_000);
     await fc.assert(
       fc.asyncProperty(fc.array(move, { maxLength: 14 }), (moves) => live(moves)),
-      { numRuns: Number(process.env.HISTORIES ?? 30), examples: [[withoutMark], [removalFails]] },
+      {
+        numRuns: Number(process.env.HISTORIES ?? 30),
+        examples: [[withoutMark], [removalFails], [lostWhileRemoved]],
+      },
     );
   });
 

@@ -173,6 +173,12 @@ export class MemoryLedger extends Failures implements LedgerStore {
     return ok(undefined);
   }
 
+  /** Somebody deletes or empties the Secret. */
+  lose(host: string): void {
+    if (this.entries.delete(host))
+      this.#tell({ type: 'ledger.removed', host, resourceVersion: String(++this.version) });
+  }
+
   #check(operation: string, signal?: AbortSignal): Result<void> {
     return signal?.aborted === true ? failed('stopped', 'given up') : this.check(operation);
   }
