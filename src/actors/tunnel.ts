@@ -1,4 +1,4 @@
-import { type Fault, unreachable } from '../fault.ts';
+import { type Fault, type FaultCode, unreachable } from '../fault.ts';
 import type { ActorFactory, ChildSpec } from '../kernel/actor.ts';
 import type { Backoff } from '../time/backoff.ts';
 import type { TunnelMessage } from './messages.ts';
@@ -18,6 +18,9 @@ export function tunnelActor(
     const { host } = request;
     let ended = false;
     let refusals = 0;
+    let registered = 0;
+    /** What was last logged of each connection, since one was registered. */
+    const told = new Map<number, { readonly code: FaultCode; readonly atMs: number }>();
     let whenEnded = (): void => {};
     const run = world.runner.start(request, (fact) => {
       if (fact.type === 'ended') {
@@ -53,13 +56,15 @@ export function tunnelActor(
       switch (fact.type) {
         case 'connections':
           if (fact.registered > 0) refusals = 0;
+          if (fact.registered > registered) told.clear();
+          registered = fact.registered;
           return hearConnections(fact.registered);
         case 'lost':
           refusals = fact.fault.code === 'edge-unauthorized' ? refusals + 1 : 0;
           if (refusals > 0 && refusals % doubtAfterRefusals === 0) hearUnauthorized();
           // The runner says that once for all connections of the process.
           if (fact.fault.code === 'files-exhausted') return;
-          world.log.warn(
+          world.log[isNews(fact.connIndex, fact.fault.code) ? 'warn' : 'debug'](
             { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
             'edge connection lost',
           );
@@ -78,6 +83,14 @@ export function tunnelActor(
           return unreachable(fact);
       }
     }
+
+    function isNews(connIndex: number, code: FaultCode): boolean {
+      const last = told.get(connIndex);
+      const atMs = context.clock.monotonic();
+      if (last?.code === code && atMs - last.atMs < tellAgainAfterMs) return false;
+      told.set(connIndex, { code, atMs });
+      return true;
+    }
   };
 }
 
@@ -91,6 +104,9 @@ export interface TunnelLife {
   /** What keeps the run from serving as it should, or null; it goes on. */
   readonly hearFailing: (fault: Fault | null) => void;
 }
+
+/** In an outage every attempt fails alike, of a thousand tunnels a hundred each second: so often one is a warning. */
+const tellAgainAfterMs = 300_000;
 
 /** The edge also refuses for some seconds after a creation, until it has heard of the tunnel. */
 const doubtAfterRefusals = 4;
