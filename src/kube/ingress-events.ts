@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { IngressRef, Leadership } from '../actors/ports.ts';
 import type { EventNote } from '../domain/event.ts';
+import { type Fault, ok } from '../fault.ts';
 import type { Logger } from '../log.ts';
+import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import { type Clock, sleep } from '../time/clock.ts';
 import type { KubeClient } from './client.ts';
 
@@ -14,6 +16,8 @@ const maxWaiting = 1_000;
 const interregnumMs = 20_000;
 /** Ten writes a second, so that a thousand Ingresses that come up together do not drown the API server. */
 const spacingMs = 100;
+/** Of an API server that is away or busy: what it did not take is not said again by whoever noted it. */
+const retryBackoff: Backoff = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 0 };
 /** Limits of the Event API (validation of core/v1 Event). */
 const maxMessageLength = 1_024;
 const maxNameLength = 253;
@@ -21,8 +25,9 @@ const maxNameLength = 253;
 const component = 'cloudflare-warp-ingress';
 
 /**
- * Writes Events on Ingresses, best effort: what cannot be written is logged and forgotten. Only while we lead: what
- * is noted at another time is written if we lead soon after, because then nobody may have led.
+ * Writes Events on Ingresses, best effort: what the API server refuses is logged and forgotten, what it cannot take now is
+ * tried again for as long as a repeat would be counted. Only while we lead: what is noted at another time is written if
+ * we lead soon after, because then nobody may have led.
  */
 export interface IngressEvents {
   /** Never throws, never waits. The same reason and message again is counted on the same Event. */
@@ -49,12 +54,14 @@ export interface EventOptions {
   /** Tells several controllers apart in the Events: the pod's name. */
   readonly instance: string;
   readonly leadership: Leadership;
+  /** In [0, 1). */
+  readonly random?: () => number;
 }
 
 /** Owns one loop, ended by `close`. */
 export function createIngressEvents(
   client: KubeClient,
-  { clock, log, instance, leadership }: EventOptions,
+  { clock, log, instance, leadership, random = Math.random }: EventOptions,
 ): IngressEvents {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -70,7 +77,9 @@ export function createIngressEvents(
     const sinceMs = clock.monotonic() - interregnumMs;
     const unsaid = heldBack.filter(({ atMs }) => atMs >= sinceMs);
     heldBack = [];
+    dropOlderThan(interregnumMs);
     for (const { ingress, note: given } of unsaid) note(ingress, given);
+    begin();
   });
 
   function note(ingress: IngressRef, given: EventNote): void {
@@ -101,29 +110,62 @@ export function createIngressEvents(
     remembered.set(key, occurrence);
     const [oldest] = remembered.keys();
     if (remembered.size > maxRemembered && oldest !== undefined) remembered.delete(oldest);
+    begin();
+  }
+
+  function begin(): void {
     writing ??= write().finally(() => {
       writing = null;
     });
   }
 
+  /** Until nothing waits, or we do not lead: then it waits on for whether we do soon. */
   async function write(): Promise<void> {
-    for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+    let failures = 0;
+    while (leadership.isLeading && !signal.aborted) {
+      dropOlderThan(repeatWindowMs);
+      const next = waiting.shift();
+      if (next === undefined) return;
       next.waiting = false;
-      if (!leadership.isLeading) continue;
       const written = next.created ? await countUp(next) : await create(next);
-      if (!written.ok && !signal.aborted) {
-        const { code, message: detail } = written.fault;
-        log.warn({ ingress: next.ingress.name, reason: next.note.reason, code, detail }, 'event not written');
-      }
-      await sleep(clock, spacingMs, signal).catch(() => {});
+      if (signal.aborted) return;
+      const pauseMs = written.ok ? spacingMs : failed(next, written.fault, failures);
+      failures = pauseMs === spacingMs ? 0 : failures + 1;
+      await sleep(clock, pauseMs, signal).catch(() => {});
+    }
+  }
+
+  /** How long to wait before the next write. */
+  function failed(occurrence: Occurrence, fault: Fault, failures: number): number {
+    const { code, message: detail, retryAfterMs } = fault;
+    const what = { ingress: occurrence.ingress.name, reason: occurrence.note.reason, code, detail };
+    if (code !== 'kube-unreachable' && retryAfterMs === undefined) {
+      log.warn(what, 'event not written');
+      return spacingMs;
+    }
+    const retryInMs = Math.max(backoffDelayMs(retryBackoff, failures, random()), retryAfterMs ?? 0);
+    log.warn({ ...what, retryInMs }, 'event not written yet');
+    // Noted again meanwhile, it waits already.
+    if (!occurrence.waiting) waiting.unshift(occurrence);
+    occurrence.waiting = true;
+    return retryInMs;
+  }
+
+  function dropOlderThan(ageMs: number): void {
+    const sinceMs = clock.now() - ageMs;
+    for (const old of waiting.filter(({ lastAtMs }) => lastAtMs < sinceMs)) {
+      old.waiting = false;
+      waiting.splice(waiting.indexOf(old), 1);
     }
   }
 
   async function create(occurrence: Occurrence) {
     const body = eventBody(occurrence, client.namespace, instance);
     const answer = await client.call({ method: 'POST', resource: 'events', body }, signal);
-    if (answer.ok) occurrence.created = true;
-    return answer;
+    // There already: its first try was carried out and the answer lost.
+    if (!answer.ok && answer.fault.code !== 'kube-conflict') return answer;
+    occurrence.created = true;
+    return ok(undefined);
   }
 
   async function countUp(occurrence: Occurrence) {

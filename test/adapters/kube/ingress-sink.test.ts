@@ -29,7 +29,7 @@ describe('ingress sink', () => {
       ingress: { ingressClass: 'warp', defaults: plainSettings },
       isForeign: (hostname: string) => hostname.startsWith('theirs'),
     };
-    const options = { clock, log: kept.log, instance: 'pod-1', leadership, status };
+    const options = { clock, log: kept.log, instance: 'pod-1', leadership, status, random: () => 0.5 };
     sink = createIngressSink(await kube.client(clock), options);
   });
   afterEach(async () => {
@@ -295,6 +295,48 @@ describe('ingress sink', () => {
       expect(kept.lines.map(({ msg, code }) => [msg, code])).to.deep.equal([
         ['event not written', 'kube-forbidden'],
       ]);
+    });
+
+    it('again, and in order, once an API server that was away or busy takes them', async () => {
+      const pause = async (ms: number): Promise<void> => {
+        await eventually('the pause', () => clock.nextTimerMs === ms);
+        expect(kube.waiting).to.deep.equal([]);
+        await clock.advance(ms);
+      };
+      sink.event(ingress, ready);
+      sink.event(ingress, lost);
+      (await post()).refuse(503, 'etcd is away');
+      await pause(750);
+      (await post()).refuse(500, 'etcd is away');
+      await pause(1_500);
+      const call = await post();
+      expect(call.body).to.include({ reason: 'TunnelReady', count: 1 });
+      call.refuse(409, 'already exists');
+      await pause(100);
+      const other = await post();
+      expect(other.body).to.include({ reason: 'TunnelLost' });
+      await accept(other);
+      expect(kept.lines.map(({ msg, retryInMs }) => [msg, retryInMs])).to.deep.equal([
+        ['event not written yet', 750],
+        ['event not written yet', 1_500],
+      ]);
+    });
+
+    it('also when that cost us the leadership for a moment, and none that is old', async () => {
+      sink.event(ingress, ready);
+      (await post()).refuse(503, 'etcd is away');
+      await eventually('the pause', () => clock.nextTimerMs === 750);
+      leadership.isLeading = false;
+      await clock.advance(10_000);
+      expect(kube.waiting).to.deep.equal([]);
+      leadership.isLeading = true;
+      (await post()).refuse(503, 'etcd is away');
+      await eventually('the pause', () => clock.nextTimerMs === 750);
+      leadership.isLeading = false;
+      await clock.advance(20_001);
+      leadership.isLeading = true;
+      await clock.advance(60_000);
+      expect(kube.waiting).to.deep.equal([]);
     });
 
     it('with names and messages that the API accepts, however long they are', async () => {
