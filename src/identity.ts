@@ -1,5 +1,5 @@
 import { type ControllerConfig, defaultIngressClass } from './config.ts';
-import { ok, type Result } from './fault.ts';
+import { failed, ok, type Result } from './fault.ts';
 import type { KubeClient } from './kube/client.ts';
 
 /**
@@ -15,6 +15,10 @@ export async function readIdentity(
   const { identity, ingressClass } = config;
   if (identity !== null) return ok(identity);
   const uid = await client.readNamespaceUid(signal);
-  if (!uid.ok) return uid;
+  if (!uid.ok) {
+    const { code, message } = uid.fault;
+    if (code !== 'kube-forbidden') return uid;
+    return failed(code, `${message}; its UID is our identity: expected the right to read it, or --identity`);
+  }
   return ok(ingressClass === defaultIngressClass ? uid.value : `${uid.value}.${ingressClass}`);
 }

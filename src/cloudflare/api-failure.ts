@@ -71,7 +71,7 @@ const prefixes: Record<CloudflareFault, (op: string) => string> = {
   'cloudflare-unreachable': (op) => `Cloudflare's API failed at ${op}`,
   'cloudflare-refused': (op) => `Cloudflare refused ${op}`,
   'credentials-invalid': (op) =>
-    `Cloudflare does not accept the credentials for ${op}: the token needs Account / Cloudflare Tunnel / Edit, Zone / DNS / Edit and Zone / Zone / Read`,
+    `Cloudflare does not accept the credentials for ${op}: the token needs Account / Cloudflare Tunnel / Edit for the account that is given with it, Zone / DNS / Edit and Zone / Zone / Read`,
   'quota-exceeded': (op) =>
     `the account's quota is used up at ${op}: remove what is not needed or ask for more`,
 };

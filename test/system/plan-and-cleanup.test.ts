@@ -150,6 +150,7 @@ describe('warp-ingress plan and cleanup', function () {
       `tunnel ${tunnelName('me', host)} false`,
     ]);
     expect(town.hosts()).to.deep.equal([host]);
+    expect((await run('cleanup')).stdout).to.contain('Left over of the identity me; --delete removes it\n');
 
     const removed = await json<Cleanup>(0, 'cleanup', '--delete');
     expect(removed.leftovers.every((leftover) => leftover.removed)).to.equal(true);

@@ -141,7 +141,9 @@ describe('the Role of the manifests', function () {
     await town.startController();
     const refusal =
       'User \\"system:serviceaccount:town:nobody\\" cannot get resource \\"namespaces\\" in API group \\"\\" in the namespace \\"town\\"';
-    await town.until('the log says so', () => town.log.some((line) => line.includes(refusal)));
+    await town.until('the log says so, and what helps', () =>
+      town.log.some((line) => line.includes(refusal) && line.includes('or --identity')),
+    );
     await town.stopController();
   });
 });
