@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeStream, StreamHandler } from './edge-session.ts';
 import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
-import { type RequestPlan, withoutPort } from './origin/http1-request.ts';
+import { hostOf, type RequestPlan } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
 import type { OriginPool } from './origin/origin-pool.ts';
@@ -80,7 +80,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     const { protocol, serverName, chunkedEncoding } = origin.settings;
     // HTTP/2 has no chunks that an origin could fail to understand.
     this.#body = new RequestBody(plan, ended, chunkedEncoding || protocol === 'h2c');
-    this.#serverName = protocol === 'https' ? (serverName ?? withoutPort(plan.authority)) : '';
+    this.#serverName = protocol === 'https' ? (serverName ?? hostOf(plan.authority)) : '';
   }
 
   /** Called once, after the stream knows its handler. */

@@ -6,7 +6,7 @@ import { AccessGuard } from './access/access-guard.ts';
 import type { AccessTeams } from './access/access-teams.ts';
 import type { Counts } from './counts.ts';
 import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
-import { planRequest, withoutPort } from './origin/http1-request.ts';
+import { hostOf, planRequest } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import { Origins } from './origin/origins.ts';
 import { answered, respondByRule, respondOurselves, stopRequest } from './proxy-answer.ts';
@@ -152,7 +152,7 @@ class RoutingProxy implements TunnelProxy, ExchangeOwner {
   #routeOf(head: RequestHead): Route | null {
     const authority = authorityOf(head);
     if (authority !== this.#knownAuthority) {
-      if (!hostMatches(this.#routes.host, withoutPort(authority).toLowerCase())) return null;
+      if (!hostMatches(this.#routes.host, hostOf(authority).toLowerCase())) return null;
       this.#knownAuthority = authority;
     }
     // `OPTIONS *` asks the server as a whole (RFC 9110, section 9.3.7): the one behind the root of the host.

@@ -100,12 +100,15 @@ describe('the proxy routes', () => {
     expect(counts?.originErrors).to.deep.equal({});
   });
 
-  it('by the host without port and in any case, and no other host', async () => {
+  it('by the host without port or the dot of the root and in any case, and no other host', async () => {
     const { edge } = await serve((port) => tableTo([port]));
     for (const [host, status] of [
       ['app.example.com', 200],
       ['APP.Example.com', 200],
       ['app.example.com:8443', 200],
+      ['app.example.com.', 200],
+      ['app.example.com.:8443', 200],
+      ['app.example.com..', 404],
       ['example.com', 404],
       ['x.app.example.com', 404],
     ] as const) {

@@ -168,11 +168,14 @@ export function trailerText(announced: readonly string[], trailers: readonly str
   return `${text}\r\n`;
 }
 
-/** `[::1]:8080` → `[::1]`, `app.example.com:443` → `app.example.com`. */
-export function withoutPort(authority: string): string {
-  const colon = authority.lastIndexOf(':');
-  if (colon < 0 || authority.endsWith(']')) return authority;
-  return authority.slice(0, colon);
+/**
+ * The host of an authority: `[::1]:8080` → `[::1]`, `app.example.com:443` → `app.example.com`. So is `app.example.com.`,
+ * the same name to DNS, which browsers send as it was typed; SNI has no such dot (RFC 6066, section 3).
+ */
+export function hostOf(authority: string): string {
+  const colon = authority.endsWith(']') ? -1 : authority.lastIndexOf(':');
+  const host = colon < 0 ? authority : authority.slice(0, colon);
+  return host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
 /**

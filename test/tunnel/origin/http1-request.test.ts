@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { RequestHead } from '../../../src/tunnel/edge-session.ts';
 import {
+  hostOf,
   planRequest,
   requestHeadText,
   trailerText,
-  withoutPort,
 } from '../../../src/tunnel/origin/http1-request.ts';
 
 const rules = { connectorId: 'the-id', hostHeader: null };
@@ -240,7 +240,9 @@ describe('HTTP/1.1 request head', () => {
   });
 
   it('finds the host in an authority', () => {
-    expect(['a.b', 'a.b:1', '[::1]', '[::1]:80', ''].map(withoutPort)).to.deep.equal([
+    expect(['a.b', 'a.b:1', 'a.b.', 'a.b.:1', '[::1]', '[::1]:80', ''].map(hostOf)).to.deep.equal([
+      'a.b',
+      'a.b',
       'a.b',
       'a.b',
       '[::1]',
