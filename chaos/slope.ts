@@ -13,11 +13,6 @@ export interface Point {
 
 const hourMs = 3_600_000;
 
-/** Of three points at least. */
-export function slopeOf(points: readonly Point[]): Slope {
-  return slopeWithin([points]);
-}
-
 /**
  * One slope for several groups of points, each of which may lie higher or lower than the others: what a group has in common
  * does not count. Of two points more than there are groups, at least.

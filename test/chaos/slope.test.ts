@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { grows, type Point, slopeOf } from '../../chaos/slope.ts';
+import { grows, type Point, slopeWithin } from '../../chaos/slope.ts';
 import { Random } from '../../fuzz/random.ts';
 
 const minuteMs = 60_000;
@@ -8,7 +8,7 @@ const points = (valueAt: (minute: number) => number): readonly Point[] =>
 
 describe('the slope of samples', () => {
   it('is what a straight line has, an hour, without error', () => {
-    const { perHour, errorPerHour } = slopeOf(points((minute) => 500 + minute / 6));
+    const { perHour, errorPerHour } = slopeWithin([points((minute) => 500 + minute / 6)]);
     expect(perHour).to.be.closeTo(10, 1e-9);
     expect(errorPerHour).to.be.closeTo(0, 1e-9);
   });
@@ -17,12 +17,12 @@ describe('the slope of samples', () => {
     const random = new Random(1);
     const noise = points(() => random.below(1_000) / 100);
     const leak = points((minute) => random.below(1_000) / 100 + minute);
-    expect(grows(slopeOf(noise), 1)).to.equal(false);
-    expect(grows(slopeOf(leak), 1)).to.equal(true);
-    expect(grows(slopeOf(leak), 100)).to.equal(false);
+    expect(grows(slopeWithin([noise]), 1)).to.equal(false);
+    expect(grows(slopeWithin([leak]), 1)).to.equal(true);
+    expect(grows(slopeWithin([leak]), 100)).to.equal(false);
   });
 
   it('takes three points', () => {
-    expect(() => slopeOf(points(() => 0).slice(0, 2))).to.throw('2 points');
+    expect(() => slopeWithin([points(() => 0).slice(0, 2)])).to.throw('2 points');
   });
 });
