@@ -212,6 +212,15 @@ describe('a replica that contends for the Lease', () => {
     expect(b.isLeading).to.equal(true);
   });
 
+  it('gives the Lease back also when its last renewal failed', async () => {
+    const a = await replica('a');
+    lease.cutOff.set('a', 'error');
+    await clock.advance(2_000);
+    lease.cutOff.clear();
+    await a.stop();
+    expect(lease.writes).to.deep.equal(['a', '']);
+  });
+
   it('gives nothing back that another took meanwhile', async () => {
     const a = await replica('a');
     lease.onRead = async () => {
