@@ -67,3 +67,22 @@ export function assignmentOf(
     }),
   };
 }
+
+/**
+ * These Ingresses, and those in whose tunnels their paths are routed: they route them, and it is the Ingress that has a
+ * path that says what it misses. Pure.
+ */
+export function routersOf(
+  keys: ReadonlySet<IngressKey>,
+  world: World,
+  holdings: Holdings,
+): ReadonlySet<IngressKey> {
+  const concerned = new Set(keys);
+  for (const key of keys) {
+    for (const { host } of world.ingress(key)?.effective?.hosts ?? []) {
+      const holder = holdings.holderOf(host);
+      if (holder !== null) concerned.add(holder);
+    }
+  }
+  return concerned;
+}

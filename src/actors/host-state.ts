@@ -1,7 +1,7 @@
 import type { CompiledHost } from '../domain/compile-host.ts';
 import { tunnelHostname } from '../domain/host.ts';
 import { type Cleared, type Doubt, type HostIntent, type HostStep, nextStep } from '../domain/host-plan.ts';
-import type { HostRules, IngressSettings } from '../domain/ingress.ts';
+import { type HostRules, type IngressSettings, placeOf } from '../domain/ingress.ts';
 import { hasToken, type LedgerEntry, type TunnelIdentity } from '../domain/ledger.ts';
 import type { Fault } from '../fault.ts';
 import type { Timer } from '../time/clock.ts';
@@ -128,8 +128,23 @@ export function shouldRun(state: HostState, settings: IngressSettings | null, pu
   return state.compiled.usable || settings?.noBackend === '503';
 }
 
+/** Asks for the connector that the host should have now, if any. */
+export function steerTunnel(state: HostState, settings: IngressSettings | null, putOff: boolean): void {
+  if (!shouldRun(state, settings, putOff)) {
+    return isKnownClosed(state, putOff) ? state.tunnels.clear() : state.tunnels.want(null);
+  }
+  // What is (to be) another holder's goes on exactly as it is.
+  const identity = tunnelIdentityOf(state);
+  if (state.hold !== 'held' || identity === null || state.compiled === null) return;
+  const { routes, refused } = state.compiled;
+  // A host that is merely kept goes on with what it was started with.
+  if (settings === null || refused) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
+  const { haConnections } = settings;
+  state.tunnels.want({ identity, haConnections, place: placeOf(settings), routes });
+}
+
 /** Nothing of the host should run: not even what an earlier process left, which is let be until that is known. */
-export function isKnownClosed(state: HostState, putOff: boolean): boolean {
+function isKnownClosed(state: HostState, putOff: boolean): boolean {
   if (state.hold !== 'held') return false;
   if (state.intent.kind === 'wanted') return state.compiled !== null && !state.compiled.refused;
   return state.intent.kind === 'unwanted' && !putOff;
@@ -175,9 +190,23 @@ export function isSettling(state: HostState, settings: IngressSettings | null): 
 }
 
 /** Not up yet in this life, and may be any moment. That is so of what an earlier process has left, too, and we may not change. */
-export function comesBack(state: HostState, settings: IngressSettings | null): boolean {
+function comesBack(state: HostState, settings: IngressSettings | null): boolean {
   const runs = state.compiled?.refused === true || shouldRun(state, settings, false);
   return !state.wasUp && runs && state.tunnels.fault === null;
+}
+
+/** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
+export function namesInStatus(
+  states: Iterable<HostState>,
+  settings: IngressSettings | null,
+  published: readonly string[],
+): readonly string[] {
+  return [...states].flatMap((state) => {
+    const name = hostnameOf(state);
+    if (name === null) return [];
+    const returns = published.includes(name) && comesBack(state, settings);
+    return isUp(state) || returns ? [name] : [];
+  });
 }
 
 /**

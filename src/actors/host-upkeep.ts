@@ -1,4 +1,5 @@
 import { type Doubt, type HostStep, isRegretted } from '../domain/host-plan.ts';
+import { bereft, isLaterVersion } from '../domain/ledger.ts';
 import { dispositionOf, type Fault, isCloudflareAway, type Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
@@ -102,6 +103,32 @@ export class HostUpkeep {
     if (isGivenUp) return this.#givenUp(state, step);
     if (result.fault.code === 'tunnel-in-use') return this.#inUse(state);
     if (result.fault.code !== 'not-leading') this.#failed(state, step, result.fault);
+  }
+
+  /**
+   * Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. False when it says
+   * nothing new for now.
+   */
+  ledgerSeen(state: HostState, message: Extract<IngressMessage, { type: 'ledger.seen' }>): boolean {
+    if (state.stepInFlight !== null) {
+      // What the step makes of the ledger is heard first.
+      state.seenMeanwhile = message;
+      return false;
+    }
+    const { entry, version } = message;
+    const known = state.ledger;
+    if (known !== null && !isLaterVersion(version, known.resourceVersion)) return false;
+    state.ledger = entry;
+    if (entry === null && known !== null && this.#world.leadership.isLeading) {
+      // Not by us, who forget it first: somebody has taken it away, and nobody else knows what there is at Cloudflare.
+      state.ledger = bereft(known);
+      state.doubt = 'tunnel';
+    }
+    // Whoever wrote it may have made again what we had removed.
+    state.cleared = 'nothing';
+    // A Secret that was in the way, another install's or one that is no ledger, may be so no longer.
+    if (state.fault?.code === 'host-taken' || state.fault?.code === 'kube-refused') this.retryNow(state);
+    return true;
   }
 
   /** Something has changed: what waited for its next try is tried at once. */

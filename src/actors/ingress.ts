@@ -1,19 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendView } from '../domain/backend.ts';
-import { caSecretsOf, compileHost, contributionNotes, type OriginCa } from '../domain/compile-host.ts';
-import { type IngressSettings, placeOf } from '../domain/ingress.ts';
-import { bereft, isLaterVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ActorRef } from '../kernel/actor.ts';
+import { HostCompiler } from './host-compiler.ts';
 import { HostReports } from './host-reports.ts';
 import {
-  comesBack,
   type HostState,
   hostnameOf,
-  isKnownClosed,
   isSettling,
-  isUp,
-  shouldRun,
+  namesInStatus,
+  steerTunnel,
   tunnelIdentityOf,
 } from './host-state.ts';
 import type { StepWorld } from './host-steps.ts';
@@ -59,8 +54,7 @@ class IngressActor {
   readonly #world: IngressWorld;
   readonly #hosts: IngressHosts;
   #assignment: Assignment;
-  #backends: Map<string, BackendView>;
-  #cas: Map<string, OriginCa>;
+  readonly #compiler = new HostCompiler();
   readonly #notes: IngressNotes;
   readonly #upkeep: HostUpkeep;
   readonly #status: StatusPublisher;
@@ -76,8 +70,6 @@ class IngressActor {
     this.#supervisor = supervisor;
     this.#world = world;
     this.#assignment = assignment;
-    this.#backends = new Map(assignment.backends);
-    this.#cas = new Map(assignment.cas);
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
     this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
@@ -95,11 +87,11 @@ class IngressActor {
         this.#assigned(message.assignment);
         break;
       case 'backend':
-        this.#backends.set(message.service, message.view);
+        this.#compiler.backend(message.service, message.view);
         this.#compileAll();
         break;
       case 'ca':
-        this.#cas.set(message.secret, message.ca);
+        this.#compiler.ca(message.secret, message.ca);
         this.#compileAll();
         break;
       case 'ledger.seen':
@@ -189,8 +181,7 @@ class IngressActor {
     );
     const before = this.#assignment.contributed;
     this.#assignment = next;
-    this.#backends = new Map(next.backends);
-    this.#cas = new Map(next.cas);
+    this.#compiler.assigned(next);
     this.#status.seen(next.publishedHostnames);
     const named = [...next.hosts, ...next.contributed];
     for (const state of this.#hosts.follow(next)) this.#upkeep.lookLater(state);
@@ -207,49 +198,13 @@ class IngressActor {
   }
 
   #compileAll(): void {
-    const { settings, hosts, contributed } = this.#assignment;
-    if (settings === null) return;
-    // A CA that is still to be read must not be a gap of 503, whether the tunnel is open already or about to be.
-    for (const secret of caSecretsOf([...hosts, ...contributed], settings))
-      if (!this.#cas.has(secret)) return;
-    for (const state of this.#hosts) this.#compile(state, settings);
-    for (const rules of contributed) {
-      this.#notes.backends(rules.host, contributionNotes(rules, settings, this.#backends, this.#cas));
-    }
+    this.#compiler.compile(this.#hosts, (host, notes) => this.#notes.backends(host, notes));
   }
 
-  #compile(state: HostState, settings: IngressSettings): void {
-    if (state.rules === null || state.intent.kind !== 'wanted') return;
-    const compiled = compileHost(state.rules, settings, this.#backends, this.#cas);
-    const before = state.compiled?.routes;
-    // The same routes stay the same object, which is how everybody below sees that nothing has changed.
-    const stays = compiled.refused || isDeepStrictEqual(before, compiled.routes);
-    state.compiled = stays && before !== undefined ? { ...compiled, routes: before } : compiled;
-  }
-
-  /** Somebody else changed the Secret, or our own write comes back by the watch: then it is not later. */
   #ledgerSeen(message: Extract<IngressMessage, { type: 'ledger.seen' }>): void {
     const state = this.#hosts.get(message.host);
-    if (state === undefined || state.hold === 'parted') return;
-    if (state.stepInFlight !== null) {
-      // What the step makes of the ledger is heard first.
-      state.seenMeanwhile = message;
-      return;
-    }
-    if (state.ledger !== null && !isLaterVersion(message.version, state.ledger.resourceVersion)) return;
-    const known = state.ledger;
-    state.ledger = message.entry;
-    if (message.entry === null && known !== null && this.#world.leadership.isLeading) {
-      // Not by us, who forget it first: somebody has taken it away, and nobody else knows what there is at Cloudflare.
-      state.ledger = bereft(known);
-      state.doubt = 'tunnel';
-    }
+    if (state === undefined || state.hold === 'parted' || !this.#upkeep.ledgerSeen(state, message)) return;
     this.#hosts.recorded(message.host, message.entry, message.version);
-    // Whoever wrote it may have made again what we had removed.
-    state.cleared = 'nothing';
-    // A Secret that was in the way, another install's or one that is no ledger, may be so no longer.
-    if (state.fault?.code === 'host-taken' || state.fault?.code === 'kube-refused')
-      this.#upkeep.retryNow(state);
   }
 
   // What is done about it ------------------------------------------------------------------------------------
@@ -261,27 +216,15 @@ class IngressActor {
     const settling = [...this.#hosts].some((state) => isSettling(state, settings));
     for (const state of this.#hosts) {
       const putOff = state.intent.kind === 'unwanted' && settling;
-      this.#convergeTunnel(state, putOff);
+      steerTunnel(state, settings, putOff);
       this.#upkeep.advance(state, this.#assignment.ingress.name, putOff);
       this.#reports.report(state, this.#assignment, putOff);
       this.#finish(state);
     }
-    this.#status.want(this.#assignment.ingress, this.#hostnames());
-  }
-
-  #convergeTunnel(state: HostState, putOff: boolean): void {
-    const { settings } = this.#assignment;
-    if (!shouldRun(state, settings, putOff)) {
-      return isKnownClosed(state, putOff) ? state.tunnels.clear() : state.tunnels.want(null);
-    }
-    // What is (to be) another holder's goes on exactly as it is.
-    const identity = tunnelIdentityOf(state);
-    if (state.hold !== 'held' || identity === null || state.compiled === null) return;
-    const { routes, refused } = state.compiled;
-    // A host that is merely kept goes on with what it was started with.
-    if (settings === null || refused) return state.tunnels.want({ ...state.tunnels.wish!, identity, routes });
-    const { haConnections } = settings;
-    state.tunnels.want({ identity, haConnections, place: placeOf(settings), routes });
+    const { ingress, servedBy } = this.#assignment;
+    const names = new Set(namesInStatus(this.#hosts, settings, this.#status.published));
+    for (const { hostname } of servedBy) names.add(hostname);
+    this.#status.want(ingress, [...names]);
   }
 
   #stepDone({ host, step, result }: Extract<IngressMessage, { type: 'step.done' }>): void {
@@ -342,7 +285,7 @@ class IngressActor {
     const { host, tenure, ledger: entry, tunnels } = state;
     this.#hosts.part(state, true);
     this.#notes.forget(host);
-    this.#convergeTunnel(state, false);
+    steerTunnel(state, this.#assignment.settings, false);
     const stillRuns = tunnels.isRunning;
     if (!stillRuns) this.#forget(state);
     else this.#world.log.info({ host, serves: tunnels.isOpen }, 'host handed over');
@@ -353,19 +296,5 @@ class IngressActor {
   #forget(state: HostState): void {
     this.#hosts.remove(state);
     this.#world.telemetry.tunnelState(this.#assignment.ingress.name, state.host, null);
-  }
-
-  /** Names of the tunnels that are up; after a restart also of those that are about to come up again. */
-  #hostnames(): readonly string[] {
-    const { settings, servedBy } = this.#assignment;
-    const names = new Set<string>();
-    for (const state of this.#hosts) {
-      const name = hostnameOf(state);
-      if (name === null) continue;
-      const wasPublished = this.#status.published.includes(name);
-      if (isUp(state) || (wasPublished && comesBack(state, settings))) names.add(name);
-    }
-    for (const { hostname } of servedBy) names.add(hostname);
-    return [...names];
   }
 }

@@ -3,17 +3,15 @@ import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ChildSpec } from '../kernel/actor.ts';
-import { assignmentOf } from './assignment.ts';
+import { assignmentOf, routersOf } from './assignment.ts';
 import { Holdings } from './holdings.ts';
-import { type IngressWorld, ingressActor } from './ingress.ts';
-import { ingressMessageKey, supervisorKey } from './message-keys.ts';
+import type { IngressWorld } from './ingress.ts';
+import { IngressActors, stopSlackMs } from './ingress-actors.ts';
+import { supervisorKey } from './message-keys.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import { OriginCas } from './origin-cas.ts';
 import type { CaSecrets } from './ports.ts';
 import { World } from './world.ts';
-
-/** Beyond the tunnels' own time to stop. */
-const stopSlackMs = 20_000;
 
 /**
  * So long a host that has moved is served from where it was, by the rules of before, if its new holder neither
@@ -64,7 +62,7 @@ class Supervisor {
   readonly #cas: OriginCas;
   /** Hosts whose tunnel is up, its name, and the tenure of who said so. */
   readonly #servedAt = new Map<string, { readonly hostname: string; readonly tenure: number }>();
-  readonly #stopping = new Set<IngressKey>();
+  readonly #actors: IngressActors;
   #credentialsFault: Fault | null = null;
   #synced = false;
 
@@ -72,6 +70,10 @@ class Supervisor {
     this.#context = context;
     this.#deps = deps;
     this.#cas = new OriginCas(deps.caSecrets);
+    this.#actors = new IngressActors(context, deps, {
+      isNeeded: (key) => this.#isNeeded(key),
+      assignmentOf: (key) => this.#assignmentOf(key),
+    });
   }
 
   receive(message: SupervisorMessage): void {
@@ -126,7 +128,7 @@ class Supervisor {
       case 'host.left':
         if (this.#holdings.left(message.host, message.ingress, message.tenure)) {
           this.#left(message.host);
-          this.#assign(message.ingress);
+          this.#actors.assign(message.ingress);
         }
         return;
       default:
@@ -135,8 +137,7 @@ class Supervisor {
   }
 
   actorEnded(key: IngressKey): void {
-    this.#stopping.delete(key);
-    if (this.#isNeeded(key)) this.#assign(key);
+    this.#actors.ended(key);
   }
 
   actorFailed(key: IngressKey, fault: Fault, delayMs: number): void {
@@ -183,26 +184,11 @@ class Supervisor {
         all.add(this.#holdings.holderOf(host)!);
       }
     }
-    for (const key of all) this.#assign(key);
-  }
-
-  #assign(key: IngressKey): void {
-    if (this.#stopping.has(key)) return;
-    if (!this.#isNeeded(key)) return this.#dismiss(key);
-    const actor = this.#actor(key);
-    if (actor !== undefined) return actor.tell({ type: 'assigned', assignment: this.#assignmentOf(key) });
-    const create = ingressActor(() => this.#assignmentOf(key), this.#context.self, this.#deps);
-    this.#context.spawn(key, ingressSpec(create, this.#deps.graceMs));
+    for (const key of all) this.#actors.assign(key);
   }
 
   #isNeeded(key: IngressKey): boolean {
     return this.#world.ingress(key) !== undefined || this.#holdings.isConcerned(key);
-  }
-
-  #dismiss(key: IngressKey): void {
-    if (this.#actor(key) === undefined) return;
-    this.#stopping.add(key);
-    this.#context.stopChild(key);
   }
 
   #assignmentOf(key: IngressKey): Assignment {
@@ -219,7 +205,7 @@ class Supervisor {
   #serving(host: string, tenure: number, hostname: string | null): void {
     if (hostname === null) this.#servedAt.delete(host);
     else this.#servedAt.set(host, { hostname, tenure });
-    for (const { key } of this.#world.seniority(host).slice(1)) this.#assign(key);
+    for (const { key } of this.#world.seniority(host).slice(1)) this.#actors.assign(key);
   }
 
   /** The holder of that tenure serves, or will not: whoever lingers for the host may go. */
@@ -227,42 +213,27 @@ class Supervisor {
     const lingering = this.#holdings.settled(host, tenure);
     if (lingering.length === 0) return;
     if (this.#servedAt.get(host)?.tenure !== tenure) this.#serving(host, tenure, null);
-    for (const key of lingering) this.#assign(key);
+    for (const key of lingering) this.#actors.assign(key);
   }
 
   /** One connector less of those that former holders had: the present one may have waited for its end. */
   #left(host: string): void {
     const holder = this.#holdings.holderOf(host);
-    if (holder !== null && !this.#holdings.hasFormer(host)) this.#assign(holder);
+    if (holder !== null && !this.#holdings.hasFormer(host)) this.#actors.assign(holder);
   }
 
   #tellBackend(service: string): void {
     if (!this.#synced) return;
-    const concerned = this.#routing(this.#world.interestedIn(service));
+    const concerned = routersOf(this.#world.interestedIn(service), this.#world, this.#holdings);
     if (concerned.size === 0) return;
     const view = this.#world.backend(service);
-    for (const key of concerned) this.#actor(key)?.tell({ type: 'backend', service, view });
+    for (const key of concerned) this.#actors.tell(key, { type: 'backend', service, view });
   }
 
   #tellCa(secret: string, ca: OriginCa | null): void {
     if (ca === null) return;
-    const concerned = this.#routing(this.#cas.namedBy(secret));
-    for (const key of concerned) this.#actor(key)?.tell({ type: 'ca', secret, ca });
-  }
-
-  /**
-   * These Ingresses, and those in whose tunnels their paths are routed: they route them, and it is the Ingress that has
-   * a path that says what it misses.
-   */
-  #routing(keys: ReadonlySet<IngressKey>): ReadonlySet<IngressKey> {
-    const concerned = new Set(keys);
-    for (const key of keys) {
-      for (const { host } of this.#world.ingress(key)?.effective?.hosts ?? []) {
-        const holder = this.#holdings.holderOf(host);
-        if (holder !== null) concerned.add(holder);
-      }
-    }
-    return concerned;
+    const concerned = routersOf(this.#cas.namedBy(secret), this.#world, this.#holdings);
+    for (const key of concerned) this.#actors.tell(key, { type: 'ca', secret, ca });
   }
 
   #ledgerPresent(entry: LedgerEntry): void {
@@ -279,17 +250,17 @@ class Supervisor {
     if (holder === null) {
       this.#adopt(entry);
       const adopter = this.#holdings.holderOf(entry.host);
-      if (adopter !== null) this.#assign(adopter);
+      if (adopter !== null) this.#actors.assign(adopter);
       return;
     }
     const seen = { type: 'ledger.seen', host: entry.host, entry, version: entry.resourceVersion } as const;
-    this.#actor(holder)?.tell(seen);
+    this.#actors.tell(holder, seen);
   }
 
   #ledgerRemoved(host: string, version: string): void {
     this.#world.settleLedger(host, null, version);
     const holder = this.#holdings.holderOf(host);
-    if (holder !== null) this.#actor(holder)?.tell({ type: 'ledger.seen', host, entry: null, version });
+    if (holder !== null) this.#actors.tell(holder, { type: 'ledger.seen', host, entry: null, version });
   }
 
   /**
@@ -311,30 +282,13 @@ class Supervisor {
     } else {
       const since = this.#holdings.hold(host, owner);
       if (stillRuns) this.#context.after(lingerMs, { type: 'host.overdue', host, tenure: since });
-      this.#assign(owner);
+      this.#actors.assign(owner);
     }
-    if (owner !== from) this.#assign(from);
-  }
-
-  #actor(key: IngressKey) {
-    return this.#stopping.has(key) ? undefined : this.#context.child<IngressMessage>(key);
+    if (owner !== from) this.#actors.assign(from);
   }
 
   #tellAll(message: IngressMessage): void {
     const all = new Set([...this.#world.ingressKeys(), ...this.#holdings.holders()]);
-    for (const key of all) this.#actor(key)?.tell(message);
+    for (const key of all) this.#actors.tell(key, message);
   }
-}
-
-/** `hold`: an Ingress whose actor fails again and again is slow to come back, and nobody else notices. */
-function ingressSpec(create: ActorFactory<IngressMessage>, graceMs: number): ChildSpec<IngressMessage> {
-  return {
-    kind: 'ingress',
-    create,
-    restart: 'permanent',
-    backoff: { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 300_000 },
-    intensity: { maxRestarts: 10, windowMs: 300_000, whenExceeded: 'hold' },
-    stopWithinMs: graceMs + stopSlackMs,
-    keyOf: ingressMessageKey,
-  };
 }
