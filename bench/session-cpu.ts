@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { cpuUsage } from 'node:process';
 import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
 import { createAuthority } from '../src/sandbox/certificates.ts';
-import { createEdgeSession } from '../src/tunnel/http2-session.ts';
+import { createEdgeSession } from '../src/tunnel/http2/server/session.ts';
 
 /**
  * CPU per request of our HTTP/2 session against `node:http2` in the same role, with Node's HTTP/2 client as the

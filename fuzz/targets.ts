@@ -7,6 +7,7 @@ import { edgeAddress } from './targets/edge-address.ts';
 import { hpack } from './targets/hpack.ts';
 import { http1Response } from './targets/http1-response.ts';
 import { http2Frames } from './targets/http2-frames.ts';
+import { http2ResponseHead } from './targets/http2-response-head.ts';
 import { ingress } from './targets/ingress.ts';
 import { registrationRpc } from './targets/registration-rpc.ts';
 import { requestHead } from './targets/request-head.ts';
@@ -20,6 +21,7 @@ export const targets: readonly FuzzTarget[] = [
   hpack,
   requestHead,
   http1Response,
+  http2ResponseHead,
   responseHeaders,
   clientFrames,
   registrationRpc,

@@ -100,8 +100,8 @@ describe('architecture', () => {
       [
         'a sandbox that borrows from the connector',
         'src/sandbox/edge/a.ts',
-        `import { Session } from '../../tunnel/http2-session.ts';`,
-        'src/sandbox/edge/a.ts imports src/tunnel/http2-session.ts: src/sandbox/ sees',
+        `import { Session } from '../../tunnel/http2/server/session.ts';`,
+        'src/sandbox/edge/a.ts imports src/tunnel/http2/server/session.ts: src/sandbox/ sees',
       ],
       [
         'what ships using a test tool',

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { EdgeStream, RequestHead, StreamHandler } from '../../src/tunnel/edge-session.ts';
-import { createEdgeSession } from '../../src/tunnel/http2-session.ts';
+import type { EdgeStream, RequestHead } from '../../src/tunnel/edge-session.ts';
+import { createEdgeSession } from '../../src/tunnel/http2/server/session.ts';
+import type { StreamHandler } from '../../src/tunnel/http2/stream.ts';
 import type { HeaderField } from '../../src/tunnel/wire/hpack-static.ts';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { decodeResponseHeaders } from '../../src/tunnel/wire/response-headers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { maxHeaderLines } from '../../src/tunnel/origin/http1-head.ts';
 import { edgeTrailers } from '../../src/tunnel/proxy-answer.ts';
-import { isSendable } from '../../src/tunnel/wire/http2-request.ts';
+import { isSendable } from '../../src/tunnel/wire/http2-fields.ts';
 import { decodeResponseHeaders, encodeResponseHeaders } from '../../src/tunnel/wire/response-headers.ts';
 import { readResponse } from '../../test/support/http1-reading.ts';
 import { mutated, words } from '../mutate-bytes.ts';

@@ -11,7 +11,7 @@ import { EdgeDirectory } from './edge-directory.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
 import type { EdgeReturn } from './edge-return.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import { createEdgeSession } from './http2-session.ts';
+import { createEdgeSession } from './http2/server/session.ts';
 import type { ConnectorSpec, TunnelCounts, TunnelEnding, TunnelFact } from './link.ts';
 import { localConfiguration } from './local-configuration.ts';
 import { createProxy } from './proxy.ts';

@@ -1,6 +1,7 @@
 import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Clock, Timer } from '../time/clock.ts';
-import type { EdgeStream, StreamHandler } from './edge-session.ts';
+import type { EdgeStream } from './edge-session.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import { Reframer } from './wire/capnp-framing.ts';
 import { http2Error } from './wire/http2-errors.ts';
 import {

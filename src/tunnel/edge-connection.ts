@@ -4,15 +4,10 @@ import type { Clock, Timer } from '../time/clock.ts';
 import { ControlStream, type RegisteredDetails } from './control-stream.ts';
 import type { EdgeAddress } from './edge-addresses.ts';
 import { type Dial, dialEdge } from './edge-dial.ts';
-import type {
-  EdgeSession,
-  EdgeSessionEvents,
-  EdgeStream,
-  RequestHead,
-  SessionEnd,
-  StreamHandler,
-} from './edge-session.ts';
+import type { EdgeSession, EdgeSessionEvents, EdgeStream, RequestHead } from './edge-session.ts';
 import { type Heartbeat, pingTimeoutMs } from './heartbeat.ts';
+import type { ConnectionEnd } from './http2/connection.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import { refuseConfiguration, refuseStream, refuseTcp } from './refused-streams.ts';
 import { streamKind } from './stream-kind.ts';
 import { http2Error } from './wire/http2-errors.ts';
@@ -217,7 +212,7 @@ export class EdgeConnection {
   }
 }
 
-function lossOf(end: SessionEnd): Fault {
+function lossOf(end: ConnectionEnd): Fault {
   switch (end.by) {
     case 'peer':
       return fault('edge-lost', 'the edge closed the connection');

@@ -1,3 +1,6 @@
+import type { ConnectionEnd } from './http2/connection.ts';
+import type { StreamHandler } from './http2/stream.ts';
+
 /**
  * The seam between "HTTP/2 session" and "proxy". A session speaks HTTP/2 in the *server* role on a socket that
  * the connector has dialled (protocol page, section 5), and gives each stream to one handler. Callbacks instead
@@ -31,14 +34,8 @@ export interface EdgeSessionEvents {
   goaway(code: number): void;
   /** A handler threw, which is a bug: its stream was reset (INTERNAL_ERROR), the session goes on. */
   handlerThrew?(thrown: unknown): void;
-  ended(cause: SessionEnd): void;
+  ended(cause: ConnectionEnd): void;
 }
-
-/** `peer`: the edge closed. `own`: `close` or `destroy` was called. `error`: why, for the log. */
-export type SessionEnd =
-  | { readonly by: 'peer' }
-  | { readonly by: 'own' }
-  | { readonly by: 'error'; readonly message: string };
 
 /**
  * A validated request head (RFC 9113, section 8.3.1). Connection-specific headers never get this far, nor does
@@ -79,15 +76,4 @@ export interface EdgeStream {
   /** Stops giving window to the peer: at most one window (1 MiB) of body still arrives and is given to `data`. */
   pause(): void;
   resume(): void;
-}
-
-/** One stream's other end. After `reset`, or after both directions ended, nothing is called any more. */
-export interface StreamHandler {
-  data(chunk: Buffer): void;
-  /** The request body is complete. Not called when `head.ended`. */
-  end(trailers: readonly string[]): void;
-  /** The peer reset the stream, or the session is gone. */
-  reset(code: number): void;
-  /** After a `write` that returned false: there is room again. */
-  drain(): void;
 }

@@ -1,4 +1,5 @@
-import type { EdgeStream, StreamHandler } from './edge-session.ts';
+import type { EdgeStream } from './edge-session.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import { fieldName } from './origin/header-field.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { http2Error } from './wire/http2-errors.ts';

@@ -1,9 +1,10 @@
 import type { Clock, Timer } from '../time/clock.ts';
-import type { EdgeStream, StreamHandler } from './edge-session.ts';
+import type { EdgeStream } from './edge-session.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { hostOf, type RequestPlan } from './origin/http1-request.ts';
-import type { OriginFailure } from './origin/origin-failure.ts';
+import type { OriginFailure, Unprocessed } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
 import type { OriginPool } from './origin/origin-pool.ts';
 import type { Dial } from './origin/origin-socket.ts';
@@ -18,10 +19,16 @@ const firstByteWaitMs = 200;
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
- * How often a request is sent again because its connection ended before it: where an origin ends each HTTP/2 session after
- * some streams, those that many requests share meet more than one such end. As often as Go's client does it.
+ * How often a request is sent again, by why it was not looked at. Because its connection ended before anything: as often as
+ * Go's client does it. Who was cut off is among the first on the next connection, and so meets an end of that kind only so
+ * often by itself.
  */
-const maxEndedConnections = 6;
+const maxRetries: Readonly<Record<Unprocessed, number>> = {
+  refused: 1,
+  http1: 1,
+  ended: 6,
+  'cut-off': Number.POSITIVE_INFINITY,
+};
 
 const headTooLarge: OriginFailure = {
   reason: 'limit',
@@ -58,6 +65,8 @@ export class HttpExchange implements StreamHandler, Exchange {
   #dial: Dial | null = null;
   #connection: OriginConnection | null = null;
   #retries = 0;
+  /** Only HTTP/1.1 can carry it. */
+  #http1: boolean;
   /** Status of the head that was sent, or 0. */
   #status = 0;
   /** END_STREAM was sent with the head. */
@@ -77,6 +86,8 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#plan = plan;
     this.#origin = origin;
     this.#startedMs = owner.clock.monotonic();
+    // An upgrade takes a connection for good, so it gets one of its own.
+    this.#http1 = plan.websocket;
     const { protocol, serverName, chunkedEncoding } = origin.settings;
     // HTTP/2 has no chunks that an origin could fail to understand.
     this.#body = new RequestBody(plan, ended, chunkedEncoding || protocol === 'h2c');
@@ -107,7 +118,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#follow(this.#body.end(trailers), undecided);
     // Half-close is not preserved (page, section 9.1): the end of one direction is the end of both.
     if (this.#upgraded && !this.#over) {
-      this.#letGo()?.end();
+      this.#letGo()?.endSoon();
       this.#stream.end();
       this.#finish();
     }
@@ -157,7 +168,8 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#connection = null;
     if (this.#upgraded) return this.responseEnd([]);
     if (connection !== null && this.#mayRetry(connection, failure)) {
-      this.#retries += 1;
+      if (failure.unprocessed !== 'cut-off') this.#retries += 1;
+      if (failure.unprocessed === 'http1') this.#http1 = true;
       this.#body.detach();
       return this.#dialOrigin(this.#origin.choose());
     }
@@ -192,8 +204,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #reachOrigin(): void {
     this.#firstByte?.cancel();
     const pool = this.#origin.choose();
-    // An upgrade takes a connection for good, so it gets one of its own.
-    const idle = this.#plan.websocket ? null : pool.take(this.#serverName);
+    const idle = this.#http1 ? null : pool.take(this.#serverName);
     if (idle === null) this.#dialOrigin(pool);
     else this.#send(idle);
   }
@@ -201,7 +212,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #dialOrigin(pool: OriginPool): void {
     this.#dial = this.#origin.dial(
       pool,
-      { serverName: this.#serverName, upgrade: this.#plan.websocket, sinceMs: this.#startedMs },
+      { serverName: this.#serverName, http1: this.#http1, sinceMs: this.#startedMs },
       (connection) => {
         this.#dial = null;
         this.#send(connection);
@@ -225,8 +236,10 @@ export class HttpExchange implements StreamHandler, Exchange {
    * back, nothing else was sent.
    */
   #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
-    const most = failure.unprocessed === 'ended' ? maxEndedConnections : 1;
+    const most = maxRetries[failure.unprocessed ?? 'refused'];
     if (this.#status !== 0 || this.#retries >= most) return false;
+    // With prior knowledge of HTTP/2 nothing else is spoken (RFC 9113, section 3.3).
+    if (failure.unprocessed === 'http1' && this.#origin.settings.protocol !== 'https') return false;
     if (failure.unprocessed !== undefined) return this.#body.whole;
     return (
       connection.exchanges > 0 &&

@@ -1,5 +1,6 @@
 import type { Timer } from '../time/clock.ts';
-import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
+import type { EdgeStream, RequestHead } from './edge-session.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
 import type { Dial } from './origin/origin-socket.ts';

@@ -1,4 +1,5 @@
-import type { EdgeStream, RequestHead, StreamHandler } from './edge-session.ts';
+import type { EdgeStream, RequestHead } from './edge-session.ts';
+import type { StreamHandler } from './http2/stream.ts';
 import { http2Error } from './wire/http2-errors.ts';
 
 /**

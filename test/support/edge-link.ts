@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { EdgeSession } from '../../src/tunnel/edge-session.ts';
-import { createEdgeSession } from '../../src/tunnel/http2-session.ts';
+import { createEdgeSession } from '../../src/tunnel/http2/server/session.ts';
 import type { TunnelProxy } from '../../src/tunnel/proxy.ts';
 
 /** A proxy's one edge connection over real sockets, and the edge's end of it. */

@@ -8,8 +8,9 @@ import {
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
-import type { EdgeSession, EdgeSessionEvents, SessionEnd } from '../../src/tunnel/edge-session.ts';
-import { createEdgeSession, type EdgeSessionOptions } from '../../src/tunnel/http2-session.ts';
+import type { EdgeSession, EdgeSessionEvents } from '../../src/tunnel/edge-session.ts';
+import type { ConnectionEnd } from '../../src/tunnel/http2/connection.ts';
+import { createEdgeSession, type EdgeSessionOptions } from '../../src/tunnel/http2/server/session.ts';
 
 export interface SocketPair {
   /** The connector's end, which dialled. */
@@ -52,7 +53,7 @@ export interface TestedSession {
   readonly session: EdgeSession;
   readonly goaways: number[];
   readonly thrown: unknown[];
-  readonly ended: Promise<SessionEnd>;
+  readonly ended: Promise<ConnectionEnd>;
 }
 
 export function sessionOn(
@@ -62,8 +63,8 @@ export function sessionOn(
 ): TestedSession {
   const goaways: number[] = [];
   const thrown: unknown[] = [];
-  let tellEnd: (end: SessionEnd) => void;
-  const ended = new Promise<SessionEnd>((resolve) => {
+  let tellEnd: (end: ConnectionEnd) => void;
+  const ended = new Promise<ConnectionEnd>((resolve) => {
     tellEnd = resolve;
   });
   const session = createEdgeSession(

@@ -66,7 +66,7 @@ export function tellFrames(
   cuts: readonly number[] = [],
   witness = new FrameWitness(),
 ): string[] {
-  const parser = new FrameParser(witness, smallFrameLimits);
+  const parser = new FrameParser(witness, smallFrameLimits, 'client');
   let from = 0;
   try {
     for (const to of [...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length]) {

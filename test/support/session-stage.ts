@@ -1,5 +1,7 @@
-import type { EdgeStream, RequestHead, SessionEnd, StreamHandler } from '../../src/tunnel/edge-session.ts';
-import type { EdgeSessionOptions } from '../../src/tunnel/http2-session.ts';
+import type { EdgeStream, RequestHead } from '../../src/tunnel/edge-session.ts';
+import type { ConnectionEnd } from '../../src/tunnel/http2/connection.ts';
+import type { EdgeSessionOptions } from '../../src/tunnel/http2/server/session.ts';
+import type { StreamHandler } from '../../src/tunnel/http2/stream.ts';
 import { sessionOn, socketPair, type TestedSession } from './edge-peer.ts';
 import { ManualClock } from './manual-clock.ts';
 import { RawEdge } from './raw-edge.ts';
@@ -66,7 +68,7 @@ export class SessionStage {
   }
 
   /** What the session says of its end, once the connection is gone. */
-  async end(): Promise<SessionEnd> {
+  async end(): Promise<ConnectionEnd> {
     return await this.tested.ended;
   }
 

@@ -203,7 +203,7 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       await stage.clock.advance(defaultHttp2Limits.lingerMs);
-      expect(await stage.end()).to.deep.equal({ by: 'error', message: 'answers are not read' });
+      expect(await stage.end()).to.deep.equal({ by: 'error', message: 'what is sent is not read' });
     });
   });
 

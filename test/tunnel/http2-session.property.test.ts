@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { EdgeStream, StreamHandler } from '../../src/tunnel/edge-session.ts';
+import type { EdgeStream } from '../../src/tunnel/edge-session.ts';
+import type { StreamHandler } from '../../src/tunnel/http2/stream.ts';
 import { sessionOn } from '../support/edge-peer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {

@@ -1,3 +1,4 @@
+import { constants, createSecureServer } from 'node:http2';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -74,6 +75,28 @@ describe('an https origin that may be asked for HTTP/2', () => {
     const { edge, counted } = await serve(hello, mayHttp2, authority.cert, wanting);
     expect((await ask(edge, '/')).status).to.equal(502);
     expect(counted()?.originErrors).to.deep.equal({ tls: 1 });
+  });
+});
+
+describe('an https origin that wants HTTP/1.1 for a request', () => {
+  it('gets it so, with its body', async () => {
+    const versions: string[] = [];
+    const server = createSecureServer({ ...tls, allowHTTP1: true }, async (request, response) => {
+      versions.push(request.httpVersion);
+      if (request.httpVersion === '2.0') {
+        request.stream.on('error', () => {});
+        return request.stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED);
+      }
+      response.end(await buffer(request));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const here = await proxied(() => {}, { routes: () => tableTo([port], mayHttp2, authority.cert) });
+    const answer = await ask(here.edge, '/', { ':method': 'POST' }, 'body');
+    expect([answer.status, answer.body.toString()]).to.deep.equal([200, 'body']);
+    expect(versions).to.deep.equal(['2.0', '1.1']);
+    await here.stop();
+    server.close();
   });
 });
 

@@ -1,4 +1,5 @@
-import type { EdgeStream, StreamHandler } from '../edge-session.ts';
+import type { EdgeStream } from '../edge-session.ts';
+import type { StreamHandler } from '../http2/stream.ts';
 
 /**
  * A request that waits for its verdict, and then passes on what arrives to whoever serves it. Meanwhile its

@@ -12,7 +12,7 @@ export interface Exchange extends ResponseSink {
 
 /**
  * What carries an exchange: an HTTP/1.1 connection, or a stream of an HTTP/2 one. It belongs to whom it was given
- * by the pool until the exchange ends, or `end` or `destroy` is called.
+ * by the pool until the exchange ends, or `endSoon` or `destroy` is called.
  */
 export interface OriginConnection {
   /** Exchanges before this one: when there are some, the origin may have closed it just now. */
@@ -29,7 +29,7 @@ export interface OriginConnection {
   pause(): void;
   resume(): void;
   /** Ends it once what was queued is sent: the end of an upgraded connection. Its exchange hears nothing more. */
-  end(): void;
+  endSoon(): void;
   /** Ends it now; its exchange hears nothing more. Idempotent. */
   destroy(): void;
 }
@@ -39,7 +39,7 @@ export interface Caller {
   /** SNI, and what the certificate must be good for. */
   readonly serverName: string;
   /** A connection of HTTP/1.1, whatever else the origin speaks. */
-  readonly upgrade: boolean;
+  readonly http1: boolean;
   /** When its request came, of the monotonic clock: who came first is served first. */
   readonly sinceMs: number;
 }

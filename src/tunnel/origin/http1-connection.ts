@@ -91,7 +91,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
   }
 
-  end(): void {
+  endSoon(): void {
     this.#exchange = null;
     this.#parser.stop();
     this.#owner.ending(this);

@@ -1,54 +1,66 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../time/clock.ts';
+import { Responses } from '../http2/client/responses.ts';
+import type { ClientStream, ResponseHandler } from '../http2/client/stream.ts';
+import { type ConnectionEnd, Http2Connection } from '../http2/connection.ts';
+import { defaultWindowBytes } from '../wire/flow-window.ts';
 import { http2Error } from '../wire/http2-errors.ts';
-import { maxHeaderLines } from './http1-head.ts';
-import { maxHeadBytes } from './http1-parser.ts';
+import { clientPreface, setting, settingsFrame, windowUpdateFrame } from '../wire/http2-frames.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
+import { maxStreams, originHttp2Limits } from './http2-origin-limits.ts';
 import { Http2OriginStream, type StreamSession } from './http2-origin-stream.ts';
 import { http2RequestHead } from './http2-request.ts';
-import { failureOf, type OriginFailure } from './origin-failure.ts';
-
-/** Streams at the same time on one session, also where the origin allows more. */
-const maxStreams = 256;
-/** Window of one response, as the edge gives one stream; and of all responses of a session together. */
-const streamWindowBytes = 1024 * 1024;
-const sessionWindowBytes = 8 * 1024 * 1024;
-/** Node's account of what a session holds; beyond it new streams fail. The windows above have to fit in. */
-const maxSessionMemoryMiB = 64;
+import { failureOf, type OriginFailure, type Unprocessed } from './origin-failure.ts';
 
 /** What a session's owner hears. */
 export interface SessionOwner {
   /** The origin has proven to speak HTTP/2. Called once, later, or not at all. */
   ready(): void;
-  /** A stream is over: there is room for another. */
+  /** The origin may allow another number of streams. */
+  settingsChanged(): void;
+  /** A place that `open` gave is free again. */
   streamOver(): void;
-  /** No further stream can be opened: the origin said so, or the session is gone. Called once. */
+  /** The origin ended the session with streams open that it did not look at, after so many others. */
+  cutOff(carried: number): void;
+  /** No further stream can be opened: the origin said so, or the session ends. Called once. */
   unusable(): void;
   /** The session is gone; called once, after `unusable`. */
-  gone(failure: OriginFailure): void;
+  gone(): void;
 }
 
+const opening = Buffer.concat([
+  Buffer.from(clientPreface, 'latin1'),
+  settingsFrame([
+    [setting.enablePush, 0],
+    [setting.initialWindowSize, originHttp2Limits.streamWindowBytes],
+    [setting.maxFrameSize, originHttp2Limits.maxFrameBytes],
+    [setting.maxHeaderListSize, originHttp2Limits.maxHeaderListBytes],
+  ]),
+  windowUpdateFrame(0, originHttp2Limits.connectionWindowBytes - defaultWindowBytes),
+]);
+
 /**
- * One HTTP/2 session to an origin over Node's client. Owns its socket. Ends when it has been idle, when the origin
- * ends it, or by its owner; a session that the origin wants to end (GOAWAY) finishes its streams first.
+ * One HTTP/2 session to an origin. Owns its socket. Ends when it has been idle, when the origin ends it, or by its
+ * owner; a session that the origin wants to end (GOAWAY) finishes its streams first.
  */
 export class Http2OriginSession implements StreamSession {
   readonly serverName: string;
-  failure: OriginFailure | null = null;
-  /** Streams that are open. */
-  streams = 0;
   readonly #owner: SessionOwner;
   readonly #clock: Clock;
   readonly #idleLifeMs: number;
-  readonly #session: ClientHttp2Session;
   readonly #scheme: 'http' | 'https';
+  readonly #connection: Http2Connection<ClientStream, Responses>;
+  #failure: OriginFailure | null = null;
   #spoke = false;
   #opened = 0;
+  /** Places that were given and have no stream yet. */
+  #unstarted = 0;
+  #carried = 0;
   #usable = true;
-  #isGone = false;
+  /** Of GOAWAY: streams above were not looked at, and what that means for their requests. */
   #lastStreamId = Number.POSITIVE_INFINITY;
-  #idleSinceMs: number;
+  #unlooked: Unprocessed = 'ended';
+  #idleSinceMs = 0;
   #idleTimer: Timer | null = null;
 
   constructor(
@@ -62,82 +74,86 @@ export class Http2OriginSession implements StreamSession {
     this.#idleLifeMs = origin.idleLifeMs;
     this.#clock = clock;
     this.#owner = owner;
-    this.#idleSinceMs = clock.monotonic();
-    const options = {
-      createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: maxHeadBytes },
-      maxHeaderListPairs: maxHeaderLines,
-      maxSendHeaderBlockLength: 1024 * 1024,
-      maxSessionMemory: maxSessionMemoryMiB,
-      // What the edge sent goes on as it is, also a field twice that should be there once.
-      strictSingleValueFields: false,
-    };
-    const session = connect(`${origin.scheme}://origin`, options);
-    this.#session = session;
-    session.once('connect', () => session.setLocalWindowSize(sessionWindowBytes));
-    session.once('remoteSettings', () => {
-      this.#spoke = true;
-      owner.ready();
-    });
-    session.on('error', (error) => this.#failed(this.#failureOf(error)));
-    session.on('goaway', (code, lastStreamId) => {
-      this.#lastStreamId = lastStreamId;
-      if (code !== http2Error.noError) {
-        this.failure ??= {
-          reason: 'protocol',
-          message: `the origin ended the HTTP/2 session with code ${code}`,
-        };
-      }
-      this.#retire();
-    });
-    session.once('close', () =>
-      this.#gone({ reason: 'reset', message: 'the origin closed the HTTP/2 session' }),
+    this.#connection = new Http2Connection(
+      socket,
+      {
+        peer: 'server',
+        opening,
+        role: (streams, faults) =>
+          new Responses(streams, faults, {
+            goneAway: (lastStreamId, code) => this.#goneAway(lastStreamId, code),
+          }),
+      },
+      {
+        settings: () => this.#settingsCame(),
+        streamGone: () => this.#streamGone(),
+        ending: (cause) => this.#ends(cause),
+        ended: () => this.#gone(),
+        // A bug, and it ends the thread as in any other callback: whose exchange it was cannot go on.
+        threw: (thrown) =>
+          process.nextTick(() => {
+            throw thrown;
+          }),
+      },
+      originHttp2Limits,
+      clock,
     );
-    // Node's session says nothing of a TLS alert behind the handshake, as for a certificate that we do not have.
-    socket.once('error', (error) => this.#gone(this.#failureOf(error)));
+  }
+
+  get failure(): OriginFailure | null {
+    return this.#failure;
+  }
+
+  /** Streams that are open or about to be. */
+  get streams(): number {
+    return this.#unstarted + this.#connection.streams.size;
+  }
+
+  /** Streams that are over. */
+  get carried(): number {
+    return this.#carried;
   }
 
   /** Whether another stream may be opened now. */
   get hasRoom(): boolean {
-    return (
-      this.#usable &&
-      this.streams < Math.min(maxStreams, this.#session.remoteSettings.maxConcurrentStreams ?? 1)
-    );
+    const { maxConcurrentStreams } = this.#connection.role;
+    return this.#usable && this.streams < Math.min(maxStreams, maxConcurrentStreams);
   }
 
-  /** A place for one exchange. Beyond `hasRoom` it waits in Node until the origin allows another stream. */
+  /** A place for one exchange. Only with `hasRoom`. */
   open(): Http2OriginStream {
-    this.streams += 1;
+    this.#unstarted += 1;
     this.#opened += 1;
     return new Http2OriginStream(this, this.#opened - 1);
   }
 
-  request(plan: RequestPlan, framing: BodyFraming, last: boolean): ClientHttp2Stream | OriginFailure {
-    if (!this.#usable) {
+  request(
+    plan: RequestPlan,
+    framing: BodyFraming,
+    last: boolean,
+    handler: ResponseHandler,
+  ): ClientStream | OriginFailure {
+    if (!this.#usable || this.#connection.role.exhausted) {
       return { reason: 'reset', message: 'the HTTP/2 session has just ended', unprocessed: 'ended' };
     }
-    try {
-      const head = http2RequestHead(plan, framing, this.#scheme);
-      // Where trailers are waited for, Node does not send END_STREAM by itself when a stream is closed: half an
-      // upload must not look like a whole one.
-      return this.#session.request(head, { endStream: last, waitForTrailers: !last });
-    } catch (thrown) {
-      return failureOf(thrown as Error);
+    const { pseudo, headers } = http2RequestHead(plan, framing, this.#scheme);
+    if (!this.#connection.streams.sender.takes([...pseudo, ...headers])) {
+      return { reason: 'limit', message: 'the request head is larger than the origin takes over HTTP/2' };
     }
+    this.#unstarted -= 1;
+    const stream = this.#connection.role.open(plan.method, handler);
+    stream.request(pseudo, headers, last);
+    if (this.#connection.role.exhausted) this.#retire();
+    return stream;
   }
 
-  isUnprocessed(streamId: number | undefined): boolean {
-    return streamId === undefined || streamId > this.#lastStreamId;
+  leave(): void {
+    this.#unstarted -= 1;
+    this.#placeFree();
   }
 
-  streamOver(): void {
-    this.streams -= 1;
-    if (this.streams === 0) {
-      this.#idleSinceMs = this.#clock.monotonic();
-      if (!this.#usable) this.destroy();
-      else this.#idleTimer ??= this.#clock.after(this.#idleLifeMs, () => this.#checkIdle());
-    }
-    this.#owner.streamOver();
+  unprocessed(streamId: number): Unprocessed | null {
+    return streamId > this.#lastStreamId ? this.#unlooked : null;
   }
 
   /** Ends after its last stream. Idempotent. */
@@ -145,14 +161,34 @@ export class Http2OriginSession implements StreamSession {
     this.#retire();
   }
 
-  /** Ends now, with all its streams. Idempotent. */
-  destroy(failure?: OriginFailure): void {
-    if (failure !== undefined) this.failure ??= failure;
-    if (this.#usable) {
-      this.#usable = false;
-      this.#owner.unusable();
-    }
-    this.#session.destroy();
+  /** Ends now, with all its streams, which hear `failure`. Idempotent. */
+  destroy(failure: OriginFailure): void {
+    this.#failure ??= failure;
+    this.#connection.destroy();
+  }
+
+  #settingsCame(): void {
+    const first = !this.#spoke;
+    this.#spoke = true;
+    if (!first) return this.#owner.settingsChanged();
+    this.#owner.ready();
+    if (this.streams === 0) this.#idles();
+  }
+
+  #streamGone(): void {
+    this.#carried += 1;
+    this.#placeFree();
+  }
+
+  #placeFree(): void {
+    if (this.streams === 0) this.#idles();
+    this.#owner.streamOver();
+  }
+
+  #idles(): void {
+    if (!this.#usable) return this.#connection.close();
+    this.#idleSinceMs = this.#clock.monotonic();
+    this.#idleTimer ??= this.#clock.after(this.#idleLifeMs, () => this.#checkIdle());
   }
 
   #checkIdle(): void {
@@ -163,31 +199,47 @@ export class Http2OriginSession implements StreamSession {
     else this.#idleTimer = this.#clock.after(leftMs, () => this.#checkIdle());
   }
 
-  /** What the library calls an error: its codes begin with ERR_HTTP2. */
-  #failureOf(error: Error): OriginFailure {
-    const failure = failureOf(error);
-    if (failure.reason !== 'other') return failure;
-    const what = this.#spoke ? 'the HTTP/2 session broke' : 'the origin does not speak HTTP/2';
-    return { reason: 'protocol', message: `${what}: ${failure.message}` };
-  }
-
-  #gone(failure: OriginFailure): void {
-    if (this.#isGone) return;
-    this.#isGone = true;
-    this.#failed(failure);
-    this.#idleTimer?.cancel();
-    this.#owner.gone(this.failure!);
-  }
-
-  #failed(failure: OriginFailure): void {
-    this.failure ??= failure;
+  /** What the origin had begun to look at goes on, also where it names an error (RFC 9113, section 6.8). */
+  #goneAway(lastStreamId: number, code: number): void {
+    if (code !== http2Error.noError) {
+      this.#failure ??= {
+        reason: 'protocol',
+        message: `the origin ended the HTTP/2 session with code ${code}`,
+      };
+    }
+    this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId);
+    if (code === http2Error.http11Required) this.#unlooked = 'http1';
+    else this.#unlooked = this.#lastStreamId === 0 ? 'ended' : 'cut-off';
+    const { role, streams } = this.#connection;
+    if (role.newestId > this.#lastStreamId) this.#owner.cutOff(Math.ceil(this.#lastStreamId / 2));
     this.#retire();
+    streams.abandonAbove(this.#lastStreamId, http2Error.refusedStream);
   }
 
   #retire(): void {
-    if (this.streams === 0) return this.destroy();
-    if (!this.#usable) return;
-    this.#usable = false;
-    this.#owner.unusable();
+    if (this.#usable) {
+      this.#usable = false;
+      this.#owner.unusable();
+    }
+    if (this.streams === 0) this.#connection.close();
+  }
+
+  #ends(cause: ConnectionEnd): void {
+    this.#failure ??= this.#failureOf(cause);
+    this.#idleTimer?.cancel();
+    this.#idleTimer = null;
+    this.#retire();
+  }
+
+  #gone(): void {
+    this.#idleTimer?.cancel();
+    this.#owner.gone();
+  }
+
+  #failureOf(cause: ConnectionEnd): OriginFailure {
+    if (cause.by !== 'error') return { reason: 'reset', message: 'the origin closed the HTTP/2 session' };
+    if (cause.thrown !== undefined) return failureOf(cause.thrown);
+    const what = this.#spoke ? 'the HTTP/2 session broke' : 'the origin does not speak HTTP/2';
+    return { reason: 'protocol', message: `${what}: ${cause.message}` };
   }
 }

@@ -1,43 +1,41 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+import type { ClientStream, ResponseHandler } from '../http2/client/stream.ts';
 import { http2Error } from '../wire/http2-errors.ts';
+import type { ReadResponse } from '../wire/http2-response.ts';
 import type { Exchange, OriginConnection } from './exchange.ts';
-import { isFieldValue } from './header-field.ts';
-import type { ResponseHead } from './http1-head.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 import { http2RequestTrailers } from './http2-request.ts';
-import type { OriginFailure } from './origin-failure.ts';
+import type { OriginFailure, Unprocessed } from './origin-failure.ts';
 
 /** What a stream needs of its session. */
 export interface StreamSession {
-  /** Opens the stream; what HTTP/2 or Node refuses to send is a failure. */
-  request(plan: RequestPlan, framing: BodyFraming, last: boolean): ClientHttp2Stream | OriginFailure;
+  /** Opens the stream in the place that it was given; what cannot be sent is a failure. */
+  request(
+    plan: RequestPlan,
+    framing: BodyFraming,
+    last: boolean,
+    handler: ResponseHandler,
+  ): ClientStream | OriginFailure;
+  /** The place is given back without a stream. */
+  leave(): void;
   /** Why the session ended, or null while it lasts. */
   readonly failure: OriginFailure | null;
-  /** It never got the stream, or said that it did not look at it (RFC 9113, section 6.8). */
-  isUnprocessed(streamId: number | undefined): boolean;
-  /** The stream is over; called once. */
-  streamOver(): void;
+  /** What GOAWAY says of the stream (RFC 9113, section 6.8), if that is that the origin did not look at it. */
+  unprocessed(streamId: number): Unprocessed | null;
 }
-
-const endStream = 0x1;
-const decimal = /^[0-9]{1,15}$/;
 
 /**
  * One exchange as a stream of an HTTP/2 session to an origin. Informational responses are swallowed (protocol page,
  * section 8.2). Owns the stream: whatever ends the exchange ends it, with CANCEL where it is not complete.
  */
-export class Http2OriginStream implements OriginConnection {
+export class Http2OriginStream implements OriginConnection, ResponseHandler {
   readonly exchanges: number;
   answered = false;
   readonly #session: StreamSession;
   #exchange: Exchange | null = null;
-  #stream: ClientHttp2Stream | null = null;
+  #stream: ClientStream | null = null;
   #requestDone = false;
-  #requestTrailers: readonly string[] = [];
-  #responseTrailers: readonly string[] = [];
-  /** What is missing of the announced length of the response, -1 if none was. */
-  #missingBytes = -1;
-  #over = false;
+  /** The place in the session is a stream's, or given back. */
+  #placeUsed = false;
 
   constructor(session: StreamSession, exchanges: number) {
     this.#session = session;
@@ -47,34 +45,26 @@ export class Http2OriginStream implements OriginConnection {
   start(exchange: Exchange, plan: RequestPlan, framing: BodyFraming, last: boolean): void {
     this.#exchange = exchange;
     this.#requestDone = last;
-    const stream = this.#session.request(plan, framing, last);
+    const stream = this.#session.request(plan, framing, last, this);
     if ('reason' in stream) {
-      process.nextTick(() => this.#lose(stream));
+      process.nextTick(() => {
+        this.#leave();
+        this.#lose(stream);
+      });
       return;
     }
+    this.#placeUsed = true;
     this.#stream = stream;
-    stream.once('response', (headers, flags, raw) => this.#head(stream, plan, headers, flags, raw));
-    stream.once('trailers', (_headers, _flags, raw: readonly string[]) => {
-      this.#responseTrailers = raw.some((text) => !isFieldValue(text)) ? [] : raw;
-    });
-    stream.once('wantTrailers', () => {
-      if (!stream.closed) stream.sendTrailers(http2RequestTrailers(this.#requestTrailers));
-    });
-    stream.on('drain', () => this.#exchange?.requestDrained());
-    stream.on('error', () => {});
-    stream.once('close', () => this.#closed(stream));
   }
 
   write(chunk: Buffer): boolean {
-    const stream = this.#stream;
-    return stream === null || stream.writableEnded || stream.write(Buffer.from(chunk));
+    return this.#stream === null || this.#requestDone || this.#stream.write(chunk);
   }
 
   requestDone(trailers: readonly string[]): void {
     if (this.#requestDone) return;
     this.#requestDone = true;
-    this.#requestTrailers = trailers;
-    this.#stream?.end();
+    this.#stream?.end(http2RequestTrailers(trailers));
   }
 
   pause(): void {
@@ -85,99 +75,83 @@ export class Http2OriginStream implements OriginConnection {
     this.#stream?.resume();
   }
 
-  end(): void {
+  endSoon(): void {
     this.destroy();
   }
 
   destroy(): void {
     this.#exchange = null;
-    const stream = this.#stream;
-    if (stream === null) return this.#release();
-    if (!stream.closed) stream.close(http2Error.cancel);
-    stream.destroy();
+    this.#stream?.reset(http2Error.cancel);
+    this.#leave();
   }
 
-  #head(
-    stream: ClientHttp2Stream,
-    { method }: RequestPlan,
-    headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-    flags: number,
-    raw: readonly string[],
-  ): void {
+  head({ status, headers, contentLength }: ReadResponse, ended: boolean): void {
     this.answered = true;
-    const length = headers['content-length'] ?? '';
-    const bodyless = (flags & endStream) !== 0;
-    const head: ResponseHead = {
-      status: headers[':status'] ?? 0,
-      headers: withoutPseudo(raw),
-      contentLength: decimal.test(length) ? Number(length) : -1,
-      bodyless,
-      keepAliveSeconds: -1,
-    };
-    if (method !== 'HEAD' && head.status !== 304) this.#missingBytes = head.contentLength;
-    this.#exchange?.responseHead(head);
-    if (bodyless) {
-      stream.resume();
-      return this.#complete();
-    }
-    stream.on('data', (chunk: Buffer) => {
-      if (this.#missingBytes > 0) this.#missingBytes -= chunk.length;
-      this.#exchange?.responseBody(chunk);
-    });
-    // Node tells the end of a stream that was reset, too. With NO_ERROR it is taken for the end: to a slow reader Node's
-    // own server sends that, behind the last of the body, instead of END_STREAM (against RFC 9113, section 8.1).
-    stream.once('end', () => {
-      if (stream.rstCode === http2Error.noError && this.#missingBytes <= 0) this.#complete();
-    });
+    this.#exchange?.responseHead({ status, headers, contentLength, bodyless: ended, keepAliveSeconds: -1 });
+  }
+
+  data(chunk: Buffer): void {
+    this.#exchange?.responseBody(chunk);
   }
 
   /** The response is whole. What is left of the request is of no use to anybody. */
-  #complete(): void {
+  end(trailers: readonly string[]): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (!this.#requestDone) this.destroy();
-    exchange?.responseEnd(this.#responseTrailers);
+    if (!this.#requestDone) this.#stream?.reset(http2Error.cancel);
+    exchange?.responseEnd(trailers);
   }
 
-  #closed(stream: ClientHttp2Stream): void {
+  reset(code: number, why?: string): void {
     const { failure } = this.#session;
-    const code = stream.rstCode ?? http2Error.noError;
-    const unprocessed = this.#unprocessed(stream.id, code);
-    if (failure !== null || unprocessed !== null) {
-      const seen = failure ?? { reason: 'reset', message: 'the origin refused the HTTP/2 stream' };
-      return this.#lose(unprocessed === null ? seen : { ...seen, unprocessed });
-    }
+    const goneAway = this.#session.unprocessed(this.#stream!.id);
+    if (goneAway !== null) return this.#lose({ ...(failure ?? refused), unprocessed: goneAway });
+    if (failure !== null) return this.#lose(failure);
     // A reset is an answer: the origin has seen the request.
     this.answered = true;
-    const message =
-      code === http2Error.noError
-        ? 'the origin ended its response before it was complete'
-        : `the origin reset the HTTP/2 stream with code ${code}`;
-    this.#lose({ reason: code === http2Error.protocolError ? 'protocol' : 'reset', message });
+    this.#lose(resetFailure(code, why));
   }
 
-  /** Node resets what lies behind a GOAWAY with REFUSED_STREAM, too, so that is asked first. */
-  #unprocessed(streamId: number | undefined, code: number): 'ended' | 'refused' | null {
-    if (this.#session.isUnprocessed(streamId)) return 'ended';
-    return code === http2Error.refusedStream ? 'refused' : null;
+  drain(): void {
+    this.#exchange?.requestDrained();
   }
 
   #lose(failure: OriginFailure): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    this.#release();
     exchange?.failed(failure);
   }
 
-  #release(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#session.streamOver();
+  #leave(): void {
+    if (this.#placeUsed) return;
+    this.#placeUsed = true;
+    this.#session.leave();
   }
 }
 
-function withoutPseudo(raw: readonly string[]): readonly string[] {
-  let plain = 0;
-  while (plain < raw.length && raw[plain]!.startsWith(':')) plain += 2;
-  return raw.slice(plain);
+const refused: OriginFailure = {
+  reason: 'reset',
+  message: 'the origin refused the HTTP/2 stream',
+  unprocessed: 'refused',
+};
+
+/** What RST_STREAM means (RFC 9113, section 7), or what our own does: `why`, the origin broke a rule. */
+function resetFailure(code: number, why: string | undefined): OriginFailure {
+  if (why !== undefined) return { reason: 'protocol', message: `the origin sent ${why}` };
+  switch (code) {
+    case http2Error.refusedStream:
+      return refused;
+    case http2Error.http11Required:
+      return {
+        reason: 'protocol',
+        message: 'the origin wants HTTP/1.1 for the request',
+        unprocessed: 'http1',
+      };
+    case http2Error.noError:
+      return { reason: 'reset', message: 'the origin ended its response before it was complete' };
+    default: {
+      const reason = code === http2Error.protocolError ? 'protocol' : 'reset';
+      return { reason, message: `the origin reset the HTTP/2 stream with code ${code}` };
+    }
+  }
 }

@@ -2,11 +2,12 @@ import type { Socket } from 'node:net';
 import type { OriginSettings } from '../../domain/ingress.ts';
 import type { Clock, Timer } from '../../time/clock.ts';
 import type { Caller, OriginConnection } from './exchange.ts';
+import { maxStreams } from './http2-origin-limits.ts';
 import { Http2OriginSession } from './http2-origin-session.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { Dial } from './origin-socket.ts';
 
-/** Sessions to one address. When all are full, requests wait in the least busy one. */
+/** Sessions to one address for one server name. When all are full, requests wait until a stream is over. */
 const maxSessions = 64;
 
 export interface SessionsHost {
@@ -28,16 +29,24 @@ interface Waiter {
   readonly failed: (failure: OriginFailure) => void;
 }
 
-/** One session on its way, and who waits for it. */
+/** One session on its way. */
 interface Opening {
-  readonly serverName: string;
-  readonly waiters: Set<Waiter>;
   cancel: () => void;
 }
 
+/** Who waits for a place in a session with one server name, in the order of their requests; and what is on its way. */
+interface Line {
+  readonly serverName: string;
+  readonly waiters: Waiter[];
+  readonly openings: Set<Opening>;
+}
+
+const notNeeded: OriginFailure = { reason: 'reset', message: 'nobody needs the HTTP/2 session any more' };
+
 /**
- * The HTTP/2 sessions to one address of one origin. Requests that come while one is opened wait for it together,
- * until the origin is known to choose HTTP/1.1: then each opens a connection for itself. Owns sessions and dials.
+ * The HTTP/2 sessions to one address of one origin, and the requests that wait for a place in one: who came first is
+ * served first. Sessions are opened for who waits, until the origin is known to choose HTTP/1.1: then each of them gets a
+ * connection for itself. Owns sessions and dials.
  */
 export class Http2Sessions {
   readonly #settings: OriginSettings;
@@ -46,7 +55,13 @@ export class Http2Sessions {
   /** All that are not gone. */
   readonly #all = new Set<Http2OriginSession>();
   #usable: Http2OriginSession[] = [];
-  readonly #openings = new Set<Opening>();
+  /** By server name. */
+  readonly #lines = new Map<string, Line>();
+  /**
+   * So many streams at once are dared in one session. An origin that ends each after some streams cuts off the others:
+   * then it is half as many, though as many as that session had carried; and twice as many when a session carries more.
+   */
+  #daredStreams = maxStreams;
   /** What the origin chose last, by ALPN. */
   #choosesHttp1 = false;
   #closed = false;
@@ -58,75 +73,106 @@ export class Http2Sessions {
   }
 
   get empty(): boolean {
-    return this.#all.size === 0 && this.#openings.size === 0;
+    return this.#all.size === 0 && this.#lines.size === 0;
   }
 
-  /** A stream of a session that is open, or null. */
+  /** A stream of a session that is open; or null, also when others wait for one. */
   take(serverName: string): OriginConnection | null {
-    let leastBusy: Http2OriginSession | null = null;
-    for (const session of this.#usable) {
-      if (session.serverName !== serverName) continue;
-      if (session.hasRoom) return session.open();
-      if (leastBusy === null || session.streams < leastBusy.streams) leastBusy = session;
-    }
-    return this.#all.size < maxSessions ? null : (leastBusy?.open() ?? null);
+    const line = this.#lines.get(serverName);
+    if (line !== undefined && line.waiters.length > 0) return null;
+    return this.#roomFor(serverName)?.open() ?? null;
   }
 
-  /** A stream of a session that is being opened; or an HTTP/1.1 connection, if the origin chooses that. */
+  /** A stream of a session, as soon as there is room; or an HTTP/1.1 connection, if the origin chooses that. */
   dial(caller: Caller, connected: Waiter['connected'], failed: Waiter['failed']): Dial {
-    const { serverName } = caller;
     const waiter: Waiter = { caller, connected, failed };
-    const opening = this.#openingFor(serverName) ?? this.#open(serverName);
-    opening.waiters.add(waiter);
-    return { cancel: () => this.#giveUp(waiter) };
+    const line = this.#lineFor(caller.serverName);
+    // A request that was cut off by the end of a session came before others that wait.
+    const before = line.waiters.findLastIndex((other) => other.caller.sinceMs <= caller.sinceMs);
+    line.waiters.splice(before + 1, 0, waiter);
+    this.#serveSoon(caller.serverName);
+    return { cancel: () => this.#giveUp(line, waiter) };
   }
 
   /** Idle sessions end now, others after their streams. */
   close(): void {
     this.#closed = true;
-    for (const session of [...this.#all]) session.close();
+    for (const session of [...this.#usable]) session.close();
   }
 
   /** Everything ends now; whoever waits or reads hears `failure`. */
   destroy(failure: OriginFailure): void {
     this.#closed = true;
-    for (const opening of [...this.#openings]) this.#fail(opening, failure);
+    for (const line of [...this.#lines.values()]) this.#failAll(line, failure);
     for (const session of [...this.#all]) session.destroy(failure);
   }
 
-  #streamOver(session: Http2OriginSession): void {
-    this.#host.streamOver();
-    if (session.streams > 0) return;
-    const idle = this.#usable.filter(({ streams }) => streams === 0).length;
-    if (this.#closed || idle > this.#settings.keepAliveConnections) session.close();
+  #lineFor(serverName: string): Line {
+    const known = this.#lines.get(serverName);
+    if (known !== undefined) return known;
+    const line: Line = { serverName, waiters: [], openings: new Set() };
+    this.#lines.set(serverName, line);
+    return line;
   }
 
-  #openingFor(serverName: string): Opening | null {
-    if (this.#choosesHttp1) return null;
-    for (const opening of this.#openings) if (opening.serverName === serverName) return opening;
+  #roomFor(serverName: string): Http2OriginSession | null {
+    for (const session of this.#usable) {
+      if (session.serverName !== serverName || !session.hasRoom) continue;
+      if (session.streams < this.#daredStreams) return session;
+    }
     return null;
   }
 
-  #open(serverName: string): Opening {
-    const opening: Opening = { serverName, waiters: new Set(), cancel: () => {} };
-    this.#openings.add(opening);
-    const dial = this.#host.open(
-      serverName,
-      (socket) => this.#connected(opening, socket),
-      (failure) => this.#fail(opening, failure),
-    );
-    opening.cancel = () => dial.cancel();
-    return opening;
+  /** Later, because it is asked for from within the beginning of an exchange, or the end of another. */
+  #serveSoon(serverName: string): void {
+    const line = this.#lines.get(serverName);
+    if (line !== undefined && line.waiters.length > 0) process.nextTick(() => this.#serve(line));
   }
 
-  #connected(opening: Opening, socket: Socket): void {
+  /** Gives places to who waits, and sees to it that there will be some for the others. */
+  #serve(line: Line): void {
+    while (line.waiters.length > 0) {
+      const session = this.#roomFor(line.serverName);
+      if (session === null) break;
+      line.waiters.shift()!.connected(session.open());
+    }
+    this.#openFor(line);
+  }
+
+  /** As many sessions as those who wait need, or connections where HTTP/1.1 is chosen. */
+  #openFor(line: Line): void {
+    const { waiters, openings, serverName } = line;
+    const usable = this.#usable.filter((session) => session.serverName === serverName).length;
+    const most = this.#choosesHttp1 ? Number.POSITIVE_INFINITY : maxSessions - usable;
+    const wanted = Math.min(this.#wantedFor(line), most);
+    while (openings.size < wanted) this.#open(line);
+    const over = waiters.length + openings.size === 0;
+    if (over && this.#lines.get(serverName) === line) this.#lines.delete(serverName);
+  }
+
+  #wantedFor({ waiters }: Line): number {
+    return Math.ceil(waiters.length / (this.#choosesHttp1 ? 1 : this.#daredStreams));
+  }
+
+  #open(line: Line): void {
+    const opening: Opening = { cancel: () => {} };
+    line.openings.add(opening);
+    const dial = this.#host.open(
+      line.serverName,
+      (socket) => this.#connected(line, opening, socket),
+      (failure) => this.#openingFailed(line, opening, failure),
+    );
+    opening.cancel = () => dial.cancel();
+  }
+
+  #connected(line: Line, opening: Opening, socket: Socket): void {
     const { alpnProtocol } = socket as { alpnProtocol?: string | false | null };
     const https = this.#settings.protocol === 'https';
     this.#choosesHttp1 = https && alpnProtocol !== 'h2';
-    if (this.#choosesHttp1) return this.#fallBack(opening, socket);
+    if (this.#choosesHttp1) return this.#fallBack(line, opening, socket);
 
     const { connectTimeoutMs, keepAliveTimeoutMs } = this.#settings;
-    const { serverName } = opening;
+    const { serverName } = line;
     const scheme = https ? 'https' : 'http';
     const late: OriginFailure = {
       reason: 'timeout',
@@ -140,60 +186,84 @@ export class Http2Sessions {
       {
         ready: () => {
           timer.cancel();
-          this.#ready(opening, session);
+          this.#ready(line, opening, session);
         },
+        settingsChanged: () => this.#serveSoon(serverName),
         streamOver: () => this.#streamOver(session),
+        cutOff: (carried) => {
+          const fewer = Math.max(carried, Math.floor(this.#daredStreams / 2), 1);
+          this.#daredStreams = Math.min(fewer, this.#daredStreams);
+        },
         unusable: () => {
           this.#usable = this.#usable.filter((other) => other !== session);
-        },
-        gone: (failure) => {
           timer.cancel();
+          // If it was never ready, those who waited for it know now; others need another one.
+          this.#openingFailed(line, opening, session.failure ?? notNeeded);
+          this.#serveSoon(serverName);
+        },
+        gone: () => {
           this.#all.delete(session);
-          this.#fail(opening, failure);
         },
       },
     );
     this.#all.add(session);
-    opening.cancel = () => session.destroy();
+    opening.cancel = () => session.destroy(notNeeded);
   }
 
-  /** The first who waits gets the connection; nobody else can share it, so the others open their own. */
-  #fallBack(opening: Opening, socket: Socket): void {
-    this.#openings.delete(opening);
-    const [first, ...others] = opening.waiters;
-    const connection = this.#host.adoptHttp1(socket, opening.serverName);
+  /** The first who waits gets the connection; nobody else can share it, so the others get their own. */
+  #fallBack(line: Line, opening: Opening, socket: Socket): void {
+    line.openings.delete(opening);
+    const connection = this.#host.adoptHttp1(socket, line.serverName);
+    const first = line.waiters.shift();
     if (first === undefined) connection.destroy();
     else first.connected(connection);
-    for (const waiter of others) this.#open(opening.serverName).waiters.add(waiter);
+    this.#openFor(line);
   }
 
-  #ready(opening: Opening, session: Http2OriginSession): void {
-    if (!this.#openings.delete(opening)) return;
-    if (!this.#closed) this.#usable.push(session);
-    // Who was cut off by the end of a session comes before those who came meanwhile: it may end soon, as that one did.
-    const waiters = [...opening.waiters].sort((one, other) => one.caller.sinceMs - other.caller.sinceMs);
-    const last = this.#all.size >= maxSessions;
-    while (waiters.length > 0 && (session.hasRoom || last)) waiters.shift()!.connected(session.open());
-    if (waiters.length > 0) {
-      const next = this.#open(opening.serverName);
-      for (const waiter of waiters) next.waiters.add(waiter);
-    }
+  #ready(line: Line, opening: Opening, session: Http2OriginSession): void {
+    line.openings.delete(opening);
+    this.#usable.push(session);
+    this.#serve(line);
     if (this.#closed) session.close();
   }
 
-  #fail(opening: Opening, failure: OriginFailure): void {
-    if (!this.#openings.delete(opening)) return;
-    opening.cancel();
-    for (const { failed } of opening.waiters) failed(failure);
+  #streamOver(session: Http2OriginSession): void {
+    this.#host.streamOver();
+    const usable = this.#usable.includes(session);
+    if (usable && session.carried > this.#daredStreams) {
+      this.#daredStreams = Math.min(this.#daredStreams * 2, maxStreams);
+    }
+    this.#serveSoon(session.serverName);
+    if (session.streams > 0) return;
+    const idle = this.#usable.filter(({ streams }) => streams === 0).length;
+    if (this.#closed || idle > this.#settings.keepAliveConnections) session.close();
   }
 
-  #giveUp(waiter: Waiter): void {
-    for (const opening of this.#openings) {
-      if (!opening.waiters.delete(waiter)) continue;
-      if (opening.waiters.size > 0) return;
-      this.#openings.delete(opening);
-      opening.cancel();
-      return;
-    }
+  /** Where HTTP/1.1 is chosen each connection is for one; a session is for all who wait. */
+  #openingFailed(line: Line, opening: Opening, failure: OriginFailure): void {
+    if (!line.openings.delete(opening)) return;
+    if (!this.#choosesHttp1) return this.#failAll(line, failure);
+    line.waiters.shift()?.failed(failure);
+    this.#openFor(line);
+  }
+
+  #failAll(line: Line, failure: OriginFailure): void {
+    this.#lines.delete(line.serverName);
+    for (const opening of line.openings) this.#drop(line, opening);
+    for (const { failed } of line.waiters.splice(0)) failed(failure);
+  }
+
+  #giveUp(line: Line, waiter: Waiter): void {
+    const place = line.waiters.indexOf(waiter);
+    if (place < 0) return;
+    line.waiters.splice(place, 1);
+    const wanted = this.#wantedFor(line);
+    for (const opening of line.openings) if (line.openings.size > wanted) this.#drop(line, opening);
+    this.#openFor(line);
+  }
+
+  #drop(line: Line, opening: Opening): void {
+    line.openings.delete(opening);
+    opening.cancel();
   }
 }

@@ -5,12 +5,16 @@ export interface OriginFailure {
   readonly reason: OriginErrorReason;
   /** One sentence or the system's code, with the address that could not be reached; holds nothing of request or response. */
   readonly message: string;
-  /**
-   * The origin says, or it is known, that it has done nothing about the request: any may be sent again. It has refused
-   * this one stream, or the connection had ended before it came to it.
-   */
-  readonly unprocessed?: 'refused' | 'ended';
+  /** The origin says, or it is known, that it has done nothing about the request: any may be sent again. */
+  readonly unprocessed?: Unprocessed;
 }
+
+/**
+ * How a request came to be left alone. `refused`: this one stream was. `ended`: the connection ended before it carried
+ * anything. `cut-off`: the connection carried others and ended before it came to this one. `http1`: the origin wants it
+ * over HTTP/1.1 (RFC 9113, section 7).
+ */
+export type Unprocessed = 'refused' | 'ended' | 'cut-off' | 'http1';
 
 const reasons: Readonly<Record<string, OriginErrorReason>> = {
   ECONNREFUSED: 'refused',

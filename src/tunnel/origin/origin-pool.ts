@@ -87,9 +87,9 @@ export class OriginPool implements ConnectionOwner {
     connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
-    const { serverName, upgrade } = caller;
+    const { serverName, http1 } = caller;
     return this.#counted(connected, failed, (give, miss) =>
-      this.#sessions === null || upgrade
+      this.#sessions === null || http1
         ? this.#open(serverName, http1Only, (socket) => give(this.#adoptHttp1(socket, serverName)), miss)
         : this.#sessions.dial(caller, give, miss),
     );

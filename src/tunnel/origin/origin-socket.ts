@@ -2,7 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Origin, OriginAddress } from '../../domain/routes.ts';
 import type { Clock } from '../../time/clock.ts';
-import { type SharedReads, withSharedReads } from '../shared-reads.ts';
+import { withSharedReads } from '../shared-reads.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
 import { trustIn } from './origin-trust.ts';
 
@@ -33,22 +33,22 @@ export function dialOrigin(
   failed: (failure: OriginFailure) => void,
 ): Dial {
   const tls = origin.settings.protocol === 'https';
-  const open = (reads: SharedReads | null): Socket =>
-    tls
-      ? connectTls({
-          host: address.host,
-          port: address.port,
-          ...reads,
-          ALPNProtocols: [...alpn],
-          rejectUnauthorized: origin.settings.verifyTls,
-          // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
-          // the address that is dialled.
-          ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
-          ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
-        })
-      : connectTcp({ host: address.host, port: address.port, ...reads });
-  // What speaks HTTP/2 is read by Node's own session.
-  const socket = alpn.includes('h2') ? open(null) : withSharedReads(open);
+  const socket = withSharedReads(
+    (reads): Socket =>
+      tls
+        ? connectTls({
+            host: address.host,
+            port: address.port,
+            ...reads,
+            ALPNProtocols: [...alpn],
+            rejectUnauthorized: origin.settings.verifyTls,
+            // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
+            // the address that is dialled.
+            ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
+            ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
+          })
+        : connectTcp({ host: address.host, port: address.port, ...reads }),
+  );
 
   // A host may have many origins: whoever reads the log has to know which one it was.
   const notReached = ({ reason, message }: OriginFailure): void =>

@@ -13,6 +13,7 @@ export const http2Error = {
   connectError: 10,
   enhanceYourCalm: 11,
   inadequateSecurity: 12,
+  http11Required: 13,
 } as const;
 
 /**

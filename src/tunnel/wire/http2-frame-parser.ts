@@ -38,14 +38,14 @@ const forgottenType = -1;
 const prefaceBytes = Buffer.from(clientPreface, 'latin1');
 
 /**
- * Cuts the bytes of one connection into frames (server side: the client preface comes first). Frames may lie
+ * Cuts the bytes of one connection into frames, from a client behind its preface. Frames may lie
  * across any number of chunks. DATA goes on piece by piece; of other frames only one that straddles a chunk is
  * copied, at most `maxFrameBytes`. Throws `Http2ConnectionError` and nothing else of its own.
  */
 export class FrameParser {
   readonly #sink: FrameSink;
   readonly #limits: ParserLimits;
-  #state: number = state.preface;
+  #state: number;
   /** Bytes of the preface, the frame header or the payload that came in earlier chunks. */
   #filled = 0;
   readonly #header = Buffer.alloc(frameHeaderBytes);
@@ -63,9 +63,10 @@ export class FrameParser {
 
   readonly #block: HeaderBlock;
 
-  constructor(sink: FrameSink, limits: ParserLimits) {
+  constructor(sink: FrameSink, limits: ParserLimits, peer: 'client' | 'server') {
     this.#sink = sink;
     this.#limits = limits;
+    this.#state = peer === 'client' ? state.preface : state.header;
     this.#block = new HeaderBlock(sink, limits);
   }
 
@@ -239,7 +240,8 @@ export class FrameParser {
         if (length !== 4) throw wrongSize('WINDOW_UPDATE', length, '4');
         return length;
       case frameType.pushPromise:
-        throw broken('PUSH_PROMISE from a client');
+        // No client may push, and we allow no server to (RFC 9113, section 8.4).
+        throw broken('PUSH_PROMISE');
       default:
         return 0;
     }

@@ -1,6 +1,6 @@
 /**
- * Every bound that a session holds against its peer, in one place. The peer is the edge, so the numbers are far
- * above what real load needs and far below what would hurt the other tunnels of the thread.
+ * Every bound that a connection holds against its peer, in one place. The numbers are far above what real load needs and
+ * far below what would hurt the other tunnels of the thread.
  */
 export interface Http2Limits {
   /** Announced as MAX_CONCURRENT_STREAMS; one more is answered REFUSED_STREAM. cloudflared announces none. */
@@ -45,6 +45,8 @@ export interface Http2Limits {
    */
   readonly cheapFrames: Rate;
   readonly windowUpdatesPerData: number;
+  /** Idle frames that each DATA frame of ours allows: servers of gRPC measure the way with a PING per round trip. */
+  readonly idleFramesPerData: number;
   /** Until the client preface is complete, milliseconds (cloudflared: 10 s). */
   readonly prefaceMs: number;
   /** From the preface to the peer's first SETTINGS, milliseconds (cloudflared: 2 s). */
@@ -74,6 +76,7 @@ export interface Rate {
 const kibi = 1024;
 const mebi = 1024 * kibi;
 
+/** Against the edge. */
 export const defaultHttp2Limits: Http2Limits = {
   maxConcurrentStreams: 10_000,
   maxFrameBytes: mebi,
@@ -92,6 +95,7 @@ export const defaultHttp2Limits: Http2Limits = {
   idleFrames: { burst: 1000, perSecond: 100 },
   cheapFrames: { burst: 50_000, perSecond: 50_000 },
   windowUpdatesPerData: 4,
+  idleFramesPerData: 0,
   prefaceMs: 10_000,
   firstSettingsMs: 2000,
   settingsAckMs: 10_000,

@@ -1,4 +1,5 @@
 import type { HeaderField } from './hpack-static.ts';
+import { hasSoundValue, kindOf, lengthPattern, nameKind, quote } from './http2-fields.ts';
 
 /**
  * From a decoded header list to a request (RFC 9113, sections 8.2 and 8.3), as strict as the connector's
@@ -33,48 +34,10 @@ export interface MalformedRequest {
   readonly why: string;
 }
 
-const nameKind = {
-  unseen: 0,
-  regular: 1,
-  method: 2,
-  path: 3,
-  scheme: 4,
-  authority: 5,
-  host: 6,
-  contentLength: 7,
-  te: 8,
-  connection: 9,
-  malformed: 10,
-} as const;
-
-const valueKind = { unseen: 0, sound: 1, malformed: 2 } as const;
-
-const special: ReadonlyMap<string, number> = new Map([
-  [':method', nameKind.method],
-  [':path', nameKind.path],
-  [':scheme', nameKind.scheme],
-  [':authority', nameKind.authority],
-  ['host', nameKind.host],
-  ['content-length', nameKind.contentLength],
-  ['te', nameKind.te],
-  ['connection', nameKind.connection],
-  ['keep-alive', nameKind.connection],
-  ['proxy-connection', nameKind.connection],
-  ['transfer-encoding', nameKind.connection],
-  ['upgrade', nameKind.connection],
-]);
-
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-/** Control characters, but not TAB (RFC 9113, section 8.2.1, and RFC 9110, section 5.5). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const controlPattern = /[\x00-\x08\x0a-\x1f\x7f]/;
-/** What is not a byte of a field value; above U+00FF it would become one, a line break perhaps, in latin1. */
-const unsendablePattern = /[^\t\x20-\x7e\x80-\xff]/;
 const brokenEscapePattern = /%(?![0-9A-Fa-f]{2})/;
 /** Not in any host and port, and dangerous in a Host line. */
 const badAuthorityPattern = /[\s@/\\?#]/;
-const lengthPattern = /^\d{1,15}$/;
 
 export function readRequest(fields: readonly HeaderField[] | null, ended: boolean): RequestReading {
   if (fields === null) return { kind: 'answer', status: 431, text: 'Request header fields too large' };
@@ -162,53 +125,6 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
   return { kind: 'request', method, path, scheme, authority: name, headers, ended, contentLength };
 }
 
-/** Trailers (section 8.1) as name, value, …; null when they are malformed. */
-export function readTrailers(fields: readonly HeaderField[] | null): readonly string[] | null {
-  if (fields === null) return null;
-  const trailers: string[] = [];
-  for (const field of fields) {
-    const kind = kindOf(field);
-    if (!hasSoundValue(field)) return null;
-    if (kind >= nameKind.method && kind <= nameKind.authority) return null;
-    if (kind === nameKind.malformed) return null;
-    // What frames a message or concerns a connection means nothing here (RFC 9110, section 6.5.1).
-    if (kind === nameKind.regular) trailers.push(field.name, field.value);
-  }
-  return trailers;
-}
-
-/** True for a name and value that may be sent in HTTP/2. */
-export function isSendable(name: string, value: string): boolean {
-  return namePattern.test(name) && !unsendablePattern.test(value);
-}
-
-function kindOf(field: HeaderField): number {
-  if (field.nameKind === nameKind.unseen) {
-    field.nameKind =
-      special.get(field.name) ?? (namePattern.test(field.name) ? nameKind.regular : nameKind.malformed);
-  }
-  return field.nameKind;
-}
-
-function hasSoundValue(field: HeaderField): boolean {
-  if (field.valueKind === valueKind.unseen) {
-    field.valueKind = isSoundValue(field.value) ? valueKind.sound : valueKind.malformed;
-  }
-  return field.valueKind === valueKind.sound;
-}
-
-function isSoundValue(value: string): boolean {
-  return (
-    !controlPattern.test(value) &&
-    !isBlank(value.charCodeAt(0)) &&
-    !isBlank(value.charCodeAt(value.length - 1))
-  );
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}
-
 function hasBrokenEscape(path: string): boolean {
   if (!path.includes('%')) return false;
   const query = path.indexOf('?');
@@ -221,9 +137,4 @@ function badRequest(text: string): RequestAnswer {
 
 function malformed(why: string): MalformedRequest {
   return { kind: 'malformed', why };
-}
-
-/** A name from the peer, made safe for a log line. */
-function quote(name: string): string {
-  return JSON.stringify(name.slice(0, 64));
 }

@@ -186,7 +186,7 @@ describe('HTTP/2 frames', () => {
 
   it('tells nothing any more once stopped, also not of the chunk at hand', () => {
     const witness = new FrameWitness();
-    const parser = new FrameParser(witness, smallFrameLimits);
+    const parser = new FrameParser(witness, smallFrameLimits, 'client');
     witness.settings = () => parser.stop();
     parser.push(Buffer.concat([rawPreface, rawSettings(), rawHeaders(1), rawSettings()]));
     parser.push(rawHeaders(3));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { createEdgeSession } from '../../../src/tunnel/http2-session.ts';
+import { createEdgeSession } from '../../../src/tunnel/http2/server/session.ts';
 import { HpackDecoder } from '../../../src/tunnel/wire/hpack-decoder.ts';
 import { frameHeaderBytes, frameType } from '../../../src/tunnel/wire/http2-frames.ts';
 import { decodeResponseHeaders } from '../../../src/tunnel/wire/response-headers.ts';

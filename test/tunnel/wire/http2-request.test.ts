@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { HeaderField } from '../../../src/tunnel/wire/hpack-static.ts';
-import { isSendable, readRequest, readTrailers } from '../../../src/tunnel/wire/http2-request.ts';
+import { isSendable, readTrailers } from '../../../src/tunnel/wire/http2-fields.ts';
+import { readRequest } from '../../../src/tunnel/wire/http2-request.ts';
 
 function fieldsOf(lines: readonly string[]): HeaderField[] {
   return lines.map((line) => {

@@ -1,4 +1,4 @@
-import { ownSlab, queueSlabBytes, queueSlabs, type Slab } from './slabs.ts';
+import { ownSlab, queueSlabBytes, queueSlabs, type Slab } from '../slabs.ts';
 
 /** Less than this is not worth a shared slab of its own. */
 const leastPooledBytes = queueSlabBytes / 4;

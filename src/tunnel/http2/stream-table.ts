@@ -1,47 +1,45 @@
-import type { EdgeSessionEvents, RequestHead } from './edge-session.ts';
-import type { Sender, SendingHalf } from './http2-sender.ts';
-import { Http2Stream, type StreamHost } from './http2-stream.ts';
-import type { Output } from './output.ts';
-import { ReceiveWindow } from './wire/flow-window.ts';
-import { http2Error } from './wire/http2-errors.ts';
-import { resetFrame, windowUpdateFrame } from './wire/http2-frames.ts';
-import type { Http2Limits } from './wire/http2-limits.ts';
-import { StreamSlots } from './wire/stream-slots.ts';
+import type { Output } from '../output.ts';
+import { ReceiveWindow } from '../wire/flow-window.ts';
+import { http2Error } from '../wire/http2-errors.ts';
+import { resetFrame, windowUpdateFrame } from '../wire/http2-frames.ts';
+import type { Http2Limits } from '../wire/http2-limits.ts';
+import { StreamSlots } from '../wire/stream-slots.ts';
+import type { Sender, SendingHalf } from './sender.ts';
+import type { Http2Stream, StreamHost } from './stream.ts';
 
 /** Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. */
 const maxRememberedResets = 1000;
 
+/** What the connection hears of its streams. */
+export interface StreamTableEvents {
+  /** One is gone; if it was not by its handler, that hears of it next. */
+  removed(): void;
+  /** A callback threw, which is a bug. */
+  threw(thrown: unknown): void;
+}
+
 /**
- * The open streams of one session and the receive windows. The rule for windows: what was handed to a handler
+ * The open streams of one connection and the receive windows. The rule for windows: what was handed to a handler
  * is given back to the connection at once, and to its stream unless the handler has paused it. So a paused
  * stream holds back nobody else, and can be sent one stream window at most. Over all streams, paused handlers
  * are given `maxHeldBytes` at most; from there on the connection's window waits for them.
  */
-export class StreamTable implements StreamHost {
+export class StreamTable<S extends Http2Stream> implements StreamHost {
   readonly sender: Sender;
   readonly #output: Output;
   readonly #limits: Http2Limits;
-  readonly #events: EdgeSessionEvents;
-  /** The last stream is gone. */
-  readonly #emptied: () => void;
-  readonly #streams = new StreamSlots<Http2Stream>();
+  readonly #events: StreamTableEvents;
+  readonly #streams = new StreamSlots<S>();
   readonly #resets = new Set<number>();
   readonly #window: ReceiveWindow;
   #headBytes = 0;
   #heldBytes = 0;
 
-  constructor(
-    sender: Sender,
-    output: Output,
-    limits: Http2Limits,
-    events: EdgeSessionEvents,
-    emptied: () => void,
-  ) {
+  constructor(sender: Sender, output: Output, limits: Http2Limits, events: StreamTableEvents) {
     this.sender = sender;
     this.#output = output;
     this.#limits = limits;
     this.#events = events;
-    this.#emptied = emptied;
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
   }
 
@@ -49,7 +47,12 @@ export class StreamTable implements StreamHost {
     return this.#streams.size;
   }
 
-  get(id: number): Http2Stream | undefined {
+  /** Of the heads of all open streams. */
+  get headBytes(): number {
+    return this.#headBytes;
+  }
+
+  get(id: number): S | undefined {
     return this.#streams.get(id);
   }
 
@@ -57,28 +60,14 @@ export class StreamTable implements StreamHost {
     for (const stream of this.#streams.values()) yield stream.sending;
   }
 
-  /** Whether one more stream with a head of that size fits in. */
-  hasRoom(headBytes: number): boolean {
-    const { maxConcurrentStreams, maxOpenHeaderBytes } = this.#limits;
-    return this.#streams.size < maxConcurrentStreams && this.#headBytes + headBytes <= maxOpenHeaderBytes;
+  /** A receive window for the peer's half of a new stream. */
+  newWindow(): ReceiveWindow {
+    return new ReceiveWindow(this.#limits.streamWindowBytes);
   }
 
-  open(id: number, ended: boolean, headBytes: number, contentLength: number): Http2Stream {
-    const window = ended ? null : new ReceiveWindow(this.#limits.streamWindowBytes);
-    const stream = new Http2Stream(id, this, window, headBytes, contentLength);
-    this.#streams.set(id, stream);
-    this.#headBytes += headBytes;
-    return stream;
-  }
-
-  /** Hands a stream to whoever serves it. */
-  begin(stream: Http2Stream, head: RequestHead): void {
-    try {
-      const handler = this.#events.stream(stream, head);
-      if (!stream.closed) stream.handler = handler;
-    } catch (thrown) {
-      this.handlerThrew(stream, thrown);
-    }
+  add(stream: S): void {
+    this.#streams.set(stream.id, stream);
+    this.#headBytes += stream.headBytes;
   }
 
   /** RST_STREAM for a stream that is not, or not any more, in the table. */
@@ -98,10 +87,25 @@ export class StreamTable implements StreamHost {
     stream.tellReset(code);
   }
 
+  /** The peer reset it behind the end of its message. */
+  endByReset(stream: Http2Stream): void {
+    this.#remove(stream);
+    stream.endByPeer([]);
+  }
+
+  /** The peer has said that it takes no notice of these streams (RFC 9113, section 6.8). */
+  abandonAbove(lastStreamId: number, code: number): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.id <= lastStreamId || stream.closed) continue;
+      this.#remember(stream.id);
+      this.resetByPeer(stream, code);
+    }
+  }
+
   /** The peer broke a rule of this stream. */
-  fault(stream: Http2Stream, code: number): void {
+  fault(stream: Http2Stream, code: number, why: string): void {
     this.resetStream(stream, code);
-    stream.tellReset(code);
+    stream.tellReset(code, why);
   }
 
   resetStream(stream: Http2Stream, code: number): void {
@@ -117,16 +121,7 @@ export class StreamTable implements StreamHost {
 
   handlerThrew(stream: Http2Stream, thrown: unknown): void {
     this.resetStream(stream, http2Error.internalError);
-    this.report(thrown);
-  }
-
-  /** A bug in a callback. Reporting it must not become another one. */
-  report(thrown: unknown): void {
-    try {
-      this.#events.handlerThrew?.(thrown);
-    } catch {
-      // Whoever hears of bugs has one: there is nobody left to tell.
-    }
+    this.#events.threw(thrown);
   }
 
   /** Every stream is gone; their handlers hear `code`. */
@@ -171,7 +166,7 @@ export class StreamTable implements StreamHost {
   }
 
   #announceStream(stream: Http2Stream): void {
-    if (stream.requestEnded) return;
+    if (stream.peerEnded) return;
     const increment = stream.receiving!.takeIncrement();
     if (increment > 0) this.#output.frame(windowUpdateFrame(stream.id, increment));
   }
@@ -195,7 +190,7 @@ export class StreamTable implements StreamHost {
     this.#headBytes -= stream.headBytes;
     this.sender.drop(stream.sending);
     this.#release(stream);
-    if (this.#streams.size === 0) this.#emptied();
+    this.#events.removed();
   }
 
   #remember(id: number): void {

@@ -1,17 +1,17 @@
-import { SendQueue } from './http2-send-queue.ts';
-import type { Output } from './output.ts';
-import { slabBytes } from './slabs.ts';
-import { defaultWindowBytes, maxWindowBytes } from './wire/flow-window.ts';
-import { HpackEncoder } from './wire/hpack-encoder.ts';
+import type { Output } from '../output.ts';
+import { slabBytes } from '../slabs.ts';
+import { defaultWindowBytes, maxWindowBytes } from '../wire/flow-window.ts';
+import { HpackEncoder } from '../wire/hpack-encoder.ts';
 import {
   defaultMaxFrameBytes,
   frameFlag,
   frameHeaderBytes,
   frameType,
   writeFrameHeader,
-} from './wire/http2-frames.ts';
-import { headersFit } from './wire/http2-header-bounds.ts';
-import type { Http2Limits } from './wire/http2-limits.ts';
+} from '../wire/http2-frames.ts';
+import { headersFit } from '../wire/http2-header-bounds.ts';
+import type { Http2Limits } from '../wire/http2-limits.ts';
+import { SendQueue } from './send-queue.ts';
 
 /** Header blocks that may be longer than this are encoded in a buffer of their own. */
 const gatheredHeadersBytes = 16 * 1024;
@@ -35,7 +35,7 @@ export class SendingHalf {
   /** The last byte was queued; END_STREAM (with `trailers`) follows the queue. */
   ended = false;
   trailers: readonly string[] | null = null;
-  /** END_STREAM or RST_STREAM was framed, or the session is gone. */
+  /** END_STREAM or RST_STREAM was framed, or the connection is gone. */
   done = false;
   /** In the sender's ring. */
   waiting = false;
@@ -52,7 +52,7 @@ export class SendingHalf {
 }
 
 /**
- * Frames what the streams of one session send: directly while windows and socket have room, else from their
+ * Frames what the streams of one connection send: directly while windows and socket have room, else from their
  * queues, one frame each in turn.
  */
 export class Sender {

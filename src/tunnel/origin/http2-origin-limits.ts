@@ -1,0 +1,24 @@
+import { defaultHttp2Limits, type Http2Limits } from '../wire/http2-limits.ts';
+import { maxHeaderLines } from './http1-head.ts';
+import { maxHeadBytes } from './http1-parser.ts';
+
+/** Streams at the same time on one session, also where the origin allows more. */
+export const maxStreams = 256;
+
+const mebi = 1024 * 1024;
+
+/**
+ * What a session holds against its origin: as for HTTP/1.1 where both know the thing, else as for the edge. What is told
+ * only to a client, or only by one, is not used.
+ */
+export const originHttp2Limits: Http2Limits = {
+  ...defaultHttp2Limits,
+  maxFrameBytes: mebi / 8,
+  maxHeaderListBytes: maxHeadBytes,
+  maxHeaderFields: maxHeaderLines,
+  maxHeaderBlockBytes: 2 * maxHeadBytes,
+  /** As the edge gives one stream. */
+  streamWindowBytes: mebi,
+  connectionWindowBytes: 8 * mebi,
+  idleFramesPerData: 1,
+};

@@ -1,0 +1,100 @@
+import type { HeaderField } from './hpack-static.ts';
+
+/** Field lines as HTTP/2 has them (RFC 9113, section 8.2): what a name means, and which values are sound. */
+export const nameKind = {
+  unseen: 0,
+  regular: 1,
+  method: 2,
+  path: 3,
+  scheme: 4,
+  authority: 5,
+  host: 6,
+  contentLength: 7,
+  te: 8,
+  connection: 9,
+  malformed: 10,
+  status: 11,
+} as const;
+
+const valueKind = { unseen: 0, sound: 1, malformed: 2 } as const;
+
+const special: ReadonlyMap<string, number> = new Map([
+  [':method', nameKind.method],
+  [':path', nameKind.path],
+  [':scheme', nameKind.scheme],
+  [':authority', nameKind.authority],
+  [':status', nameKind.status],
+  ['host', nameKind.host],
+  ['content-length', nameKind.contentLength],
+  ['te', nameKind.te],
+  ['connection', nameKind.connection],
+  ['keep-alive', nameKind.connection],
+  ['proxy-connection', nameKind.connection],
+  ['transfer-encoding', nameKind.connection],
+  ['upgrade', nameKind.connection],
+]);
+
+const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** Control characters, but not TAB (RFC 9113, section 8.2.1, and RFC 9110, section 5.5). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const controlPattern = /[\x00-\x08\x0a-\x1f\x7f]/;
+/** What is not a byte of a field value; above U+00FF it would become one, a line break perhaps, in latin1. */
+const unsendablePattern = /[^\t\x20-\x7e\x80-\xff]/;
+export const lengthPattern = /^\d{1,15}$/;
+
+/** Trailers (section 8.1) as name, value, …; null when they are malformed. */
+export function readTrailers(fields: readonly HeaderField[] | null): readonly string[] | null {
+  if (fields === null) return null;
+  const trailers: string[] = [];
+  for (const field of fields) {
+    const kind = kindOf(field);
+    if (!hasSoundValue(field)) return null;
+    if (isPseudo(kind) || kind === nameKind.malformed) return null;
+    // What frames a message or concerns a connection means nothing here (RFC 9110, section 6.5.1).
+    if (kind === nameKind.regular) trailers.push(field.name, field.value);
+  }
+  return trailers;
+}
+
+/** True for a name and value that may be sent in HTTP/2. */
+export function isSendable(name: string, value: string): boolean {
+  return namePattern.test(name) && !unsendablePattern.test(value);
+}
+
+/** What a name is; noted on the field, so that a field of a table is looked at once. */
+export function kindOf(field: HeaderField): number {
+  if (field.nameKind === nameKind.unseen) {
+    field.nameKind =
+      special.get(field.name) ?? (namePattern.test(field.name) ? nameKind.regular : nameKind.malformed);
+  }
+  return field.nameKind;
+}
+
+export function hasSoundValue(field: HeaderField): boolean {
+  if (field.valueKind === valueKind.unseen) {
+    field.valueKind = isSoundValue(field.value) ? valueKind.sound : valueKind.malformed;
+  }
+  return field.valueKind === valueKind.sound;
+}
+
+export function isSoundValue(value: string): boolean {
+  return (
+    !controlPattern.test(value) &&
+    !isBlank(value.charCodeAt(0)) &&
+    !isBlank(value.charCodeAt(value.length - 1))
+  );
+}
+
+/** A pseudo field (RFC 9113, section 8.3), of requests or responses. */
+function isPseudo(kind: number): boolean {
+  return (kind >= nameKind.method && kind <= nameKind.authority) || kind === nameKind.status;
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** A name from the peer, made safe for a log line. */
+export function quote(name: string): string {
+  return JSON.stringify(name.slice(0, 64));
+}
