@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { cpuUsage } from 'node:process';
+import { giveExternalMemoryItsOwnLimit } from '../src/external-memory.ts';
 import { createLog } from '../src/log.ts';
 import { startConnector } from '../src/tunnel/connector.ts';
 import { systemConnectorDeps } from '../src/tunnel/connector-deps.ts';
@@ -29,6 +30,7 @@ function microseconds(): number {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+giveExternalMemoryItsOwnLimit();
 const edge = new Part<EdgeOrder, EdgeAddresses | null>('edge');
 const { tunnelPort, ca } = (await edge.ask({ type: 'addresses' }))!;
 const address = `127.0.0.1:${tunnelPort}`;

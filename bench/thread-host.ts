@@ -1,4 +1,5 @@
 import { routesToUrl } from '../src/domain/url-routes.ts';
+import { giveExternalMemoryItsOwnLimit } from '../src/external-memory.ts';
 import { createLog } from '../src/log.ts';
 import { createThreadRunner, type ThreadRunner } from '../src/runners/thread-runner.ts';
 import { systemClock } from '../src/time/clock.ts';
@@ -35,6 +36,7 @@ function run({ ca, tunnelPort, originPort, haConnections, tunnelId }: ConnectorW
   runner.start({ host, tunnel: identityOf(tunnelId), haConnections, routes, place }, () => {});
 }
 
+giveExternalMemoryItsOwnLimit();
 serveOrders<HostOrder, number>(
   async (order) => {
     if (order.type === 'run') run(order.world);

@@ -10,6 +10,7 @@ import {
 import { describeSandboxOptions, readSandboxConfig } from './config/sandbox.ts';
 import { describeTunnelOptions, readTunnelConfig } from './config/tunnel.ts';
 import { describeControllerOptions, readControllerConfig } from './config.ts';
+import { giveExternalMemoryItsOwnLimit } from './external-memory.ts';
 import { FaultError, fault, ok, type Result } from './fault.ts';
 import { createLog, type Logger, type LogSettings } from './log.ts';
 import { type Running, runUntilEnd } from './running.ts';
@@ -95,6 +96,7 @@ ${Object.entries(commands)
 
 const oldestNode = 24;
 
+giveExternalMemoryItsOwnLimit();
 process.exit(await main(process.argv.slice(2)));
 
 async function main([name, ...argv]: readonly string[]): Promise<number> {

@@ -16,7 +16,12 @@ export class ControllerUnderTest {
   readonly #log: string;
   readonly startedAtMs = performance.now();
 
-  constructor(flags: readonly string[], folder: string, profile: string | null) {
+  constructor(
+    flags: readonly string[],
+    nodeFlags: readonly string[],
+    folder: string,
+    profile: string | null,
+  ) {
     this.#log = join(folder, 'controller.log');
     const log = openSync(this.#log, 'a');
     const program = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -28,6 +33,7 @@ export class ControllerUnderTest {
       // As in the image.
       [
         '--max-semi-space-size=1',
+        ...nodeFlags,
         '--inspect-port=127.0.0.1:0',
         ...profiling,
         '--import',

@@ -16,6 +16,8 @@ export interface ScaleOptions {
   readonly rollRate: number;
   /** Further flags of the controller. */
   readonly controllerFlags: readonly string[];
+  /** Further flags of Node.js for the controller's process. */
+  readonly nodeFlags: readonly string[];
   readonly json: string | null;
   readonly profile: string | null;
 }
@@ -53,6 +55,7 @@ controller that is a process of its own. One world for each number of Ingresses.
   --roll SECONDS      how long endpoints change (default 30)
   --roll-rate N       EndpointSlice events a minute (default 10000)
   --controller FLAG   a further flag of the controller, as --controller=--max-threads=4 (repeatable)
+  --node FLAG         a further flag of Node.js for its process, as --node=--trace-gc (repeatable)
   --json FILE         write the results as an array, one object for each number
   --profile FOLDER    CPU profiles of the controller and its threads
 
@@ -82,6 +85,7 @@ export function readScaleOptions(argv: readonly string[]): ScaleOptions | string
         roll: { type: 'string' },
         'roll-rate': { type: 'string' },
         controller: { type: 'string', multiple: true },
+        node: { type: 'string', multiple: true },
         json: { type: 'string' },
         profile: { type: 'string' },
       },
@@ -98,6 +102,7 @@ export function readScaleOptions(argv: readonly string[]): ScaleOptions | string
       rollMs: wholeNumber('--roll', values.roll ?? '30', 3_600) * 1_000,
       rollRate: wholeNumber('--roll-rate', values['roll-rate'] ?? '10000', 1_000_000),
       controllerFlags: values.controller ?? [],
+      nodeFlags: values.node ?? [],
       json: values.json ?? null,
       profile: values.profile ?? null,
     };

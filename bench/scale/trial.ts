@@ -51,13 +51,13 @@ export class Trial {
   }
 
   async start(): Promise<Start> {
-    const { haConnections, controllerFlags, profile } = this.#options;
+    const { haConnections, controllerFlags, nodeFlags, profile } = this.#options;
     const served: number[] = [];
     const failures: unknown[] = [];
     const wanted = new Map(this.#names.map((name) => [hostOf(name), name]));
     const callsBefore = this.#calls();
     const flags = [...this.#world.flags, '--ha-connections', String(haConnections), ...controllerFlags];
-    const controller = new ControllerUnderTest(flags, this.#world.folder, profile);
+    const controller = new ControllerUnderTest(flags, nodeFlags, this.#world.folder, profile);
     this.#controller = controller;
     const sinceMs = (): number => performance.now() - controller.startedAtMs;
     this.#world.onFirstConnection = (host) => {
