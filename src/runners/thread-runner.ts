@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
 import { OpenFiles } from './open-files.ts';
 import { type Circumstances, partsOf, placePart } from './placement.ts';
-import { type Evidence, nextChangeMs, noEvidence, suspectsOf, withDeath, withTime } from './suspects.ts';
+import { Quarantine } from './quarantine.ts';
 import { sharedThreads, type ThreadLimits } from './thread-count.ts';
 import { ThreadPart } from './thread-part.ts';
 import { threadHeapMb } from './thread-pool.ts';
@@ -61,9 +61,7 @@ class RunnerOverThreads implements ThreadRunner {
   readonly #runs = new Set<ThreadRun>();
   readonly #threads: ThreadSet;
   readonly #openFiles: OpenFiles;
-  #evidence: Evidence = noEvidence;
-  #suspects: ReadonlySet<string> = new Set();
-  #review: Timer | null = null;
+  readonly #quarantine: Quarantine;
   #repair: Timer;
   #sharedThreads = 0;
   #nextRun = 1;
@@ -82,6 +80,12 @@ class RunnerOverThreads implements ThreadRunner {
         gone: () => this.#resolveWhenEmpty(),
       },
     );
+    this.#quarantine = new Quarantine({
+      clock: options.clock,
+      log: options.log,
+      present: () => Array.from(this.#runs, ({ tunnel, request }) => ({ tunnel, host: request.host })),
+      changed: (tunnels) => this.#quarantineChanged(tunnels),
+    });
     this.#repair = this.#repairLater();
   }
 
@@ -108,7 +112,7 @@ class RunnerOverThreads implements ThreadRunner {
 
   close(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
-    this.#review?.cancel();
+    this.#quarantine.close();
     this.#repair.cancel();
     for (const run of [...this.#runs]) run.stop();
     this.#resolveWhenEmpty();
@@ -168,7 +172,7 @@ class RunnerOverThreads implements ThreadRunner {
 
   #bestPlace(run: ThreadRun, lost: boolean) {
     const hosts = [...this.#threads.hosts.values()];
-    const alone = this.#evidence.quarantined.has(run.tunnel);
+    const alone = this.#quarantine.has(run.tunnel);
     const part = { tunnel: run.tunnel, alone, lost };
     const circumstances = this.#circumstances();
     if (part.alone || this.#threads.maySpawn) return placePart(part, hosts, circumstances);
@@ -186,7 +190,7 @@ class RunnerOverThreads implements ThreadRunner {
       const fields = { tunnels, threads, cores, maxThreads, tunnelsPerThread };
       this.#options.log.info(fields, 'number of shared threads decided');
     }
-    return { limits: this.#options, sharedThreads: threads, suspects: this.#suspects };
+    return { limits: this.#options, sharedThreads: threads, suspects: this.#quarantine.suspects };
   }
 
   #receive(tenant: Tenant, message: TenantMessage): void {
@@ -221,45 +225,22 @@ class RunnerOverThreads implements ThreadRunner {
   }
 
   quarantined(): ReadonlySet<string> {
-    const { quarantined } = this.#evidence;
-    if (quarantined.size === 0) return new Set();
-    const apart = [...this.#runs].filter(({ tunnel }) => quarantined.has(tunnel));
+    const apart = [...this.#runs].filter(({ tunnel }) => this.#quarantine.has(tunnel));
     return new Set(apart.map(({ request }) => request.host));
   }
 
   #accuse(tunnels: ReadonlySet<string>): void {
-    const death = { atMs: this.#options.clock.monotonic(), tunnels };
     // The only tunnel has no neighbours that would have to be saved from it.
     const free = this.#runs.size > 1 ? this.#options.maxThreads - this.#threads.hosts.size : 0;
-    this.#judge(withDeath(this.#evidence, death, free));
+    this.#quarantine.accuse(tunnels, free);
   }
 
-  #judge(evidence: Evidence): void {
-    const before = this.#evidence.quarantined;
-    const now = evidence.quarantined;
-    this.#evidence = evidence;
-    this.#suspects = suspectsOf(evidence);
-    const concerned = [...this.#runs].filter(({ tunnel }) => before.has(tunnel) !== now.has(tunnel));
-    for (const { tunnel, request } of concerned) {
-      const { host } = request;
-      if (now.has(tunnel)) this.#options.log.warn({ host, tunnel }, 'tunnel put into quarantine');
-      else this.#options.log.info({ host, tunnel }, 'tunnel released from quarantine');
-    }
+  #quarantineChanged(changed: ReadonlySet<string>): void {
     // A thread whose tunnel is released is shared from now on, which moves nothing.
     for (const host of this.#threads.hosts.values()) {
-      host.reserved &&= [...host.tunnels.keys()].some((tunnel) => now.has(tunnel));
+      host.reserved &&= [...host.tunnels.keys()].some((tunnel) => this.#quarantine.has(tunnel));
     }
-    for (const run of concerned) this.#settle(run);
-    this.#review?.cancel();
-    const atMs = nextChangeMs(evidence);
-    this.#review = atMs === null || this.#closed !== null ? null : this.#reviewAt(atMs);
-  }
-
-  #reviewAt(atMs: number): Timer {
-    const { clock } = this.#options;
-    return clock.after(atMs - clock.monotonic(), () =>
-      this.#judge(withTime(this.#evidence, clock.monotonic())),
-    );
+    for (const run of this.#runs) if (changed.has(run.tunnel)) this.#settle(run);
   }
 
   #repairLater(): Timer {

@@ -1,0 +1,52 @@
+import { expect } from 'chai';
+import { Quarantine } from '../../src/runners/quarantine.ts';
+import { keptLog } from '../support/kept-log.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+describe('the quarantine of a runner', () => {
+  const minuteMs = 60_000;
+  let clock: ManualClock;
+  let changes: string[][];
+  let quarantine: Quarantine;
+  let kept: ReturnType<typeof keptLog>;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    changes = [];
+    kept = keptLog();
+    quarantine = new Quarantine({
+      clock,
+      log: kept.log,
+      present: () => ['bad', 'good', 'other'].map((tunnel) => ({ tunnel, host: `${tunnel}.example.com` })),
+      changed: (tunnels) => void changes.push([...tunnels]),
+    });
+  });
+  afterEach(() => {
+    quarantine.close();
+    expect(clock.pendingTimers, 'timers left behind').to.equal(0);
+  });
+
+  it('is for the tunnel that was on both threads that died, until it has been without a death', async () => {
+    quarantine.accuse(new Set(['bad', 'good']), 1);
+    expect([...quarantine.suspects].sort()).to.deep.equal(['bad', 'good']);
+    expect(quarantine.has('bad')).to.equal(false);
+    quarantine.accuse(new Set(['bad', 'other']), 1);
+    expect(['bad', 'good', 'other'].filter((tunnel) => quarantine.has(tunnel))).to.deep.equal(['bad']);
+    expect(changes).to.deep.equal([[], ['bad']]);
+    await clock.advance(10 * minuteMs + 1);
+    expect(quarantine.has('bad')).to.equal(false);
+    expect(changes.flat()).to.deep.equal(['bad', 'bad']);
+    expect(kept.lines.map(({ msg, host }) => [msg, host])).to.deep.equal([
+      ['tunnel put into quarantine', 'bad.example.com'],
+      ['tunnel released from quarantine', 'bad.example.com'],
+    ]);
+  });
+
+  it('judges nothing by time once it is closed', async () => {
+    quarantine.accuse(new Set(['bad']), 1);
+    quarantine.accuse(new Set(['bad']), 1);
+    quarantine.close();
+    await clock.advance(60 * minuteMs);
+    expect(changes.flat()).to.deep.equal(['bad']);
+  });
+});
