@@ -133,6 +133,9 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       const message = `${host}: every request is refused because ${problem}. They are tried again as requests come; expected a team that exists in the annotation cloudflare-warp/access-team`;
       say(`access ${host}`, problem === null ? [] : [warning('InvalidIngress', message)]);
     },
+    forgetAll(): void {
+      said.clear();
+    },
     forget(host: string): void {
       for (const kind of ['access', 'backends', 'pods', 'replacement', 'step', 'tunnel'])
         said.delete(`${kind} ${host}`);

@@ -180,6 +180,8 @@ class IngressActor {
       [next.hosts, next.settings],
     );
     const before = this.#assignment.contributed;
+    // Another object of the name: whoever looks at it sees none of what was said on the one before.
+    if (next.ingress.uid !== this.#assignment.ingress.uid) this.#notes.forgetAll();
     this.#assignment = next;
     this.#compiler.assigned(next);
     this.#status.seen(next.publishedHostnames);

@@ -9,7 +9,7 @@ import { sharedCredentials } from './credentials.ts';
 import { type Deadline, deadline } from './deadline.ts';
 import { readText, send, unlessAborted } from './exchange.ts';
 import { findAccess } from './find-access.ts';
-import { refusal } from './refusal.ts';
+import { failureText, refusal } from './refusal.ts';
 
 /*
  * The one way to the API server. The SDK is used for what kubeconfig files mean (`kubeconfig.ts`); requests are made
@@ -188,8 +188,7 @@ function createClient(access: KubeAccess, namespace: string, clock: Clock): Kube
       limit.release();
       if (signal.aborted) return failed('stopped', `${seen}: given up`);
       if (thrown instanceof FaultError) return { ok: false, fault: thrown.fault };
-      const { code, message } = thrown as NodeJS.ErrnoException;
-      return failed('kube-unreachable', `${seen} at ${host}: ${message || code || 'the connection failed'}`);
+      return failed('kube-unreachable', `${seen} at ${host}: ${failureText(thrown)}`);
     }
   }
 

@@ -32,6 +32,17 @@ export function codeOf(status: number): FaultCode {
   return status >= 500 ? 'kube-unreachable' : 'kube-refused';
 }
 
+/** Node.js says more to whoever starts it, which is nobody who reads our log. */
+const adviceOfNode = /; if the root CA is installed locally.*$/;
+
+/** Why there was no answer, in one line. */
+export function failureText(thrown: unknown): string {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  const text = (message || code || 'the connection failed').replace(adviceOfNode, '');
+  if (!/^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(code ?? '')) return text;
+  return `${text}; expected one by the CA of the service account or of the kubeconfig`;
+}
+
 function statusMessage(body: string): string {
   try {
     const parsed = statusShape.safeParse(JSON.parse(body));

@@ -32,6 +32,15 @@ describe('life of a tunnel', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('says to an Ingress that was made anew what the one before had been told, as its Events are its own', async () => {
+    await serve();
+    house.sink.take();
+    for (const told of [['web TunnelReady'], []]) {
+      await house.tell(present({ ...ingress('web', [host]), uid: 'second' }));
+      expect(house.sink.take()).to.deep.equal(told);
+    }
+  });
+
   it('writes the ledger before anything exists at Cloudflare', async () => {
     const open = house.cloudflare.hold();
     await serve();

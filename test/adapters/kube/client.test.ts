@@ -218,6 +218,9 @@ describe('kube client', () => {
       await writeFile(join(dir, 'ca.crt'), createAuthority('another').cert);
       const answer = await client.call({ method: 'GET', resource: 'services' }, signal);
       expect(answer).to.have.nested.property('fault.code', 'kube-unreachable');
+      expect(answer)
+        .to.have.nested.property('fault.message')
+        .that.matches(/certificate.*; expected one by the CA of the service account or of the kubeconfig$/);
       expect(secure.waiting).to.deep.equal([]);
       client.close();
     });
