@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { frameSegment, maxMessageBytes, Reframer } from '../../src/tunnel/wire/capnp-framing.ts';
-import { type PointerReader, readMessage, traversalFactor } from '../../src/tunnel/wire/capnp-reader.ts';
+import { traversalFactor } from '../../src/tunnel/wire/capnp-pointer.ts';
+import { type PointerReader, readMessage } from '../../src/tunnel/wire/capnp-reader.ts';
 import { MalformedError } from '../../src/tunnel/wire/malformed.ts';
 import {
   decodeBootstrapResults,

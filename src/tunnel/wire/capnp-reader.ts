@@ -1,4 +1,5 @@
 import { segmentsOf, wordBytes } from './capnp-framing.ts';
+import { checkBounds, Message, type Place, type Target } from './capnp-pointer.ts';
 import { MalformedError } from './malformed.ts';
 
 /**
@@ -10,58 +11,12 @@ import { MalformedError } from './malformed.ts';
 /** Deepest nesting of pointers that is followed; cloudflared's decoder has the same limit. */
 const maxDepth = 64;
 
-/**
- * Words that may be visited in one message, as a multiple of its size: overlapping pointers would otherwise
- * make a small message look endless. Zero-sized elements count as one word each.
- */
-export const traversalFactor = 8;
-
 /** Opens a complete frame; answers its root pointer. */
 export function readMessage(frame: Buffer): PointerReader {
-  return new Message(segmentsOf(frame)).root();
-}
-
-/** Where an object is: `start` in words, `high` the upper half of its pointer (sizes). */
-interface Place<K extends string> {
-  readonly kind: K;
-  readonly segment: Buffer;
-  readonly start: number;
-  readonly high: number;
-}
-
-type Target =
-  | { readonly kind: 'null' }
-  | { readonly kind: 'capability'; readonly index: number }
-  | Place<'struct'>
-  | Place<'list'>;
-
-class Message {
-  readonly segments: readonly Buffer[];
-  #wordsLeft: number;
-
-  constructor(segments: readonly Buffer[]) {
-    this.segments = segments;
-    const words = segments.reduce((sum, segment) => sum + segment.length / wordBytes, 0);
-    this.#wordsLeft = words * traversalFactor;
-  }
-
-  root(): PointerReader {
-    const first = this.segments[0];
-    if (first === undefined || first.length === 0) throw new MalformedError('a message has no root pointer');
-    return new PointerReader(this, first, 0, 0);
-  }
-
-  charge(words: number): void {
-    this.#wordsLeft -= Math.max(1, words);
-    if (this.#wordsLeft < 0) throw new MalformedError('a message refers to its own parts too often');
-  }
-
-  segment(id: number): Buffer {
-    const segment = this.segments[id];
-    if (segment === undefined)
-      throw new MalformedError(`a far pointer names segment ${id}, which is not there`);
-    return segment;
-  }
+  const segments = segmentsOf(frame);
+  const [first] = segments;
+  if (first === undefined || first.length === 0) throw new MalformedError('a message has no root pointer');
+  return new PointerReader(new Message(segments), first, 0, 0);
 }
 
 /** One pointer word. What it points to is checked when it is asked for. */
@@ -187,51 +142,13 @@ export class PointerReader {
 
   #follow(): Target {
     if (this.#depth >= maxDepth) throw new MalformedError(`a message is nested deeper than ${maxDepth}`);
-    const at = this.#word * wordBytes;
-    const low = this.#segment.readUInt32LE(at);
-    const high = this.#segment.readUInt32LE(at + 4);
-    return (low & 3) === 2 ? this.#far(low, high) : near(this.#segment, this.#word, low, high);
-  }
-
-  #far(low: number, high: number): Target {
-    const segment = this.#message.segment(high);
-    const pad = low >>> 3;
-    const double = (low & 4) !== 0;
-    checkBounds(segment, pad, double ? 2 : 1);
-    this.#message.charge(1);
-    const padLow = segment.readUInt32LE(pad * wordBytes);
-    const padHigh = segment.readUInt32LE(pad * wordBytes + 4);
-    if (!double) {
-      if ((padLow & 3) === 2) throw new MalformedError('a far pointer leads to another far pointer');
-      return near(segment, pad, padLow, padHigh);
-    }
-    if ((padLow & 7) !== 2) throw new MalformedError('the pad of a double-far pointer is not a far pointer');
-    const tagLow = segment.readUInt32LE((pad + 1) * wordBytes);
-    const tagHigh = segment.readUInt32LE((pad + 1) * wordBytes + 4);
-    if ((tagLow & 3) > 1 || tagLow >>> 2 !== 0) {
-      throw new MalformedError('the tag of a double-far pointer is not a struct or list at offset 0');
-    }
-    const place = { segment: this.#message.segment(padHigh), start: padLow >>> 3, high: tagHigh };
-    return (tagLow & 3) === 0 ? { kind: 'struct', ...place } : { kind: 'list', ...place };
+    return this.#message.follow(this.#segment, this.#word);
   }
 }
 
 function expectList(target: Target): Place<'list'> {
   if (target.kind !== 'list') throw new MalformedError(`a pointer is a ${target.kind}, expected a list`);
   return target;
-}
-
-function near(segment: Buffer, word: number, low: number, high: number): Target {
-  if (low === 0 && high === 0) return nullTarget;
-  switch (low & 3) {
-    case 0:
-      return { kind: 'struct', segment, start: word + 1 + ((low | 0) >> 2), high };
-    case 1:
-      return { kind: 'list', segment, start: word + 1 + ((low | 0) >> 2), high };
-    default:
-      if (low !== 3) throw new MalformedError('a pointer is of an unknown kind');
-      return { kind: 'capability', index: high };
-  }
 }
 
 /** One struct: data section by byte offset, pointer section by index, as the schema's layout says. */
@@ -292,17 +209,11 @@ export class StructReader {
   }
 }
 
-function checkBounds(segment: Buffer, startWord: number, words: number): void {
-  if (startWord < 0 || (startWord + words) * wordBytes > segment.length) {
-    throw new MalformedError('a pointer leads outside of its segment');
-  }
-}
-
 /** Bytes per element by size class: void, bit, 1, 2, 4, 8. */
 const elementBytes = [0, 0, 1, 2, 4, 8];
 const emptyBytes = Buffer.alloc(0);
-const nullTarget: Target = { kind: 'null' };
-const nullMessage = new Message([Buffer.alloc(wordBytes)]);
+const nullSegment = Buffer.alloc(wordBytes);
+const nullMessage = new Message([nullSegment]);
 /** Always null; reading it visits nothing. */
-const nullPointer: PointerReader = nullMessage.root();
+const nullPointer: PointerReader = new PointerReader(nullMessage, nullSegment, 0, 0);
 const emptyStruct: StructReader = new StructReader(nullMessage, emptyBytes, 0, 0, 0, 0, 0);
