@@ -114,7 +114,7 @@ function plannedStep(state: HostState): HostStep | null {
 }
 
 /** The tunnel is up exactly while it exists at Cloudflare and its backends are there. */
-export function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
+function shouldRun(state: HostState, settings: IngressSettings | null, putOff: boolean): boolean {
   // What lingers is not started again.
   if (state.hold === 'parted') return state.lingers && isUp(state);
   if (tunnelIdentityOf(state) === null || state.stepInFlight?.step === 'remove-tunnel') return false;
