@@ -136,6 +136,16 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect(origin.requestsOf(0)).to.deep.equal(['/']);
   });
 
+  it('and names an error in GOAWAY and refuses a stream that it had begun, gets that one again', async () => {
+    const asked = ask(here.edge, '/', { ':method': 'POST' }, 'body');
+    const first = await origin.settled(0);
+    first.write(rawFrame(7, 0, 0, Buffer.concat([uint32(1), uint32(http2Error.enhanceYourCalm)])));
+    first.write(rawReset(1, http2Error.refusedStream));
+    const second = await origin.settled(1);
+    second.write(rawHeaders(1, okBlock));
+    expect((await asked).status).to.equal(200);
+  });
+
   it('and says in GOAWAY first that it will, then which streams it has looked at, is believed both times', async () => {
     const asked = ask(here.edge, '/');
     const cutOff = ask(here.edge, '/cut-off', { ':method': 'POST' }, 'body');

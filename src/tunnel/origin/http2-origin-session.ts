@@ -60,6 +60,8 @@ export class Http2OriginSession implements StreamSession {
   /** Of GOAWAY: streams above were not looked at, and what that means for their requests. */
   #lastStreamId = Number.POSITIVE_INFINITY;
   #unlooked: Unprocessed = 'ended';
+  /** The error that it named, which is why the session ends once it does. */
+  #goneAwayWith: OriginFailure | null = null;
   #idleSinceMs = 0;
   #idleTimer: Timer | null = null;
 
@@ -186,7 +188,8 @@ export class Http2OriginSession implements StreamSession {
   }
 
   #idles(): void {
-    if (!this.#usable) return this.#connection.close();
+    // Later: whose stream was the last is about to hear how that one ended.
+    if (!this.#usable) return process.nextTick(() => this.#connection.close());
     this.#idleSinceMs = this.#clock.monotonic();
     this.#idleTimer ??= this.#clock.after(this.#idleLifeMs, () => this.#checkIdle());
   }
@@ -202,7 +205,7 @@ export class Http2OriginSession implements StreamSession {
   /** What the origin had begun to look at goes on, also where it names an error (RFC 9113, section 6.8). */
   #goneAway(lastStreamId: number, code: number): void {
     if (code !== http2Error.noError) {
-      this.#failure ??= {
+      this.#goneAwayWith ??= {
         reason: 'protocol',
         message: `the origin ended the HTTP/2 session with code ${code}`,
       };
@@ -225,7 +228,7 @@ export class Http2OriginSession implements StreamSession {
   }
 
   #ends(cause: ConnectionEnd): void {
-    this.#failure ??= this.#failureOf(cause);
+    this.#failure ??= this.#goneAwayWith ?? this.#failureOf(cause);
     this.#idleTimer?.cancel();
     this.#idleTimer = null;
     this.#retire();

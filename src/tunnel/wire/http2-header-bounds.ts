@@ -9,7 +9,7 @@ import { defaultHttp2Limits } from './http2-limits.ts';
 const plainFieldBytes = 64 * 1024;
 /** A peer that announces more than we and cloudflared do is not of that kind: Go's client announces 10 MiB. */
 const largeListBytes = defaultHttp2Limits.maxHeaderListBytes;
-/** `:status` and its value (RFC 9113, section 6.5.2). */
+/** `:status` and its value (RFC 9113, section 6.5.2); a request, whose pseudo fields are given with it, has none. */
 const statusEntryBytes = ':status'.length + 3 + fieldOverheadBytes;
 
 /**
