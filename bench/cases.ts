@@ -8,6 +8,8 @@ interface CaseHead {
   /** In words, for the table of `--list`. */
   readonly title: string;
   readonly haConnections: number;
+  /** What the origin speaks: `h2` over TLS, and nothing else; HTTP/1.1 without. */
+  readonly origin: 'http/1.1' | 'h2';
 }
 
 /**
@@ -44,6 +46,18 @@ const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
     concurrency: 50,
   },
   { name: 'get-64k-c50', title: '64 KiB GET, 50 at a time', ...get('/64k', 'http/1.1'), concurrency: 50 },
+  {
+    name: 'get-128b-c50-http2',
+    title: '128 B GET, 50 at a time, from an origin with HTTP/2 over TLS',
+    ...get('/128b', 'h2', 'h2'),
+    concurrency: 50,
+  },
+  {
+    name: 'get-64k-c50-http2',
+    title: '64 KiB GET, 50 at a time, from an origin with HTTP/2 over TLS',
+    ...get('/64k', 'http/1.1', 'h2'),
+    concurrency: 50,
+  },
   { name: 'get-1m-c8', title: '1 MiB GET, 8 at a time', ...get('/1m', 'http/1.1'), concurrency: 8 },
   {
     name: 'post-1m-c8',
@@ -53,6 +67,7 @@ const shapes: readonly Omit<LoadCase, 'haConnections' | 'kind'>[] = [
     bodyBytes: 1024 * 1024,
     concurrency: 8,
     visitors: 'http/1.1',
+    origin: 'http/1.1',
   },
 ];
 
@@ -75,6 +90,7 @@ export const cases: readonly Case[] = [1, 4].flatMap((haConnections): Case[] => 
       title: `1,000 idle WebSockets${words}`,
       sockets: 1000,
       haConnections,
+      origin: 'http/1.1',
     },
     {
       kind: 'hosted',
@@ -87,6 +103,6 @@ export const cases: readonly Case[] = [1, 4].flatMap((haConnections): Case[] => 
   ];
 });
 
-function get(path: string, visitors: LoadCase['visitors']) {
-  return { method: 'GET', path, bodyBytes: 0, visitors } as const;
+function get(path: string, visitors: LoadCase['visitors'], origin: LoadCase['origin'] = 'http/1.1') {
+  return { method: 'GET', path, bodyBytes: 0, visitors, origin } as const;
 }

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { unreachable } from '../src/fault.ts';
 import { createAuthority } from '../src/sandbox/certificates.ts';
+import { ciphers } from './ciphers.ts';
 import { openControlStream } from './edge/control-stream.ts';
 import { Http1Front } from './edge/http1-front.ts';
 import { serveHttp2Front } from './edge/http2-front.ts';
@@ -41,8 +42,6 @@ let registrationsChanged = (): void => {};
 
 const authority = createAuthority('bench edge');
 const certificate = authority.issue({ dnsNames: ['h2.cftunnel.com'] });
-// Both connectors offer AES-128 first; Node.js would choose AES-256 by itself, as a server that has the choice.
-const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
 const tunnelServer = createTlsServer({ ...certificate, ciphers }, (socket) => {
   const connection = new Http2Connection(socket, () => unregister(connection));
   openControlStream(connection, {

@@ -35,7 +35,7 @@ Load generator → edge → connector → origin on loopback, each a process of 
   --rounds N          rounds per case, of which the median counts (default 5)
   --processes N       processes of each connector, which take the rounds in turns (default ${defaultProcesses}, --rounds at most)
   --window MS         length of one measured window (default 1200)
-  --nginx PATH        nginx as the origin (WebSockets stay with the bench's own)
+  --nginx PATH        nginx as the origin (WebSockets and HTTP/2 stay with the bench's own)
   --json FILE         write the results as an array of rows
   --profile FOLDER    write a CPU profile of each process of ours
 `;

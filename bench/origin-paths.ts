@@ -10,3 +10,15 @@ export const uploadPath = '/upload';
 
 /** Becomes a WebSocket that is silent. */
 export const socketPath = '/socket';
+
+/** What the bench's own origin says of a body. */
+export function answerHeaders(bytes: number): readonly (readonly [name: string, value: string])[] {
+  return [
+    ['Server', 'bench'],
+    ['Date', 'Thu, 01 Jan 2026 00:00:00 GMT'],
+    ['Content-Type', 'application/octet-stream'],
+    ['Content-Length', `${bytes}`],
+    ['ETag', '"6956ed80-80"'],
+    ['Accept-Ranges', 'bytes'],
+  ];
+}

@@ -1,13 +1,21 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createAuthority } from '../src/sandbox/certificates.ts';
+import type { Case } from './cases.ts';
+import { type OriginAddress, originName } from './contestants.ts';
+import { createHttp2Origin } from './http2-origin.ts';
 import { serveOrders } from './orders.ts';
-import { originBodies, socketPath, uploadPath } from './origin-paths.ts';
+import { answerHeaders, originBodies, socketPath, uploadPath } from './origin-paths.ts';
 
 /**
  * The origin, a process of its own: HTTP/1.1 with keep-alive and answers made beforehand, so that it costs next to
  * nothing beside the connectors. Takes request bodies by Content-Length, and upgrades to a WebSocket that is silent.
+ * Or else HTTP/2 over TLS (`http2-origin`).
  */
+
+/** What it is to speak; the answer is where. */
+export type OriginOrder = Case['origin'];
 
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const notFound = response('404 Not Found', Buffer.alloc(0));
@@ -18,8 +26,6 @@ const answers = new Map<string, Buffer>([
 const websocketKey = /^sec-websocket-key: *(\S+)/im;
 const contentLength = /^content-length: *(\d+)/im;
 const space = 0x20;
-
-const server = createServer((socket) => serve(socket));
 
 function serve(socket: Socket): void {
   let bodyLeft = 0;
@@ -71,12 +77,7 @@ function headerOf(head: Buffer, end: number, pattern: RegExp): string | undefine
 function response(status: string, body: Buffer): Buffer {
   const head = [
     `HTTP/1.1 ${status}`,
-    'Server: bench',
-    'Date: Thu, 01 Jan 2026 00:00:00 GMT',
-    'Content-Type: application/octet-stream',
-    `Content-Length: ${body.length}`,
-    'ETag: "6956ed80-80"',
-    'Accept-Ranges: bytes',
+    ...answerHeaders(body.length).map(([name, value]) => `${name}: ${value}`),
     '',
     '',
   ];
@@ -88,8 +89,11 @@ function switchingProtocols(key: string): string {
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
 }
 
-serveOrders<'listen', number>(async () => {
+serveOrders<OriginOrder, OriginAddress>(async (protocol) => {
+  const authority = protocol === 'h2' ? createAuthority('bench origin') : null;
+  const server =
+    authority === null ? createServer(serve) : createHttp2Origin(authority.issue({ dnsNames: [originName] }));
   server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 });
   await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
+  return { originPort: (server.address() as AddressInfo).port, originCa: authority?.cert ?? null };
 });

@@ -10,6 +10,7 @@ import {
   cloudflared,
   hostOf,
   nameOf,
+  type OriginAddress,
   ours,
   ownBuild,
 } from './contestants.ts';
@@ -20,6 +21,7 @@ import type { GeneratorOrder } from './generator.ts';
 import { nginxOrigin } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { Part, pinned } from './orders.ts';
+import type { OriginOrder } from './origin.ts';
 import { socketPath } from './origin-paths.ts';
 import { processUsage } from './process-usage.ts';
 import type { RelayOrder, RelayWorld } from './relay.ts';
@@ -127,22 +129,27 @@ export class Bench {
     const { kind } = benchCase;
     const generator = this.#start<GeneratorOrder, Measured>('generator');
     const edge = this.#start<EdgeOrder, EdgeAddresses | null>('edge');
-    const originPort = await this.#origin(kind);
+    const origin = await this.#origin(benchCase);
     const addresses = await edge.ask({ type: 'addresses' });
     if (addresses === null) throw new Error('the edge did not say where it listens');
-    const direct = { port: originPort, protocol: 'http/1.1' } as const;
-    const contestants: Contestant[] = [{ name: 'direct', ...direct, processes: [itself(null)] }];
+    const contestants: Contestant[] = [];
+    // Neither load generator nor relay speaks TLS to an origin.
+    const isPlain = origin.originCa === null;
+    if (isPlain) {
+      const direct = { port: origin.originPort, protocol: 'http/1.1' } as const;
+      contestants.push({ name: 'direct', ...direct, processes: [itself(null)] });
+    }
     const front = frontFor(benchCase, addresses);
     for (const connector of this.#connectors()) {
       const processes: Measurable[] = [];
       while (processes.length < this.#options.processes) {
-        processes.push(await this.#startConnector(connector, benchCase, edge, { ...addresses, originPort }));
+        processes.push(await this.#startConnector(connector, benchCase, edge, { ...addresses, ...origin }));
       }
       contestants.push({ name: nameOf(connector), ...front, processes });
     }
-    if (this.#options.relay && kind === 'load') {
+    if (this.#options.relay && kind === 'load' && isPlain) {
       const front = { port: addresses.relayFrontPort, protocol: 'http/1.1' } as const;
-      const pid = await this.#startRelay(edge, { ...addresses, originPort });
+      const pid = await this.#startRelay(edge, { ...addresses, ...origin });
       contestants.push({ name: 'relay', ...front, processes: [itself(pid)] });
     }
     return { generator, contestants };
@@ -153,13 +160,13 @@ export class Bench {
     connector: Connector,
     { kind, haConnections }: Case,
     edge: Part<EdgeOrder, EdgeAddresses | null>,
-    { ca, tunnelPort, originPort }: Pick<ConnectorWorld, 'ca' | 'tunnelPort' | 'originPort'>,
+    shared: Omit<ConnectorWorld, 'folder' | 'tunnelId' | 'haConnections'>,
   ): Promise<Measurable> {
     const name = nameOf(connector);
     const tunnelId = randomUUID();
     const folder = join(this.#folder, `${name}-${++this.#started}`);
     mkdirSync(folder);
-    const world: ConnectorWorld = { folder, tunnelId, ca, tunnelPort, originPort, haConnections };
+    const world: ConnectorWorld = { ...shared, folder, tunnelId, haConnections };
     const { part, pid, restBytes } =
       kind === 'hosted' && connector.kind === 'ours'
         ? await this.#startHosted(connector.build, world)
@@ -203,14 +210,14 @@ export class Bench {
     return [own, ...builds, ...(program === null ? [] : [{ kind: 'cloudflared', program } as const])];
   }
 
-  async #origin(kind: Case['kind']): Promise<number> {
-    if (this.#options.nginx === null || kind === 'idle')
-      return this.#start<'listen', number>('origin').ask('listen');
+  async #origin({ kind, origin }: Case): Promise<OriginAddress> {
+    if (this.#options.nginx === null || kind === 'idle' || origin === 'h2')
+      return this.#start<OriginOrder, OriginAddress>('origin').ask(origin);
     const port = await freePort();
     const folder = join(this.#folder, `nginx-${this.#started}`);
     const argv = nginxOrigin(this.#options.nginx, folder, port);
     await this.#start<'pid', number>('program', pinned(argv, this.#placement.others)).ask('pid');
-    return port;
+    return { originPort: port, originCa: null };
   }
 
   #order(

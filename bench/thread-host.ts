@@ -1,10 +1,9 @@
-import { routesToUrl } from '../src/domain/url-routes.ts';
 import { giveExternalMemoryItsOwnLimit } from '../src/external-memory.ts';
 import { createLog } from '../src/log.ts';
 import { createThreadRunner, type ThreadRunner } from '../src/runners/thread-runner.ts';
 import { systemClock } from '../src/time/clock.ts';
 import type { ConnectorWorld } from './contestants.ts';
-import { hostOf, identityOf } from './contestants.ts';
+import { hostOf, identityOf, routesOf } from './contestants.ts';
 import { serveOrders } from './orders.ts';
 
 /** A process that hosts tunnels in threads as the controller does, and does nothing else. */
@@ -15,7 +14,8 @@ const graceMs = 1_000;
 let runner: ThreadRunner | null = null;
 
 /** With a thread of its own for each tunnel: the most that one can add. */
-function run({ ca, tunnelPort, originPort, haConnections, tunnelId }: ConnectorWorld): void {
+function run(world: ConnectorWorld): void {
+  const { ca, tunnelPort, haConnections, tunnelId } = world;
   const address = `127.0.0.1:${tunnelPort}`;
   runner = createThreadRunner({
     clock: systemClock,
@@ -31,7 +31,7 @@ function run({ ca, tunnelPort, originPort, haConnections, tunnelId }: ConnectorW
     onThread: () => {},
   });
   const host = hostOf(tunnelId);
-  const routes = routesToUrl(host, `http://127.0.0.1:${originPort}`);
+  const routes = routesOf(world);
   const place = { mode: 'worker' } as const;
   runner.start({ host, tunnel: identityOf(tunnelId), haConnections, routes, place }, () => {});
 }
