@@ -136,7 +136,7 @@ export class Output {
 
   /** Sets END_STREAM on the frame whose header is at `at`, if it has not left since `flushes` was `epoch`. */
   endStreamAt(at: number, epoch: number): boolean {
-    if (epoch !== this.#flushes) return false;
+    if (epoch !== this.#flushes || this.#closed) return false;
     this.slab[at + flagsOffset]! |= frameFlag.endStream;
     return true;
   }
@@ -160,6 +160,7 @@ export class Output {
       }
       // The socket keeps them for longer than we do: they are not given back.
       this.#slab = null;
+      this.#flushes += 1;
     }
     this.close();
   }
@@ -167,7 +168,6 @@ export class Output {
   /** Nothing is written any more. What is in the socket stays where it is: the socket may still read it. */
   close(): void {
     this.#closed = true;
-    this.#flushes += 1;
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#immediate = null;
     this.#waiting.length = 0;

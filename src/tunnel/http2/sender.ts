@@ -154,6 +154,11 @@ export class Sender {
     return true;
   }
 
+  /** Whether the socket was not given what was gathered in that epoch of the output. */
+  holds(epoch: number): boolean {
+    return epoch === this.#output.flushes;
+  }
+
   setMaxFrameBytes(bytes: number): void {
     this.#maxFrameBytes = bytes;
   }

@@ -106,7 +106,9 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
     const { failure } = this.#session;
     const goneAway = this.#session.unprocessed(this.#stream!.id);
     if (goneAway !== null) return this.#lose({ ...(failure ?? refused), unprocessed: goneAway });
-    if (failure !== null) return this.#lose(failure);
+    if (failure !== null) {
+      return this.#lose(this.#stream!.unsent ? { ...failure, unprocessed: 'ended' } : failure);
+    }
     // A reset is an answer: the origin has seen the request.
     this.answered = true;
     this.#lose(resetFailure(code, why));

@@ -16,6 +16,8 @@ export class ClientStream extends Http2Stream {
   /** No response to HEAD has a body, whatever length it announces. */
   readonly #bodyless: boolean;
   readonly #responses: ResponseHandler;
+  /** When the request was gathered, for `sender.holds`. */
+  #gatheredAt = -1;
 
   constructor(
     id: number,
@@ -35,6 +37,12 @@ export class ClientStream extends Http2Stream {
     checkSendable(headers);
     this.headSent = true;
     this.host.sender.headers(this.sending, 0, [...pseudo, ...headers], end);
+    this.#gatheredAt = this.sending.lastFrameEpoch;
+  }
+
+  /** Nothing of the request has been given to the socket. */
+  get unsent(): boolean {
+    return this.host.sender.holds(this.#gatheredAt);
   }
 
   /** The head of the final response has come; false when a body that it announces cannot follow. */
