@@ -14,7 +14,7 @@ import { failureOf, type OriginFailure, type Unprocessed } from './origin-failur
 
 /** What a session's owner hears. */
 export interface SessionOwner {
-  /** The origin has proven to speak HTTP/2. Called once, later, or not at all. */
+  /** The origin has proven to speak HTTP/2, and allows a stream. Called once, later, or not at all. */
   ready(): void;
   /** The origin may allow another number of streams. */
   settingsChanged(): void;
@@ -52,6 +52,7 @@ export class Http2OriginSession implements StreamSession {
   readonly #connection: Http2Connection<ClientStream, Responses>;
   #failure: OriginFailure | null = null;
   #spoke = false;
+  #ready = false;
   #opened = 0;
   /** Places that were given and have no stream yet. */
   #unstarted = 0;
@@ -104,6 +105,11 @@ export class Http2OriginSession implements StreamSession {
 
   get failure(): OriginFailure | null {
     return this.#failure;
+  }
+
+  /** SETTINGS have come. */
+  get spoke(): boolean {
+    return this.#spoke;
   }
 
   /** Streams that are open or about to be. */
@@ -170,9 +176,11 @@ export class Http2OriginSession implements StreamSession {
   }
 
   #settingsCame(): void {
-    const first = !this.#spoke;
     this.#spoke = true;
-    if (!first) return this.#owner.settingsChanged();
+    if (this.#ready) return this.#owner.settingsChanged();
+    // Where none is allowed yet the session is still on its way: another one would not help (RFC 9113, section 5.1.2).
+    if (!this.hasRoom) return;
+    this.#ready = true;
     this.#owner.ready();
     if (this.streams === 0) this.#idles();
   }
@@ -188,8 +196,7 @@ export class Http2OriginSession implements StreamSession {
   }
 
   #idles(): void {
-    // Later: whose stream was the last is about to hear how that one ended.
-    if (!this.#usable) return process.nextTick(() => this.#connection.close());
+    if (!this.#usable) return this.#closeSoon();
     this.#idleSinceMs = this.#clock.monotonic();
     this.#idleTimer ??= this.#clock.after(this.#idleLifeMs, () => this.#checkIdle());
   }
@@ -224,7 +231,12 @@ export class Http2OriginSession implements StreamSession {
       this.#usable = false;
       this.#owner.unusable();
     }
-    if (this.streams === 0) this.#connection.close();
+    if (this.streams === 0) this.#closeSoon();
+  }
+
+  /** Later: whose stream was the last is about to hear how that one ended. */
+  #closeSoon(): void {
+    process.nextTick(() => this.#connection.close());
   }
 
   #ends(cause: ConnectionEnd): void {

@@ -94,11 +94,14 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
     this.#exchange?.responseBody(chunk);
   }
 
-  /** The response is whole. What is left of the request is of no use to anybody. */
+  /**
+   * The response is whole. What is left of the request is of no use to anybody, also where it only waits for a window:
+   * the origin may never give it, and the stream would stay.
+   */
   end(trailers: readonly string[]): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (!this.#requestDone) this.#stream?.reset(http2Error.cancel);
+    if (this.#stream?.sending.done === false) this.#stream.reset(http2Error.cancel);
     exchange?.responseEnd(trailers);
   }
 

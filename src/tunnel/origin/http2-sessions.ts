@@ -42,6 +42,10 @@ interface Line {
 }
 
 const notNeeded: OriginFailure = { reason: 'reset', message: 'nobody needs the HTTP/2 session any more' };
+const endedUnused: OriginFailure = {
+  reason: 'reset',
+  message: 'the origin ended the HTTP/2 session before it allowed a stream',
+};
 
 /**
  * The HTTP/2 sessions to one address of one origin, and the requests that wait for a place in one: who came first is
@@ -174,11 +178,14 @@ export class Http2Sessions {
     const { connectTimeoutMs, keepAliveTimeoutMs } = this.#settings;
     const { serverName } = line;
     const scheme = https ? 'https' : 'http';
-    const late: OriginFailure = {
-      reason: 'timeout',
-      message: `no HTTP/2 SETTINGS within ${connectTimeoutMs} ms: does the origin speak HTTP/2?`,
-    };
-    const timer: Timer = this.#clock.after(connectTimeoutMs, () => session.destroy(late));
+    const timer: Timer = this.#clock.after(connectTimeoutMs, () =>
+      session.destroy({
+        reason: 'timeout',
+        message: session.spoke
+          ? `the origin allowed no HTTP/2 stream within ${connectTimeoutMs} ms`
+          : `no HTTP/2 SETTINGS within ${connectTimeoutMs} ms: does the origin speak HTTP/2?`,
+      }),
+    );
     const session = new Http2OriginSession(
       socket,
       { serverName, scheme, idleLifeMs: keepAliveTimeoutMs },
@@ -198,7 +205,7 @@ export class Http2Sessions {
           this.#usable = this.#usable.filter((other) => other !== session);
           timer.cancel();
           // If it was never ready, those who waited for it know now; others need another one.
-          this.#openingFailed(line, opening, session.failure ?? notNeeded);
+          this.#openingFailed(line, opening, session.failure ?? endedUnused);
           this.#serveSoon(serverName);
         },
         gone: () => {

@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import type { OriginSettings } from '../../src/domain/ingress.ts';
+import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
+import { setting } from '../../src/tunnel/wire/http2-frames.ts';
+import { ask } from '../support/edge-request.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Proxied, proxied } from '../support/proxied.ts';
+import { rawFrame, rawHeaders, rawReset, rawSettings, uint32 } from '../support/raw-frames.ts';
+import { okBlock, RawHttp2Origin } from '../support/raw-http2-origin.ts';
+import { tableTo } from '../support/route-to.ts';
+
+const allowed = (count: number): Buffer => rawSettings({ [setting.maxConcurrentStreams]: count });
+
+describe('what an origin of HTTP/2 leaves undone', () => {
+  let here: Proxied;
+  let origin: RawHttp2Origin;
+
+  const behind = async (settings: Partial<OriginSettings> = {}): Promise<void> => {
+    origin = await RawHttp2Origin.open();
+    here = await proxied(() => {}, {
+      routes: () => tableTo([origin.port], { protocol: 'h2c', ...settings }),
+    });
+  };
+  afterEach(async () => {
+    await here.stop();
+    await origin.stop();
+  });
+
+  it('is asked for again when its last stream is refused, also where that ends the session', async () => {
+    await behind({ keepAliveConnections: 0 });
+    const asked = ask(here.edge, '/', { ':method': 'POST' }, 'body');
+    const first = await origin.settled(0);
+    first.write(rawReset(1, http2Error.refusedStream));
+    const second = await origin.settled(1);
+    second.write(rawHeaders(1, okBlock));
+    expect((await asked).status).to.equal(200);
+  });
+
+  it('is 504 where no stream is ever allowed, on one connection', async () => {
+    await behind({ connectTimeoutMs: 200 });
+    const asked = ask(here.edge, '/');
+    const socket = await eventually('the connection', () => origin.sockets[0]);
+    socket.write(allowed(0));
+    expect((await asked).status).to.equal(504);
+    expect(origin.sockets).to.have.length(1);
+    expect(here.logged.at(-1)?.message).to.contain('allowed no HTTP/2 stream within 200 ms');
+  });
+
+  it('is done on the same connection once a stream is allowed', async () => {
+    await behind();
+    const asked = ask(here.edge, '/');
+    const socket = await eventually('the connection', () => origin.sockets[0]);
+    socket.write(allowed(0));
+    await origin.frame(0, 4);
+    await origin.settled(0, allowed(1));
+    socket.write(rawHeaders(1, okBlock));
+    expect((await asked).status).to.equal(200);
+    expect(origin.sockets).to.have.length(1);
+  });
+
+  it('is 502 where the session ends before a stream is allowed, on one connection', async () => {
+    await behind();
+    const asked = ask(here.edge, '/');
+    const socket = await eventually('the connection', () => origin.sockets[0]);
+    socket.write(Buffer.concat([allowed(0), rawFrame(7, 0, 0, Buffer.concat([uint32(0), uint32(0)]))]));
+    expect((await asked).status).to.equal(502);
+    expect(origin.sockets).to.have.length(1);
+    expect(here.logged.at(-1)?.message).to.contain('before it allowed a stream');
+  });
+
+  it('is not sent when the answer is there: a body that waits for window leaves no stream behind', async () => {
+    await behind();
+    const asked = ask(here.edge, '/', { ':method': 'POST', 'content-length': '100000' }, 'x'.repeat(100_000));
+    const socket = await origin.settled(0);
+    await eventually('the window to be used up', () => {
+      const data = origin.framesOf(0).filter(({ type }) => type === 0);
+      return data.reduce((sum, { payload }) => sum + payload.length, 0) === 65_535;
+    });
+    socket.write(rawHeaders(1, okBlock));
+    expect((await asked).status).to.equal(200);
+    expect(await origin.resetCode(0)).to.equal(http2Error.cancel);
+  });
+});
