@@ -21,4 +21,9 @@ export const originHttp2Limits: Http2Limits = {
   streamWindowBytes: mebi,
   connectionWindowBytes: 8 * mebi,
   idleFramesPerData: 1,
+  /**
+   * Go's server gives back both windows for each 4 KiB that are read, and takes frames as long as ours are: 64 KiB. It
+   * may do that as fast as we send.
+   */
+  windowUpdatesPerData: 32,
 };
