@@ -52,6 +52,11 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
     return this.#headBytes;
   }
 
+  /** Paused handlers hold so much that the connection's window, and with it every stream, may soon wait for them. */
+  get burdened(): boolean {
+    return this.#heldBytes > this.#limits.maxHeldBytes / 2;
+  }
+
   get(id: number): S | undefined {
     return this.#streams.get(id);
   }

@@ -122,10 +122,11 @@ export class Http2OriginSession implements StreamSession {
     return this.#carried;
   }
 
-  /** Whether another stream may be opened now. */
+  /** Whether another stream may be opened now. Who comes new is not to wait for readers that are slow. */
   get hasRoom(): boolean {
-    const { maxConcurrentStreams } = this.#connection.role;
-    return this.#usable && this.streams < Math.min(maxStreams, maxConcurrentStreams);
+    const { role, streams } = this.#connection;
+    const most = Math.min(maxStreams, role.maxConcurrentStreams);
+    return this.#usable && this.streams < most && !streams.burdened;
   }
 
   /** A place for one exchange. Only with `hasRoom`. */

@@ -3,9 +3,10 @@ import { systemClock } from '../../../src/time/clock.ts';
 import { Http2OriginSession } from '../../../src/tunnel/origin/http2-origin-session.ts';
 import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
-import { rawSettings } from '../../support/raw-frames.ts';
+import { rawData, rawHeaders, rawSettings } from '../../support/raw-frames.ts';
+import { okBlock } from '../../support/raw-http2-origin.ts';
 
-describe('an HTTP/2 session to an origin that ends without a word', () => {
+describe('an HTTP/2 session to an origin', () => {
   let sockets: ConnectionToOrigin;
   let session: Http2OriginSession;
   beforeEach(async () => {
@@ -25,7 +26,7 @@ describe('an HTTP/2 session to an origin that ends without a word', () => {
     sockets.stop();
   });
 
-  it('before a request has left, says that it can be sent again, whatever it is', async () => {
+  it('that ends without a word before a request has left, says that it can be sent again, whatever it is', async () => {
     // What is begun here leaves after the next turn's reads: by then the end has come.
     await new Promise((resolve) => setImmediate(resolve));
     const asked = postOn(session.open());
@@ -33,7 +34,7 @@ describe('an HTTP/2 session to an origin that ends without a word', () => {
     expect(await asked).to.include({ reason: 'reset', unprocessed: 'ended' });
   });
 
-  it('after that, says nothing of the kind', async () => {
+  it('that ends after that, says nothing of the kind', async () => {
     let heard = '';
     sockets.origin.on('data', (chunk) => {
       heard += chunk.toString('latin1');
@@ -44,5 +45,22 @@ describe('an HTTP/2 session to an origin that ends without a word', () => {
     expect(await asked)
       .to.include({ reason: 'reset' })
       .and.not.have.property('unprocessed');
+  });
+
+  it('gives no more places while many readers are slow, and carries on with those it has given', async () => {
+    const slow = Array.from({ length: 33 }, () => session.open());
+    for (const [index, stream] of slow.entries()) {
+      void postOn(stream);
+      stream.pause();
+      const id = 2 * index + 1;
+      sockets.origin.write(rawHeaders(id, okBlock, false));
+      for (let i = 0; i < 8; i += 1) sockets.origin.write(rawData(id, Buffer.alloc(128 * 1024)));
+    }
+    const other = postOn(session.open());
+    await eventually('no room', () => !session.hasRoom);
+    sockets.origin.write(rawHeaders(67, okBlock));
+    expect(await other).to.equal('answered');
+    for (const stream of slow) stream.resume();
+    expect(session.hasRoom).to.equal(true);
   });
 });
