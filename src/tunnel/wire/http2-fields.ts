@@ -40,7 +40,7 @@ const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const controlPattern = /[\x00-\x08\x0a-\x1f\x7f]/;
 /** What is not a byte of a field value; above U+00FF it would become one, a line break perhaps, in latin1. */
 const unsendablePattern = /[^\t\x20-\x7e\x80-\xff]/;
-export const lengthPattern = /^\d{1,15}$/;
+const lengthPattern = /^\d{1,15}$/;
 
 /** Trailers (section 8.1) as name, value, …; null when they are malformed. */
 export function readTrailers(fields: readonly HeaderField[] | null): readonly string[] | null {
@@ -54,6 +54,13 @@ export function readTrailers(fields: readonly HeaderField[] | null): readonly st
     if (kind === nameKind.regular) trailers.push(field.name, field.value);
   }
   return trailers;
+}
+
+/** What a content-length says where another field line said `known` (-1: none did); or why that is malformed. */
+export function readLength(value: string, known: number): number | string {
+  if (!lengthPattern.test(value)) return 'content-length is not a number';
+  const bytes = Number(value);
+  return known < 0 || known === bytes ? bytes : 'two different content-length fields';
 }
 
 /** True for a name and value that may be sent in HTTP/2. */

@@ -1,5 +1,5 @@
 import type { HeaderField } from './hpack-static.ts';
-import { hasSoundValue, kindOf, lengthPattern, nameKind, quote } from './http2-fields.ts';
+import { hasSoundValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
 
 /**
  * From a decoded header list to a request (RFC 9113, sections 8.2 and 8.3), as strict as the connector's
@@ -87,10 +87,8 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
         break;
       case nameKind.contentLength: {
         regular = true;
-        const bytes = lengthPattern.test(value) ? Number(value) : -1;
-        if (bytes < 0) return malformed('content-length is not a number');
-        if (contentLength >= 0 && contentLength !== bytes)
-          return malformed('two different content-length fields');
+        const bytes = readLength(value, contentLength);
+        if (typeof bytes === 'string') return malformed(bytes);
         if (contentLength < 0) headers.push(name, value);
         contentLength = bytes;
         break;

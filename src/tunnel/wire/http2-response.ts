@@ -1,5 +1,5 @@
 import type { HeaderField } from './hpack-static.ts';
-import { hasSoundValue, isSoundValue, kindOf, lengthPattern, nameKind, quote } from './http2-fields.ts';
+import { hasSoundValue, isSoundValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
 
 /**
  * From a decoded header list to a response's head (RFC 9113, sections 8.2 and 8.3.2). An origin is told less strictly
@@ -40,10 +40,8 @@ export function readResponse(fields: readonly HeaderField[]): ResponseReading {
         status = Number(value);
         break;
       case nameKind.contentLength: {
-        const bytes = lengthPattern.test(value) ? Number(value) : -1;
-        if (bytes < 0) return malformed('content-length is not a number');
-        if (contentLength >= 0 && contentLength !== bytes)
-          return malformed('two different content-length fields');
+        const bytes = readLength(value, contentLength);
+        if (typeof bytes === 'string') return malformed(bytes);
         if (contentLength < 0) headers.push(name, value);
         contentLength = bytes;
         break;
