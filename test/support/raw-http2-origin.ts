@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
+import type { OriginSettings } from '../../src/domain/ingress.ts';
 import { HpackDecoder } from '../../src/tunnel/wire/hpack-decoder.ts';
 import { eventually } from './eventually.ts';
+import { type Proxied, proxied } from './proxied.ts';
 import type { RawFrame } from './raw-edge.ts';
 import { rawBlock, rawPreface, rawSettings } from './raw-frames.ts';
+import { tableTo } from './route-to.ts';
 import { scriptTcp, type TcpOrigin } from './tcp-origin.ts';
 
 export const okBlock = rawBlock(':status', '200');
@@ -79,4 +82,19 @@ export class RawHttp2Origin {
   stop(): Promise<void> {
     return this.tcp.stop();
   }
+}
+
+/** Such an origin, h2c, behind a proxy that stops it too. */
+export async function proxiedRawHttp2(
+  settings: Partial<OriginSettings> = {},
+): Promise<{ readonly here: Proxied; readonly origin: RawHttp2Origin }> {
+  const origin = await RawHttp2Origin.open();
+  const here = await proxied(() => {}, {
+    routes: () => tableTo([origin.port], { protocol: 'h2c', ...settings }),
+  });
+  const stop = async (): Promise<void> => {
+    await here.stop();
+    await origin.stop();
+  };
+  return { here: { ...here, stop }, origin };
 }

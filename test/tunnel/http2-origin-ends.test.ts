@@ -4,10 +4,9 @@ import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { setting } from '../../src/tunnel/wire/http2-frames.ts';
 import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Proxied, proxied } from '../support/proxied.ts';
+import type { Proxied } from '../support/proxied.ts';
 import { rawFrame, rawHeaders, rawReset, rawSettings, uint32 } from '../support/raw-frames.ts';
-import { okBlock, RawHttp2Origin } from '../support/raw-http2-origin.ts';
-import { tableTo } from '../support/route-to.ts';
+import { okBlock, proxiedRawHttp2, type RawHttp2Origin } from '../support/raw-http2-origin.ts';
 
 const allowed = (count: number): Buffer => rawSettings({ [setting.maxConcurrentStreams]: count });
 
@@ -16,15 +15,9 @@ describe('what an origin of HTTP/2 leaves undone', () => {
   let origin: RawHttp2Origin;
 
   const behind = async (settings: Partial<OriginSettings> = {}): Promise<void> => {
-    origin = await RawHttp2Origin.open();
-    here = await proxied(() => {}, {
-      routes: () => tableTo([origin.port], { protocol: 'h2c', ...settings }),
-    });
+    ({ here, origin } = await proxiedRawHttp2(settings));
   };
-  afterEach(async () => {
-    await here.stop();
-    await origin.stop();
-  });
+  afterEach(() => here.stop());
 
   it('is asked for again when its last stream is refused, also where that ends the session', async () => {
     await behind({ keepAliveConnections: 0 });

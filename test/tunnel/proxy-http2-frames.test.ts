@@ -3,7 +3,7 @@ import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { setting } from '../../src/tunnel/wire/http2-frames.ts';
 import { ask, ResetError } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Proxied, proxied } from '../support/proxied.ts';
+import type { Proxied } from '../support/proxied.ts';
 import {
   rawBlock,
   rawData,
@@ -13,8 +13,7 @@ import {
   rawSettings,
   uint32,
 } from '../support/raw-frames.ts';
-import { okBlock, RawHttp2Origin } from '../support/raw-http2-origin.ts';
-import { tableTo } from '../support/route-to.ts';
+import { okBlock, proxiedRawHttp2, type RawHttp2Origin } from '../support/raw-http2-origin.ts';
 
 const grpc = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
 
@@ -23,13 +22,9 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
   let here: Proxied;
   let origin: RawHttp2Origin;
   beforeEach(async () => {
-    origin = await RawHttp2Origin.open();
-    here = await proxied(() => {}, { routes: () => tableTo([origin.port], { protocol: 'h2c' }) });
+    ({ here, origin } = await proxiedRawHttp2());
   });
-  afterEach(async () => {
-    await here.stop();
-    await origin.stop();
-  });
+  afterEach(() => here.stop());
 
   const framesOf = (index: number) => origin.framesOf(index);
 
