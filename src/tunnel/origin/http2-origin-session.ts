@@ -6,6 +6,7 @@ import { type ConnectionEnd, Http2Connection } from '../http2/connection.ts';
 import { defaultWindowBytes } from '../wire/flow-window.ts';
 import { http2Error } from '../wire/http2-errors.ts';
 import { clientPreface, setting, settingsFrame, windowUpdateFrame } from '../wire/http2-frames.ts';
+import { hearFailedWrites } from './failed-writes.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 import { maxStreams, originHttp2Limits } from './http2-origin-limits.ts';
 import { Http2OriginStream, type StreamSession } from './http2-origin-stream.ts';
@@ -65,6 +66,8 @@ export class Http2OriginSession implements StreamSession {
   #goneAwayWith: OriginFailure | null = null;
   #idleSinceMs = 0;
   #idleTimer: Timer | null = null;
+  /** A write has found the connection cut: until when it may still be read. */
+  #cut: Timer | null = null;
 
   constructor(
     socket: Socket,
@@ -77,6 +80,10 @@ export class Http2OriginSession implements StreamSession {
     this.#idleLifeMs = origin.idleLifeMs;
     this.#clock = clock;
     this.#owner = owner;
+    // What was said before the connection was cut, GOAWAY perhaps, may be here unread; its end follows.
+    hearFailedWrites(socket, (error) => {
+      this.#cut ??= clock.after(originHttp2Limits.lingerMs, () => socket.destroy(error));
+    });
     this.#connection = new Http2Connection(
       socket,
       {
@@ -249,6 +256,7 @@ export class Http2OriginSession implements StreamSession {
 
   #gone(): void {
     this.#idleTimer?.cancel();
+    this.#cut?.cancel();
     this.#owner.gone();
   }
 

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { systemClock } from '../../../src/time/clock.ts';
 import { Http2OriginSession } from '../../../src/tunnel/origin/http2-origin-session.ts';
+import { http2Error } from '../../../src/tunnel/wire/http2-errors.ts';
 import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
-import { rawData, rawHeaders, rawSettings } from '../../support/raw-frames.ts';
+import { rawData, rawFrame, rawHeaders, rawSettings, uint32 } from '../../support/raw-frames.ts';
 import { okBlock } from '../../support/raw-http2-origin.ts';
 
 describe('an HTTP/2 session to an origin', () => {
@@ -62,5 +63,22 @@ describe('an HTTP/2 session to an origin', () => {
     expect(await other).to.equal('answered');
     for (const stream of slow) stream.resume();
     expect(session.hasRoom).to.equal(true);
+  });
+
+  it('that says what it left undone, and cuts the connection under the next request, is heard', async () => {
+    const asked = postOn(session.open());
+    await new Promise<void>((done) => {
+      let heard = '';
+      // From a read: what is begun here leaves before anything else is read.
+      sockets.origin.on('data', (chunk) => {
+        heard += chunk.toString('latin1');
+        if (!heard.includes('body')) return;
+        sockets.origin.write(rawFrame(7, 0, 0, Buffer.concat([uint32(0), uint32(http2Error.noError)])));
+        sockets.origin.resetAndDestroy();
+        void postOn(session.open());
+        done();
+      });
+    });
+    expect(await asked).to.include({ reason: 'reset', unprocessed: 'ended' });
   });
 });
