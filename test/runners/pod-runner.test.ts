@@ -216,6 +216,27 @@ describe('the pod runner', () => {
     expect(facts).to.deep.equal([connections(0)]);
   });
 
+  it('is patient while one pod after the other gets ready, and tells of the one that does not', async () => {
+    const { facts } = await start({ place: { mode: 'pod', replicas: 4 } });
+    const later = async (ms: number): Promise<void> => {
+      await clock.advance(ms);
+      await quiet();
+    };
+    for (let ready = 1; ready <= 3; ready++) {
+      await later(40_000);
+      pods.pod(host, `pod-${ready}`, null, null, true);
+      pods.ready(host, ready, false);
+      await quiet();
+    }
+    await later(59_000);
+    expect(facts).to.deep.equal([connections(4), connections(8), connections(12)]);
+    await later(1_000);
+    expect(facts.at(-1)).to.deep.equal(failing('no further pod was made within 60 s'));
+    pods.ready(host, 4);
+    await quiet();
+    expect(facts.slice(4)).to.deep.equal([connections(16), failing(null)]);
+  });
+
   it('tells of a change that its pods cannot follow while those of before serve', async () => {
     const { facts, run } = await start();
     pods.ready(host, 2);
