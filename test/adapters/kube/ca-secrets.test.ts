@@ -106,6 +106,18 @@ describe('CA Secrets that are followed', () => {
     await followed('c');
   });
 
+  it('that are named again while they are being read are told once, as they are by then', async () => {
+    await followed('b');
+    cas.follow('a');
+    const first = await read('a');
+    cas.forget('a');
+    cas.follow('a');
+    const second = await read('a');
+    first.json(200, secret('a', '3', authorities.one));
+    second.json(200, secret('a', '4', authorities.two));
+    await hear('a two');
+  });
+
   it('are tried again soon when they cannot be read', async () => {
     cas.follow('a');
     (await read('a')).refuse(404, 'not found');
