@@ -177,7 +177,14 @@ async function work(place: Workplace): Promise<void> {
   const border = createShardBorder(config.shard, (message) => tell(message));
   const { ingressClass, ingressDefaults: defaults } = config;
   const status = { ingress: { ingressClass, defaults }, isForeign: border.isForeign };
-  const sink = createIngressSink(client, { clock, log, instance: identity, leadership, status });
+  const sink = createIngressSink(client, {
+    clock,
+    log,
+    instance: identity,
+    leadership,
+    random: Math.random,
+    status,
+  });
   closers.push(() => sink.close());
 
   const cores = availableParallelism();

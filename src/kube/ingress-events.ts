@@ -55,13 +55,13 @@ export interface EventOptions {
   readonly instance: string;
   readonly leadership: Leadership;
   /** In [0, 1). */
-  readonly random?: () => number;
+  readonly random: () => number;
 }
 
 /** Owns one loop, ended by `close`. */
 export function createIngressEvents(
   client: KubeClient,
-  { clock, log, instance, leadership, random = Math.random }: EventOptions,
+  { clock, log, instance, leadership, random }: EventOptions,
 ): IngressEvents {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -129,19 +129,19 @@ export function createIngressEvents(
       next.waiting = false;
       const written = next.created ? await countUp(next) : await create(next);
       if (signal.aborted) return;
-      const pauseMs = written.ok ? spacingMs : failed(next, written.fault, failures);
-      failures = pauseMs === spacingMs ? 0 : failures + 1;
-      await sleep(clock, pauseMs, signal).catch(() => {});
+      const retryInMs = written.ok ? null : failed(next, written.fault, failures);
+      failures = retryInMs === null ? 0 : failures + 1;
+      await sleep(clock, retryInMs ?? spacingMs, signal).catch(() => {});
     }
   }
 
-  /** How long to wait before the next write. */
-  function failed(occurrence: Occurrence, fault: Fault, failures: number): number {
+  /** When it is tried again; null for what is refused, and forgotten. */
+  function failed(occurrence: Occurrence, fault: Fault, failures: number): number | null {
     const { code, message: detail, retryAfterMs } = fault;
     const what = { ingress: occurrence.ingress.name, reason: occurrence.note.reason, code, detail };
     if (code !== 'kube-unreachable' && retryAfterMs === undefined) {
       log.warn(what, 'event not written');
-      return spacingMs;
+      return null;
     }
     const retryInMs = Math.max(backoffDelayMs(retryBackoff, failures, random()), retryAfterMs ?? 0);
     log.warn({ ...what, retryInMs }, 'event not written yet');
