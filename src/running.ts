@@ -34,10 +34,7 @@ export function runUntilEnd(
       exit(1);
     };
     // A setting that only its use shows to be bad is refused as one that cannot be read.
-    const isRefused = ({ code, message }: Fault): boolean => {
-      if (code === 'config-invalid') exit(refuse(message));
-      return code === 'config-invalid';
-    };
+    const isBadSetting = ({ code }: Fault): boolean => code === 'config-invalid';
     const stop = (): void => {
       running?.stop().then(() => {
         log.info({}, 'stopped');
@@ -66,14 +63,17 @@ export function runUntilEnd(
         void started.ended.then((fault) => {
           if (isStopping) return;
           if (fault === null) exit(0);
-          else if (!isRefused(fault)) {
+          else if (isBadSetting(fault)) exit(refuse(fault.message));
+          else {
             log.fatal({ code: fault.code, reason: fault.message }, 'process ended by itself');
             exit(1);
           }
         });
       },
       (thrown: unknown) => {
-        if (!isRefused(faultOf(thrown))) failed(thrown);
+        const fault = faultOf(thrown);
+        if (isBadSetting(fault)) exit(refuse(fault.message));
+        else failed(thrown);
       },
     );
   });

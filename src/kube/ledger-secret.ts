@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostHash } from '../domain/host.ts';
-import type { KnownTunnel, LedgerEntry } from '../domain/ledger.ts';
+import { isStored, type KnownTunnel, type LedgerEntry } from '../domain/ledger.ts';
 import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import { parseMeta } from './parse-meta.ts';
@@ -36,7 +36,7 @@ const secretShape = z.object({ data: z.record(z.string(), z.string().max(maxValu
  */
 export function ledgerSecretBody(entry: LedgerEntry): object {
   const { host, ingress, identity, tunnelName, tunnel, publishes, dns, resourceVersion } = entry;
-  const create = resourceVersion === '';
+  const create = !isStored(entry);
   const values: Record<string, string | null> = {
     host,
     ingress,

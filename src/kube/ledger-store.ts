@@ -1,5 +1,5 @@
 import type { LedgerStore } from '../actors/ports.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import { isStored, type LedgerEntry } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 import {
@@ -22,7 +22,7 @@ import { parseMeta } from './parse-meta.ts';
 export function createLedgerStore(client: KubeClient, identity: string): LedgerStore {
   async function put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
     if (entry.identity !== identity) return notOurs(entry);
-    return entry.resourceVersion === '' ? create(entry, signal) : replace(entry, signal);
+    return isStored(entry) ? replace(entry, signal) : create(entry, signal);
   }
 
   async function create(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {

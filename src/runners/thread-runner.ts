@@ -18,7 +18,6 @@ export interface ThreadRunnerOptions extends ThreadLimits {
   readonly logLevel: string;
   /** Where the keys of Access teams are; null is each team's own host. */
   readonly accessCertsUrl: string | null;
-  /** The region is the token's, if this one is empty. */
   /** The region is in each tunnel's token. */
   readonly edge: Omit<EdgeSettings, 'region'>;
   readonly graceMs: number;
