@@ -119,8 +119,8 @@ export class HostUpkeep {
     const known = state.ledger;
     if (known !== null && !isLaterVersion(version, known.resourceVersion)) return false;
     state.ledger = entry;
-    if (entry === null && known !== null && this.#world.leadership.isLeading) {
-      // Not by us, who forget it first: somebody has taken it away, and nobody else knows what there is at Cloudflare.
+    if (entry === null && known !== null && state.cleared !== 'tunnel' && this.#world.leadership.isLeading) {
+      // Not by us, who clear first: somebody has taken it away, and nobody else knows what there is at Cloudflare.
       state.ledger = bereft(known);
       state.doubt = 'tunnel';
     }

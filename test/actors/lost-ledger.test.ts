@@ -73,6 +73,16 @@ describe('a ledger that is lost', () => {
     expectNothingLeft();
   });
 
+  it('once nothing is left of what it tells is not written again: its removal was ours, and the answer was lost', async () => {
+    house.ledger.failNext('remove', 'kube-unreachable');
+    await house.tell(removed('web'));
+    expect(house.ledger.entries.size).to.equal(1);
+    const calls = house.cloudflare.calls.length;
+    await lose();
+    expectNothingLeft();
+    expect(house.cloudflare.calls).to.have.length(calls);
+  });
+
   it('goes over to the Ingress that the host moves to', async () => {
     house.ledger.failNext('put', 'kube-unreachable', 1);
     await lose();
