@@ -42,7 +42,7 @@ export function ingressActor(
     const actor = new IngressActor(context, supervisor, world, initial());
     return {
       receive: (message) => actor.receive(message),
-      childFailed: (name, fault) => actor.tunnelFailed(name, fault),
+      childFailed: (name, fault, delayMs) => actor.tunnelFailed(name, fault, delayMs),
       childEnded: (name) => actor.tunnelEnded(name),
     };
   };
@@ -151,14 +151,15 @@ class IngressActor {
     this.#converge();
   }
 
-  tunnelFailed(childName: string, fault: Fault): void {
+  tunnelFailed(childName: string, fault: Fault, retryInMs: number): void {
     const host = HostTunnels.hostOf(childName);
     const state = this.#hosts.get(host);
     const failed = state?.tunnels.failed(childName, fault) ?? null;
     if (state === undefined || failed === null) return;
     if (state.hold !== 'parted') {
       this.#world.telemetry.tunnelRestarted(host, fault.code);
-      this.#world.log.warn({ host, code: fault.code, detail: fault.message }, 'tunnel restarting');
+      const { code, message: detail } = fault;
+      this.#world.log.warn({ host, code, detail, retryInMs }, 'tunnel restarting');
       if (failed === 'current') this.#notes.tunnelRestarted(host, fault);
       if (failed === 'successor') this.#notes.replacementFailed(host, fault);
       // Nothing but another token helps, and Cloudflare has it.

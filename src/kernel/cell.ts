@@ -247,7 +247,8 @@ export class Cell<M> implements Host<M>, Child {
         this.#mailbox.pause();
         this.#history = verdict.history;
         this.#state = { at: 'waiting', retry: this.clock.after(delayMs, () => void this.#start()) };
-        log.warn({ ...fields, delayMs }, 'actor restarts');
+        // What was to be expected its owner tells, in its own words.
+        if (fault === null || fault.code === 'bug') log.warn({ ...fields, delayMs }, 'actor restarts');
         probe.restarted(this.path, this.#spec.kind, fault, delayMs);
         if (fault !== null) this.#owner.childFailed(fault, delayMs);
         break;

@@ -26,6 +26,7 @@ describe('kernel: restarts', () => {
       expect(world.restarts).to.deep.equal([
         { path: 'parent/c', atMs: 0, delayMs: 1_000, code: 'edge-lost' },
       ]);
+      expect(world.logged, 'its parent has heard of it').to.deep.equal([]);
       await root.stop();
     });
 
@@ -49,7 +50,12 @@ describe('kernel: restarts', () => {
       await world.clock.advance(3_000);
       expect(births).to.equal(3);
       expect(heard).to.deep.equal(['c failed: bug, 1000 ms', 'c failed: bug, 2000 ms']);
-      expect(world.logged.filter(({ message }) => message === 'actor threw')).to.have.length(2);
+      expect(world.logged.map(({ message }) => message)).to.deep.equal([
+        'actor threw',
+        'actor restarts',
+        'actor threw',
+        'actor restarts',
+      ]);
       await root.stop();
     });
 
