@@ -38,8 +38,8 @@ export class IngressActors {
       this.#stopping.add(key);
       return this.#context.stopChild(key);
     }
+    if (actor !== undefined) return actor.tell({ type: 'assigned' });
     const assignment = (): Assignment => this.#directions.assignmentOf(key);
-    if (actor !== undefined) return actor.tell({ type: 'assigned', assignment: assignment() });
     const create = ingressActor(assignment, this.#context.self, this.#world);
     this.#context.spawn(key, ingressSpec(create, this.#world.graceMs));
   }

@@ -34,12 +34,12 @@ export interface IngressWorld extends StepWorld {
  * assignment wins between steps), and runs a tunnel actor per host while that host should be up.
  */
 export function ingressActor(
-  initial: () => Assignment,
+  newest: () => Assignment,
   supervisor: ActorRef<SupervisorMessage>,
   world: IngressWorld,
 ): ActorFactory<IngressMessage> {
   return (context) => {
-    const actor = new IngressActor(context, supervisor, world, initial());
+    const actor = new IngressActor(context, supervisor, world, newest);
     return {
       receive: (message) => actor.receive(message),
       childFailed: (name, fault, delayMs) => actor.tunnelFailed(name, fault, delayMs),
@@ -53,6 +53,7 @@ class IngressActor {
   readonly #supervisor: ActorRef<SupervisorMessage>;
   readonly #world: IngressWorld;
   readonly #hosts: IngressHosts;
+  readonly #newest: () => Assignment;
   #assignment: Assignment;
   readonly #compiler = new HostCompiler();
   readonly #notes: IngressNotes;
@@ -64,11 +65,13 @@ class IngressActor {
     context: ActorContext<IngressMessage>,
     supervisor: ActorRef<SupervisorMessage>,
     world: IngressWorld,
-    assignment: Assignment,
+    newest: () => Assignment,
   ) {
+    const assignment = newest();
     this.#context = context;
     this.#supervisor = supervisor;
     this.#world = world;
+    this.#newest = newest;
     this.#assignment = assignment;
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
@@ -84,7 +87,7 @@ class IngressActor {
   receive(message: IngressMessage): void {
     switch (message.type) {
       case 'assigned':
-        this.#assigned(message.assignment);
+        this.#assigned(this.#newest());
         break;
       case 'backend':
         this.#compiler.backend(message.service, message.view);

@@ -123,7 +123,11 @@ export interface ServedBy {
 }
 
 export type IngressMessage =
-  | { readonly type: 'assigned'; readonly assignment: Assignment }
+  /**
+   * What the actor is responsible for has changed. It asks for it when it reads this: a copy made earlier would undo what
+   * has been told meanwhile, as a newer message takes the place of an older one of its key in the mailbox.
+   */
+  | { readonly type: 'assigned' }
   | { readonly type: 'backend'; readonly service: string; readonly view: BackendView }
   | { readonly type: 'ca'; readonly secret: string; readonly ca: OriginCa }
   | {

@@ -166,6 +166,25 @@ describe('life of a tunnel', () => {
     expect(house.runner.started).to.have.length(1);
   });
 
+  it('goes by the last of what changed while its actor waited to begin again', async () => {
+    await serve();
+    house.sink.publish = async () => {
+      throw new Error('a bug');
+    };
+    house.runner.of(host)!.hear({ type: 'connections', registered: 0 });
+    await house.quiet();
+    delete (house.sink as { publish?: unknown }).publish;
+    await house.tell(service('web', 80, '10.0.0.2'));
+    await house.tell(present(ingress('web', [host], { createdAtMs: 2 })));
+    await house.tell(service('web', 80, '10.0.0.3'));
+    house.runner.endAll();
+    await house.pass(10_000);
+    const target = house.runner.of(host)?.routes.routes[0]?.target;
+    expect(target?.kind === 'origin' && target.origin.addresses).to.deep.equal([
+      { host: '10.0.0.3', port: 80 },
+    ]);
+  });
+
   it('replaces a changed host: the new one serves before the old one goes', async () => {
     await serve();
     house.runner.autoRegister = false;
