@@ -4,6 +4,9 @@ import { afterBackoffMs, atOnce, type FaultRule } from './fault-rule.ts';
 
 const aMoment = [2_000, 6_000] as const;
 
+/** What stands still until a process is back. */
+const itsWork = ['threads', 'edge', 'kubernetes', 'cloudflare', 'cluster'] as const;
+
 const thread = {
   part: 'threads',
   hosts: 'threaded',
@@ -17,13 +20,13 @@ const process = {
   part: 'process',
   hosts: 'threaded',
   replicas: 'one',
-  holdsUp: ['threads', 'edge', 'kubernetes', 'cloudflare', 'cluster'],
+  holdsUp: itsWork,
 } as const;
 const replica = {
   part: 'replicas',
   hosts: 'threaded',
   replicas: 'several',
-  holdsUp: ['threads', 'edge', 'kubernetes', 'cloudflare', 'cluster'],
+  holdsUp: itsWork,
   // A Lease that nobody gave back is taken after 10 to 15 s; a replica that died starts again with a pause.
   boundMs: afterBackoffMs,
 } as const;

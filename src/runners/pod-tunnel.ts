@@ -76,8 +76,7 @@ export class PodTunnel {
 
   /** Addresses of the pods that are waited for. */
   get unready(): readonly string[] {
-    const pods = [...this.#pods.values()].filter(({ making }) => making === this.#wantedMaking);
-    return addressesOf(pods.filter(({ isReady }) => !isReady));
+    return addressesOf(this.#wantedPods.filter(({ isReady }) => !isReady));
   }
 
   hearPods(answers: readonly PodAnswer[]): void {
@@ -237,6 +236,11 @@ export class PodTunnel {
     });
   }
 
+  /** Those of an older making are on their way out. */
+  get #wantedPods(): readonly SeenPod[] {
+    return [...this.#pods.values()].filter(({ making }) => making === this.#wantedMaking);
+  }
+
   #tell(): void {
     if (!this.#world.maySee()) return;
     const seen = this.#seen;
@@ -250,11 +254,9 @@ export class PodTunnel {
       run.hear({ type: 'connections', registered });
     }
     if (newest !== undefined && isWanted) {
-      const making = this.#wantedMaking;
-      // Those of an older making are on their way out.
-      const pods = [...this.#pods.values()].filter((pod) => pod.making === making);
       const { trouble, isRolledOut } = seen;
-      this.#troubles.look({ run: newest, making, trouble, pods, isRolledOut });
+      const pods = this.#wantedPods;
+      this.#troubles.look({ run: newest, making: this.#wantedMaking, trouble, pods, isRolledOut });
     }
     if (this.#draining !== null && seen === null && this.#pods.size === 0) this.#drained();
   }

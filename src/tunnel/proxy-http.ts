@@ -19,11 +19,12 @@ const firstByteWaitMs = 200;
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
- * How often a request is sent again, by why it was not looked at. Because its connection ended before anything: as often as
- * Go's client does it. Who was cut off is among the first on the next connection, and so meets an end of that kind only so
- * often by itself.
+ * How often a request is sent again, by why it was not looked at; `stale`: its kept connection was closed. Because its
+ * connection ended before anything: as often as Go's client does it. Who was cut off is among the first on the next
+ * connection, and so meets an end of that kind only so often by itself.
  */
-const maxRetries: Readonly<Record<Unprocessed, number>> = {
+const maxRetries: Readonly<Record<Unprocessed | 'stale', number>> = {
+  stale: 1,
   refused: 1,
   http1: 1,
   ended: 6,
@@ -236,7 +237,7 @@ export class HttpExchange implements StreamHandler, Exchange {
    * back, nothing else was sent.
    */
   #mayRetry(connection: OriginConnection, failure: OriginFailure): boolean {
-    const most = maxRetries[failure.unprocessed ?? 'refused'];
+    const most = maxRetries[failure.unprocessed ?? 'stale'];
     if (this.#status !== 0 || this.#retries >= most) return false;
     // With prior knowledge of HTTP/2 nothing else is spoken (RFC 9113, section 3.3).
     if (failure.unprocessed === 'http1' && this.#origin.settings.protocol !== 'https') return false;

@@ -7,6 +7,7 @@ import { defaultWindowBytes } from '../wire/flow-window.ts';
 import { http2Error } from '../wire/http2-errors.ts';
 import { clientPreface, setting, settingsFrame, windowUpdateFrame } from '../wire/http2-frames.ts';
 import { hearFailedWrites } from './failed-writes.ts';
+import { maxInterimResponses } from './http1-parser.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 import { maxStreams, originHttp2Limits } from './http2-origin-limits.ts';
 import { Http2OriginStream, type StreamSession } from './http2-origin-stream.ts';
@@ -90,7 +91,7 @@ export class Http2OriginSession implements StreamSession {
         peer: 'server',
         opening,
         role: (streams, faults) =>
-          new Responses(streams, faults, {
+          new Responses(streams, faults, maxInterimResponses, {
             goneAway: (lastStreamId, code) => this.#goneAway(lastStreamId, code),
           }),
       },
@@ -152,13 +153,13 @@ export class Http2OriginSession implements StreamSession {
     if (!this.#usable || this.#connection.role.exhausted) {
       return { reason: 'reset', message: 'the HTTP/2 session has just ended', unprocessed: 'ended' };
     }
-    const { pseudo, headers } = http2RequestHead(plan, framing, this.#scheme);
-    if (!this.#connection.streams.sender.takes([...pseudo, ...headers])) {
+    const head = http2RequestHead(plan, framing, this.#scheme);
+    if (!this.#connection.streams.sender.takes(head)) {
       return { reason: 'limit', message: 'the request head is larger than the origin takes over HTTP/2' };
     }
     this.#unstarted -= 1;
     const stream = this.#connection.role.open(plan.method, handler);
-    stream.request(pseudo, headers, last);
+    stream.request(head, last);
     if (this.#connection.role.exhausted) this.#retire();
     return stream;
   }

@@ -1,14 +1,9 @@
 import { expectsContinue, fieldName, isFieldValue } from './header-field.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 
-/** The head of a request as HTTP/2 carries it, both lists name, value, …. */
-export interface Http2RequestHead {
-  readonly pseudo: readonly string[];
-  readonly headers: readonly string[];
-}
-
 /**
- * The head of a request for an origin that speaks HTTP/2 (RFC 9113, section 8.3.1): the same changes as for
+ * The head of a request for an origin that speaks HTTP/2 (RFC 9113, section 8.3.1) as name, value, …: the four pseudo
+ * fields, then the same changes as for
  * HTTP/1.1 (protocol page, section 8.1), and no header that belongs to HTTP/1.1's framing. `te: trailers` stays:
  * gRPC asks for it. The plan has been validated.
  */
@@ -16,8 +11,8 @@ export function http2RequestHead(
   { method, target, authority, head, rules }: RequestPlan,
   framing: BodyFraming,
   scheme: 'http' | 'https',
-): Http2RequestHead {
-  const headers: string[] = [];
+): readonly string[] {
+  const fields = [':method', method, ':scheme', scheme, ':authority', authority, ':path', target];
   let cookie = '';
   for (let i = 0; i + 1 < head.headers.length; i += 2) {
     const value = head.headers[i + 1]!;
@@ -28,25 +23,22 @@ export function http2RequestHead(
       case 'internal':
       case 'trailer':
       case 'sec-websocket-version':
-        headers.push(field.lower, value);
+        fields.push(field.lower, value);
         break;
       case 'cookie':
         cookie = cookie === '' ? value : `${cookie}; ${value}`;
         break;
       case 'expect':
-        if (!expectsContinue(value)) headers.push(field.lower, value);
+        if (!expectsContinue(value)) fields.push(field.lower, value);
         break;
       default:
     }
   }
-  if (cookie !== '') headers.push('cookie', cookie);
-  if (typeof framing === 'object') headers.push('content-length', String(framing.length));
-  if (rules.hostHeader !== null) headers.push('x-forwarded-host', head.authority);
-  headers.push('cf-warp-tag-id', rules.connectorId);
-  return {
-    pseudo: [':method', method, ':scheme', scheme, ':authority', authority, ':path', target],
-    headers,
-  };
+  if (cookie !== '') fields.push('cookie', cookie);
+  if (typeof framing === 'object') fields.push('content-length', String(framing.length));
+  if (rules.hostHeader !== null) fields.push('x-forwarded-host', head.authority);
+  fields.push('cf-warp-tag-id', rules.connectorId);
+  return fields;
 }
 
 /** Trailers of a request for HTTP/2; what frames or is internal is left out. */

@@ -7,8 +7,6 @@ import type { Role } from '../role.ts';
 import type { StreamTable } from '../stream-table.ts';
 import { ClientStream, type ResponseHandler } from './stream.ts';
 
-/** Informational responses (1xx) before the real one. */
-const maxInterimResponses = 32;
 const largestStreamId = 2 ** 31 - 1;
 
 /** Whom a client's role tells. */
@@ -25,12 +23,20 @@ export class Responses implements Role<ClientStream> {
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
   readonly #streams: StreamTable<ClientStream>;
   readonly #faults: Faults<ClientStream>;
+  readonly #maxInterimResponses: number;
   readonly #owner: ResponsesOwner;
   #nextId = 1;
 
-  constructor(streams: StreamTable<ClientStream>, faults: Faults<ClientStream>, owner: ResponsesOwner) {
+  /** `maxInterimResponses`: informational ones (1xx) before the real one. */
+  constructor(
+    streams: StreamTable<ClientStream>,
+    faults: Faults<ClientStream>,
+    maxInterimResponses: number,
+    owner: ResponsesOwner,
+  ) {
     this.#streams = streams;
     this.#faults = faults;
+    this.#maxInterimResponses = maxInterimResponses;
     this.#owner = owner;
   }
 
@@ -74,7 +80,7 @@ export class Responses implements Role<ClientStream> {
       if (endStream || reading.status === 101)
         return this.#malformed(stream, `${reading.status} is no answer`);
       stream.interimResponses += 1;
-      if (stream.interimResponses <= maxInterimResponses) return;
+      if (stream.interimResponses <= this.#maxInterimResponses) return;
       return this.#faults.ofStream(stream, http2Error.enhanceYourCalm, 'too many informational responses');
     }
     if (!stream.respondedTo(reading, endStream)) {

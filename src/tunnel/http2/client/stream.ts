@@ -8,6 +8,9 @@ export interface ResponseHandler extends StreamHandler {
   head(response: ReadResponse, ended: boolean): void;
 }
 
+/** Names and values of the four pseudo fields of a request (RFC 9113, section 8.3.1). */
+const pseudoEntries = 8;
+
 /** A stream that we have opened with a request, and whose response the peer owes us. */
 export class ClientStream extends Http2Stream {
   headReceived = false;
@@ -33,10 +36,10 @@ export class ClientStream extends Http2Stream {
   }
 
   /** HEADERS: the pseudo fields of a request, then the others. With `end`, no body follows. */
-  request(pseudo: readonly string[], headers: readonly string[], end: boolean): void {
-    checkSendable(headers);
+  request(fields: readonly string[], end: boolean): void {
+    checkSendable(fields, pseudoEntries);
     this.headSent = true;
-    this.host.sender.headers(this.sending, 0, [...pseudo, ...headers], end);
+    this.host.sender.headers(this.sending, 0, fields, end);
     this.#gatheredAt = this.sending.lastFrameEpoch;
   }
 
