@@ -31,6 +31,8 @@ export interface HostState {
   /** Who lingers has been told of this tenure that it may go. */
   settled: boolean;
   intent: HostIntent;
+  /** While the host that is not wanted here any more may be on its way to another Ingress. */
+  move: Timer | null;
   rules: HostRules | null;
   compiled: CompiledHost | null;
   ledger: LedgerEntry | null;
@@ -73,6 +75,7 @@ export function newHostState(
     alsoRuns: false,
     settled: false,
     intent: { kind: 'kept' },
+    move: null,
     rules: null,
     compiled: null,
     ledger,

@@ -1,8 +1,14 @@
 import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
-import type { Clock } from '../time/clock.ts';
+import type { ActorContext } from '../kernel/actor.ts';
 import { type HostState, newHostState } from './host-state.ts';
 import type { HostTunnels } from './host-tunnels.ts';
-import type { Assignment } from './messages.ts';
+import type { Assignment, IngressMessage } from './messages.ts';
+
+/**
+ * So long a host stays as it is once its Ingress names it no longer: that may be one half of a move whose other half,
+ * an Ingress that names it now, is written next.
+ */
+const moveMs = 5_000;
 
 /**
  * The hosts of one ingress actor: which are its own to act on, what is intended with each, and which it only
@@ -14,11 +20,11 @@ export class IngressHosts {
   readonly #forgotten = new Map<string, string>();
   /** The last tenure of each host that was given back. */
   readonly #over = new Map<string, number>();
-  readonly #clock: Clock;
+  readonly #context: ActorContext<IngressMessage>;
   readonly #tunnelsOf: (host: string) => HostTunnels;
 
-  constructor(clock: Clock, tunnelsOf: (host: string) => HostTunnels) {
-    this.#clock = clock;
+  constructor(context: ActorContext<IngressMessage>, tunnelsOf: (host: string) => HostTunnels) {
+    this.#context = context;
     this.#tunnelsOf = tunnelsOf;
   }
 
@@ -48,11 +54,15 @@ export class IngressHosts {
       if (rules !== undefined) {
         state.intent = { kind: 'wanted', ingress: next.ingress.name, dns: next.settings!.dns };
         state.rules = rules;
-      } else {
-        const stays = next.keepOthers || state.hold === 'parting' || next.kept.includes(host);
-        state.intent = { kind: stays ? 'kept' : 'unwanted' };
+      } else if (next.keepOthers || state.hold === 'parting' || next.kept.includes(host)) {
+        state.intent = { kind: 'kept' };
+      } else if (state.intent.kind !== 'unwanted') {
+        state.intent = { kind: 'unwanted' };
+        state.move = this.#context.after(moveMs, { type: 'host.unmoved', host });
       }
       if (state.intent.kind !== 'unwanted') state.cleared = 'nothing';
+      // Who deletes an Ingress means it.
+      if (state.intent.kind !== 'unwanted' || next.settings === null) endMove(state);
     }
     return begun;
   }
@@ -96,7 +106,7 @@ export class IngressHosts {
       if (tenure <= Math.max(former?.tenure ?? 0, this.#over.get(host) ?? 0)) continue;
       const entry = this.#unlessForgotten(entries.get(host) ?? null);
       const tunnels = former?.tunnels ?? this.#tunnelsOf(host);
-      const state = newHostState(host, tenure, entry, tunnels, this.#clock.monotonic());
+      const state = newHostState(host, tenure, entry, tunnels, this.#context.clock.monotonic());
       if (former !== undefined) {
         state.rules = former.rules;
         state.compiled = former.compiled;
@@ -115,7 +125,14 @@ export class IngressHosts {
   }
 }
 
+/** It has moved, stays where it was, or is not to move. */
+export function endMove(state: HostState): void {
+  state.move?.cancel();
+  state.move = null;
+}
+
 function stopTimers(state: HostState): void {
+  endMove(state);
   state.retry?.cancel();
   state.retry = null;
   state.look?.cancel();

@@ -14,7 +14,7 @@ import {
 import type { StepWorld } from './host-steps.ts';
 import { HostTunnels } from './host-tunnels.ts';
 import { HostUpkeep } from './host-upkeep.ts';
-import { IngressHosts } from './ingress-hosts.ts';
+import { endMove, IngressHosts } from './ingress-hosts.ts';
 import { type IngressNotes, ingressNotes } from './ingress-notes.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
@@ -75,7 +75,7 @@ class IngressActor {
     this.#assignment = assignment;
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
-    this.#hosts = new IngressHosts(context.clock, (host) => new HostTunnels(host, context, world));
+    this.#hosts = new IngressHosts(context, (host) => new HostTunnels(host, context, world));
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
     this.#reports = new HostReports(supervisor, world, this.#notes);
     // Whoever published it has said it: an earlier life, or another replica.
@@ -120,6 +120,9 @@ class IngressActor {
         this.#ofHost(message.host, (state) => {
           state.retry = null;
         });
+        break;
+      case 'host.unmoved':
+        this.#ofHost(message.host, endMove);
         break;
       case 'status.written':
         this.#status.written(message.hostnames, message.result);
@@ -218,10 +221,10 @@ class IngressActor {
   /** Brings every host one move closer. Runs after each message; does nothing where nothing is due. */
   #converge(): void {
     const { settings } = this.#assignment;
-    // A replaced host stays until its successor serves, so that a change of host is no outage.
+    // A replaced host stays until its successor serves, and one that may be moving until it has: no change is an outage.
     const settling = [...this.#hosts].some((state) => isSettling(state, settings));
     for (const state of this.#hosts) {
-      const putOff = state.intent.kind === 'unwanted' && settling;
+      const putOff = state.intent.kind === 'unwanted' && (settling || state.move !== null);
       steerTunnel(state, settings, putOff);
       this.#upkeep.advance(state, this.#assignment.ingress.name, putOff);
       this.#reports.report(state, this.#assignment, putOff);

@@ -153,6 +153,8 @@ export type IngressMessage =
     }
   | { readonly type: 'status.due' }
   | { readonly type: 'step.due'; readonly host: string }
+  /** No other Ingress has come to name the host. */
+  | { readonly type: 'host.unmoved'; readonly host: string }
   /** The edge goes on refusing the tunnel's credentials. */
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }
   /** Why the tunnel refuses everybody, or null. */

@@ -150,6 +150,54 @@ describe('a host that moves to another Ingress', () => {
     expect(house.rows(host)).to.deep.equal(['older up']);
   });
 
+  const names = (key: string, hosts: string[]) => present(ingress(key, hosts, { createdAtMs: 2 }));
+
+  it('because its Ingress is written before the one that names it next is served all the while', async () => {
+    await house.tell(names('old', ['b.example.com']));
+    await comesUp();
+    await house.pass(4_000);
+    expect(house.runner.isServed(host)).to.equal(true);
+    house.cloudflare.calls.length = 0;
+    await house.tell(names('next', [host]));
+    expect(house.runner.isServed(host)).to.equal(true);
+    await comesUp();
+    await house.pass(60_000);
+    expect(house.cloudflare.calls).to.deep.equal([]);
+    expect(house.rows(host)).to.deep.equal(['next up']);
+  });
+
+  for (const [which, createdAtMs] of [
+    ['older', 1],
+    ['younger', 3],
+  ] as const) {
+    it(`in exchange for that of an Ingress that is ${which} keeps its tunnel and its records, as the other one does`, async () => {
+      const other = (hosts: string[]) => present(ingress('other', hosts, { createdAtMs }));
+      await house.tell(other(['b.example.com']));
+      await comesUp();
+      house.cloudflare.calls.length = 0;
+      await house.tell(names('old', ['b.example.com']));
+      await house.tell(other([host]));
+      expect([host, 'b.example.com'].filter((name) => house.runner.isServed(name))).to.have.length(2);
+      await comesUp();
+      await house.pass(60_000);
+      expect(house.rows(host)).to.deep.equal(['other up']);
+      expect(house.rows('b.example.com')).to.deep.equal(['old up']);
+      expect(house.cloudflare.calls).to.deep.equal([]);
+    });
+  }
+
+  it('or might is removed after five seconds in which no Ingress has come to name it, at once when its own is deleted', async () => {
+    await house.tell(names('old', []));
+    await house.pass(4_900);
+    expect([house.runner.isServed(host), house.cloudflare.records.has(host)]).to.deep.equal([true, true]);
+    await house.pass(200);
+    house.expectNothingLeft();
+    await house.tell(names('old', [host]));
+    await comesUp();
+    await house.tell(names('old', []), removed('old'));
+    house.expectNothingLeft();
+  });
+
   it('that nobody wants any more when it has been given up is removed by who had it', async () => {
     await house.tell(present(young));
     await house.tell(removed('old'), removed('young'));

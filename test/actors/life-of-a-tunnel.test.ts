@@ -191,6 +191,8 @@ describe('life of a tunnel', () => {
     await house.tell(present(ingress('web', ['new.example.com'])));
     expect(house.runner.hosts()).to.deep.equal([host, 'new.example.com']);
     expect(house.cloudflare.records.has(host)).to.equal(true);
+    await house.pass(60_000);
+    expect(house.runner.hosts()).to.deep.equal([host, 'new.example.com']);
     house.runner.of('new.example.com')!.hear({ type: 'connections', registered: 1 });
     await house.quiet();
     expect(house.runner.hosts()).to.deep.equal(['new.example.com']);
@@ -202,6 +204,7 @@ describe('life of a tunnel', () => {
     await serve();
     house.cloudflare.failNext('ensureDns', 'zone-unknown');
     await house.tell(present(ingress('web', ['new.example.org'])));
+    await house.pass(5_000);
     expect([...house.cloudflare.records.keys()]).to.deep.equal([]);
     expect(house.runner.hosts()).to.deep.equal(['new.example.org']);
     expect(house.sink.take()).to.include('web ZoneUnknown');

@@ -164,6 +164,7 @@ describe('an Ingress that cannot be acted on', () => {
   it('keeps a host whose paths cannot be read while its other hosts change', async () => {
     await house.tell(service(), slice(), present(ingress('web', [host, 'b.example.com'])), synced);
     await house.tell(present(ingress('web', ['c.example.com'], { unservable: [host], problems })));
+    await house.pass(5_000);
     expect(house.runner.hosts()).to.deep.equal([host, 'c.example.com']);
     expect([...house.cloudflare.records.keys()].sort()).to.deep.equal([host, 'c.example.com']);
   });
