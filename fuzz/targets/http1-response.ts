@@ -20,7 +20,17 @@ const lines = [
   ...['Content-Length: 5', 'Content-Length: 0', 'content-length: 5, 5', 'Content-Length: +5'],
   ...['Transfer-Encoding: chunked', 'Transfer-Encoding: gzip, chunked', 'transfer-encoding:\tchunked '],
   ...['Connection: close', 'Keep-Alive: timeout=5, max=9', 'Set-Cookie: a=1', 'X-A:', ': b', 'no colon'],
-  ...[' folded: x', 'X A: b', 'Trailer: X-Sum', 'Cf-Cloudflared-Response-Meta: x', 'X-B: \xe9\xff', 'X\0: y'],
+  ...[
+    ' folded: x',
+    '\tfolded',
+    ' ',
+    ' Content-Length: 5',
+    'X A: b',
+    'Trailer: X-Sum',
+    'Cf-Cloudflared-Response-Meta: x',
+    'X-B: \xe9\xff',
+    'X\0: y',
+  ],
 ];
 const bodies = [
   ...['', 'hello', '5\r\nhello\r\n0\r\n\r\n', '5;ext="a"\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n', '0\r\n\r\n'],
@@ -72,5 +82,6 @@ export const http1Response: FuzzTarget = {
 function response(random: Random): string {
   const head = [random.pick(starts), ...random.several(5, () => random.pick(lines))];
   const end = random.oneIn(8) ? '\n' : '\r\n';
-  return `${head.join(end)}${end}${end}${random.pick(bodies)}`;
+  const text = `${head.join(end)}${end}${end}`;
+  return `${random.oneIn(8) ? text.replace(end, '\n') : text}${random.pick(bodies)}`;
 }

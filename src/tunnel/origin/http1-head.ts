@@ -1,8 +1,12 @@
-import { type FieldName, fieldName } from './header-field.ts';
+import { type FieldName, fieldName, isFieldValue } from './header-field.ts';
 
 /**
  * The head of an HTTP/1.1 response line by line (RFC 9112, sections 4 to 6): what it says, and how its body is
  * framed. Strict where two readers of the same bytes could come to different ends (request smuggling).
+ *
+ * Lines may end in LF alone (section 2.2), as scripts behind old servers write them. After such a head the connection
+ * carries no other response; and where some lines end so and some do not, as when an origin lets an LF into a value,
+ * nothing that frames is believed: the response is refused, unless it lasts until the connection ends.
  */
 
 export interface ResponseHead {
@@ -35,7 +39,7 @@ export type ParseFailureCode =
   | 'excess'
   | 'truncated';
 
-/** Header lines of one head, and of the trailers. */
+/** Header lines of one head, and of the trailers; as many folded lines may come on top of them. */
 export const maxHeaderLines = 1_000;
 
 const statusLine = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
@@ -54,6 +58,15 @@ export class HeadReader {
   #closes = false;
   #keepsAlive = false;
   #keepAliveSeconds = -1;
+  /** Length of `#headers` behind the last line that we act on: that one must not be folded. */
+  #unfoldable = 0;
+  #foldedLines = 0;
+  /** The status line ended in LF alone. */
+  #bare = false;
+  /** The last line ended otherwise than the status line: of no weight where the next one is folded. */
+  #lastDiffers = false;
+  /** Not all lines ended alike. */
+  #mixed = false;
 
   clear(): void {
     this.chunked = false;
@@ -63,6 +76,10 @@ export class HeadReader {
     this.#closes = false;
     this.#keepsAlive = false;
     this.#keepAliveSeconds = -1;
+    this.#unfoldable = 0;
+    this.#foldedLines = 0;
+    this.#lastDiffers = false;
+    this.#mixed = false;
   }
 
   /** Whether the origin leaves the connection open after this response, for another one and nothing else. */
@@ -70,7 +87,8 @@ export class HeadReader {
     // What a 204 announces must not be there (RFC 9110, section 15.3.5); if it comes all the same, and late, the
     // next response would begin with it.
     const hasLateBody = this.status === 204 && (this.chunked || this.contentLength > 0);
-    return !this.#closes && !hasLateBody && (this.#minorVersion === 1 || this.#keepsAlive);
+    const strict = !this.#bare && !this.#mixed;
+    return strict && !this.#closes && !hasLateBody && (this.#minorVersion === 1 || this.#keepsAlive);
   }
 
   head(bodyless: boolean): ResponseHead {
@@ -83,30 +101,69 @@ export class HeadReader {
     };
   }
 
-  statusLine(line: string): ParseFailure | null {
+  /** `bare`, here and below: the line ended in LF alone. */
+  statusLine(line: string, bare: boolean): ParseFailure | null {
     const found = statusLine.exec(line);
     if (found === null) {
       return { code: 'status-line', message: 'the response does not begin with an HTTP/1.1 status line' };
     }
     this.#minorVersion = found[1] === '1' ? 1 : 0;
     this.status = Number(found[2]);
+    this.#bare = bare;
     return null;
   }
 
-  /** The line `text[from, to)`. */
-  headerLine(text: string, from: number, to: number): ParseFailure | null {
+  /** The line `text[from, to)`, never empty. */
+  headerLine(text: string, from: number, to: number, bare: boolean): ParseFailure | null {
     const added = addField(this.#headers, text, from, to);
-    if ('code' in added) return added;
-    return added.role === 'plain' ? null : this.#special(added);
+    if ('code' in added) {
+      // With a blank before it, it has no name.
+      return isBlank(text.charCodeAt(from)) ? this.#foldedLine(text, from, to, bare) : added;
+    }
+    if (this.#lastDiffers) this.#mixed = true;
+    if (bare !== this.#bare) this.#lastDiffers = true;
+    if (added.role === 'plain') return null;
+    const failure = this.#special(added);
+    this.#unfoldable = this.#headers.length;
+    return failure;
   }
 
-  /** After the last header line. */
-  framing(): ParseFailure | null {
+  /** At the empty line after the last header line. */
+  framing(bare: boolean): ParseFailure | null {
+    this.#mixed ||= this.#lastDiffers || bare !== this.#bare;
+    if (this.#mixed && (this.chunked || this.contentLength >= 0 || this.status === 101)) {
+      return { code: 'line-ending', message: 'some lines of the head end in CR LF, others in LF alone' };
+    }
     if (!this.chunked || this.contentLength < 0) return null;
     return {
       code: 'transfer-encoding',
       message: 'the response has both Transfer-Encoding and Content-Length',
     };
+  }
+
+  /**
+   * A line that goes on with the value before it is joined to that by one space (RFC 9112, section 5.2). Not with a
+   * header that we act on, and not where whoever takes it for a line of its own would read such a header there.
+   */
+  #foldedLine(text: string, from: number, to: number, bare: boolean): ParseFailure | null {
+    this.#foldedLines += 1;
+    if (this.#foldedLines > maxHeaderLines) {
+      return { code: 'limit', message: `the response has more than ${maxHeaderLines} folded lines` };
+    }
+    const start = visibleFrom(text, from, to);
+    const end = visibleTo(text, start, to);
+    const colon = text.indexOf(':', start);
+    const name =
+      colon < 0 || colon >= end ? null : fieldName(text.slice(start, visibleTo(text, start, colon)));
+    if (this.#headers.length <= this.#unfoldable || (name !== null && name.role !== 'plain')) {
+      return { code: 'header', message: 'a folded line could be read in two ways' };
+    }
+    const more = text.slice(start, end);
+    if (!isFieldValue(more)) return { code: 'header', message: 'a header line holds a control character' };
+    this.#lastDiffers = bare !== this.#bare;
+    const value = this.#headers.pop()!;
+    this.#headers.push(value === '' || more === '' ? value + more : `${value} ${more}`);
+    return null;
   }
 
   /** Headers that say how the message is framed and what becomes of the connection. */
@@ -156,20 +213,31 @@ export function addField(into: string[], text: string, from: number, to: number)
     return { code: 'limit', message: `the response has more than ${maxHeaderLines} header lines` };
   }
   const colon = text.indexOf(':', from);
-  // A name that starts with a space is a folded line (RFC 9112, section 5.2): refused like every other non-token.
   const field = colon < 0 || colon >= to ? null : fieldName(text.slice(from, colon));
   if (field === null) {
     return { code: 'header', message: 'a header line of the response has no name that is a token' };
   }
   // Without spaces and tabs around it (RFC 9110, section 5.5).
-  let start = colon + 1;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  const start = visibleFrom(text, colon + 1, to);
+  const end = visibleTo(text, start, to);
   const value = field.received(text, start, end);
   if (value === null) return { code: 'header', message: 'a header line holds a control character' };
   into.push(field.name, value);
   return field;
+}
+
+/** Where `text[from, to)` begins without the blanks before it; `to` when there is nothing else. */
+function visibleFrom(text: string, from: number, to: number): number {
+  let start = from;
+  while (start < to && isBlank(text.charCodeAt(start))) start += 1;
+  return start;
+}
+
+/** Where it ends without those behind it. */
+function visibleTo(text: string, from: number, to: number): number {
+  let end = to;
+  while (end > from && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return end;
 }
 
 function isBlank(code: number): boolean {

@@ -168,15 +168,24 @@ export class Http1Parser {
   #line(text: string, from: number, to: number): void {
     if (!this.#lineFits(to - from)) return;
     this.#headBytes += to - from + 1;
-    const end = to - 1;
-    if (end < from || text.charCodeAt(end) !== carriageReturn) {
-      return this.#fail('line-ending', 'a line ended in LF alone, expected CR LF');
-    }
+    const bare = to === from || text.charCodeAt(to - 1) !== carriageReturn;
+    const end = bare ? to : to - 1;
     switch (this.#state) {
       case 'status-line':
-        return this.#statusLine(text.slice(from, end));
+        this.#state = 'header-line';
+        return this.#failWith(this.#head.statusLine(text.slice(from, end), bare));
       case 'header-line':
-        return end === from ? this.#headComplete() : this.#failWith(this.#head.headerLine(text, from, end));
+        if (end === from) return this.#headComplete(bare);
+        return this.#failWith(this.#head.headerLine(text, from, end, bare));
+      default:
+        if (!bare) return this.#bodyLine(text, from, end);
+        return this.#fail('line-ending', 'a line of a chunked body ended in LF alone, expected CR LF');
+    }
+  }
+
+  /** A line around chunks and behind the last one, without its end. */
+  #bodyLine(text: string, from: number, end: number): void {
+    switch (this.#state) {
       case 'chunk-size':
         return this.#chunkSize(text.slice(from, end));
       case 'chunk-end':
@@ -196,14 +205,9 @@ export class Http1Parser {
     }
   }
 
-  #statusLine(line: string): void {
-    this.#state = 'header-line';
-    this.#failWith(this.#head.statusLine(line));
-  }
-
-  #headComplete(): void {
+  #headComplete(bare: boolean): void {
     const head = this.#head;
-    const failure = head.framing();
+    const failure = head.framing(bare);
     if (failure !== null) return this.#failWith(failure);
     const status = head.status;
     if (status < 200 && status !== 101) {

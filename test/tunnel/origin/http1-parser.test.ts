@@ -115,6 +115,45 @@ describe('HTTP/1.1 response parser', () => {
         [],
       ],
       [
+        'a folded value as one, joined by single spaces',
+        'HTTP/1.1 200 OK\r\nA:\r\n b \r\n\t \r\n\tc: \xe9\r\nD: e\r\n \r\nContent-Length: 2\r\n\r\nok',
+        {},
+        'ok',
+        ['A', 'b c: \xe9', 'D', 'e', 'Content-Length', '2'],
+        [],
+      ],
+      [
+        'what nginx makes of an add_header over several lines',
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Security-Policy: \n    default-src 'self';\n    img-src https://a.example.com;\n  \r\nServer: nginx\r\n\r\nok",
+        {},
+        'ok',
+        [
+          'Content-Length',
+          '2',
+          'Content-Security-Policy',
+          "default-src 'self'; img-src https://a.example.com;",
+          'Server',
+          'nginx',
+        ],
+        [],
+      ],
+      [
+        'a script whose lines all end in LF',
+        'HTTP/1.1 200 OK\nA: b\nContent-Length: 2\n\nok',
+        {},
+        'ok',
+        ['A', 'b', 'Content-Length', '2'],
+        [],
+      ],
+      [
+        'a script behind a server that has begun in CR LF',
+        'HTTP/1.0 200 OK\r\nServer: a\r\nContent-Type: text/html\n\nContent-Length: 2\r\n\r\n',
+        { closes: true },
+        'Content-Length: 2\r\n\r\n',
+        ['Server', 'a', 'Content-Type', 'text/html'],
+        [],
+      ],
+      [
         'a Content-Length said twice once',
         'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok',
         {},
@@ -144,11 +183,48 @@ describe('HTTP/1.1 response parser', () => {
       ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', 'status-line'],
       ['a status below 100', 'HTTP/1.1 099 OK\r\n\r\n', 'status-line'],
       ['an empty line first', `\r\n${ok}\r\n`, 'status-line'],
-      ['a line that ends in LF', `${ok}A: b\n\r\n`, 'line-ending'],
-      ['a status line that ends in LF', 'HTTP/1.1 200 OK\nA: b\r\n\r\n', 'line-ending'],
+      ['a length before a line that ends in LF', `${ok}Content-Length: 1\r\nA: b\n\r\n`, 'line-ending'],
+      ['a length behind a line that ends in LF', `${ok}A: b\nContent-Length: 1\r\n\r\n`, 'line-ending'],
+      ['a length in such a line', `${ok}A: b\r\nContent-Length: 1\n\r\n`, 'line-ending'],
+      ['a length where only the head ends in LF', `${ok}Content-Length: 1\r\n\n`, 'line-ending'],
+      [
+        'a length behind a status line that ends in LF',
+        'HTTP/1.1 200 OK\nContent-Length: 1\r\n\r\n',
+        'line-ending',
+      ],
+      [
+        'chunks behind a line that ends in LF',
+        `${ok}A: b\nTransfer-Encoding: chunked\r\n\r\n`,
+        'line-ending',
+      ],
+      [
+        'an upgrade in lines that end differently',
+        'HTTP/1.1 101 Switching\r\nUpgrade: websocket\n\r\n',
+        'line-ending',
+        { upgrade: true },
+      ],
       ['a CR inside a line', `${ok}A: b\rc\r\n\r\n`, 'header'],
       ['a NUL in a value', `${ok}A: b\0\r\n\r\n`, 'header'],
-      ['a folded line', `${ok}A: b\r\n c\r\n\r\n`, 'header'],
+      ['a folded line before any other', `${ok} A: b\r\n\r\n`, 'header'],
+      ...[
+        'Content-Length: 1',
+        'Transfer-Encoding: chunked',
+        'Connection: x',
+        'Upgrade: x',
+        'Keep-Alive: x',
+      ].flatMap((line): [string, string, string][] => [
+        [`${line}, folded`, `${ok}${line}\r\n x\r\n\r\n`, 'header'],
+        [`a line folded into ${line}`, `${ok}A: b\r\n ${line}\r\n\r\n`, 'header'],
+      ]),
+      [
+        'a length folded behind one said twice',
+        `${ok}A: b\r\nContent-Length: 1\r\nContent-Length: 1\r\n 1\r\n\r\n`,
+        'header',
+      ],
+      ['a length with blanks, folded in', `${ok}A: b\n\t Content-Length\t : 1\r\n\r\n`, 'header'],
+      ['a control character in a folded line', `${ok}A: b\r\n c\0\r\n\r\n`, 'header'],
+      ['folded trailers', `${chunked}0\r\nA: b\r\n c\r\n\r\n`, 'header'],
+      ['too many folded lines', `${ok}A: b\r\n${' c\r\n'.repeat(maxHeaderLines + 1)}\r\n`, 'limit'],
       ['a space before the colon', `${ok}A : b\r\n\r\n`, 'header'],
       ['a line without a colon', `${ok}A\r\n\r\n`, 'header'],
       ['an empty name', `${ok}: b\r\n\r\n`, 'header'],
@@ -239,6 +315,11 @@ describe('HTTP/1.1 response parser', () => {
       expect(reusable('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokX')).to.equal(false);
       expect(reusable('HTTP/1.1 204 No\r\n\r\nX')).to.equal(false);
     });
+    it('that it cannot after a head whose lines end in LF, but can after folded ones', () => {
+      expect(reusable('HTTP/1.1 200 OK\nContent-Length: 2\n\nok')).to.equal(false);
+      expect(reusable('HTTP/1.1 204 No\r\nA: b\n\r\n')).to.equal(false);
+      expect(reusable('HTTP/1.1 204 No\r\nA: b\n c\r\n\r\n')).to.equal(true);
+    });
     it('how long the origin keeps it', () => {
       const text = 'HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=5\r\nContent-Length: 0\r\n\r\n';
       expect(readText(text).head?.keepAliveSeconds).to.equal(5);
@@ -254,6 +335,34 @@ describe('HTTP/1.1 response parser', () => {
           readResponse([bytes], { closes }),
         );
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('reads a head whose values are folded, or whose lines end in LF, as if it were not so', () => {
+    fc.assert(
+      fc.property(
+        foldedLines,
+        fc.constantFrom('\r\n', '\n'),
+        fc.constantFrom(' ', '\t', ' \t '),
+        cuts,
+        (lines, end, blanks, places) => {
+          const write = (eol: string, fold: string): string =>
+            [
+              `HTTP/1.1 200 OK`,
+              ...lines.map(([name, parts]) => `${name}: ${parts.join(fold)}`),
+              'Content-Length: 5',
+              '',
+              'hello',
+            ].join(eol);
+          const strict = readText(write('\r\n', ' '));
+          expect(strict.body).to.equal('hello');
+          for (const foldEnd of ['\r\n', '\n']) {
+            const odd = Buffer.from(write(end, foldEnd + blanks), 'latin1');
+            expect(readResponse(cutAt(odd, places))).to.deep.equal(strict);
+          }
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -327,6 +436,18 @@ function pieces(text: string, size: number): Buffer[] {
   for (let at = 0; at < bytes.length; at += size) cut.push(bytes.subarray(at, at + size));
   return cut;
 }
+
+/** Headers that say nothing of framing, each with the pieces of its value. */
+const foldedLines = fc.array(
+  fc.tuple(
+    fc.constantFrom('A', 'Set-Cookie', 'Content-Security-Policy'),
+    fc.array(fc.constantFrom('b', "default-src 'self';", 'https://a.example.com', 'c: d', '\xe9'), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+  ),
+  { maxLength: 4 },
+);
 
 /** Mostly good responses with something wrong here and there. */
 const lineEnd = fc.constantFrom('\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r');
