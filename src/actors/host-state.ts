@@ -13,6 +13,8 @@ export interface StepInFlight {
   readonly step: HostStep;
   /** Aborted when nobody wants any more what the step does. */
   readonly regret: AbortController;
+  /** Cloudflare's API was away when it began, and is back: what it fails by for that reason is over. */
+  isOutlived: boolean;
 }
 
 /** What an ingress actor knows of one of its hosts. Owned by that actor; nobody else sees it. */

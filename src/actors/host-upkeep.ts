@@ -77,7 +77,7 @@ export class HostUpkeep {
     const step = leadership.isLeading ? dueStep(state, putOff) : null;
     if (step === null) return;
     const regret = new AbortController();
-    state.stepInFlight = { step, regret };
+    state.stepInFlight = { step, regret, isOutlived: false };
     const { host, ledger, intent } = state;
     const nowMs = this.#context.clock.monotonic();
     state.removingSinceMs = step === 'remove-tunnel' ? (state.removingSinceMs ?? nowMs) : null;
@@ -95,6 +95,7 @@ export class HostUpkeep {
 
   done(state: HostState, step: HostStep, result: Result<StepOutcome>): void {
     const isGivenUp = state.stepInFlight?.regret.signal.aborted === true;
+    const isOutlived = state.stepInFlight?.isOutlived === true;
     state.stepInFlight = null;
     if (result.ok) return this.#succeeded(state, step, result.value);
     // Half done, perhaps: should the host be wanted after all (as it is when given up), it is looked at.
@@ -102,6 +103,7 @@ export class HostUpkeep {
     if (step === 'remove-tunnel') state.doubt = 'tunnel';
     if (isGivenUp) return this.#givenUp(state, step);
     if (result.fault.code === 'tunnel-in-use') return this.#inUse(state);
+    if (isOutlived && isCloudflareAway(result.fault)) return;
     if (result.fault.code !== 'not-leading') this.#failed(state, step, result.fault);
   }
 
@@ -138,8 +140,12 @@ export class HostUpkeep {
     state.attempts = 0;
   }
 
-  /** What waits for nothing else is tried at once; the budget of calls paces a thousand of them. */
+  /**
+   * What waits for nothing else is tried at once, and what is under way is if it fails yet; the budget of calls paces a
+   * thousand of them.
+   */
   cloudflareReturned(state: HostState): void {
+    if (state.stepInFlight !== null) state.stepInFlight.isOutlived = true;
     if (state.fault !== null && isCloudflareAway(state.fault)) this.retryNow(state);
   }
 

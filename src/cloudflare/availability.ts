@@ -21,8 +21,8 @@ export interface AvailabilityOptions {
 /**
  * Whether Cloudflare's API is there. While it is not, or wants no calls, one probe asks for everybody, so that neither a
  * thousand hosts spend the budget on it nor any of them waits for a retry of its own once it is back. A call without an
- * answer is only a reason to ask: what fails for one object alone, however often, holds up nobody else. Its owner calls
- * `close`.
+ * answer is only a reason to ask: what fails for one object alone, however often, holds up nobody else. A wish for no
+ * calls is for all. Its owner calls `close`.
  */
 export class Availability {
   readonly #areas: Readonly<Record<Area, AreaWatch>>;
@@ -40,7 +40,9 @@ export class Availability {
   heard(op: string, result: ApiResult<unknown>): void {
     if (!result.ok && result.fault.code === 'stopped') return;
     const area = this.#areaOf(op);
-    if (withoutAnswer(result) === null) area.answered();
+    const fault = withoutAnswer(result);
+    if (fault === null) area.answered();
+    else if (fault.code === 'cloudflare-rate-limited') area.throttled(fault);
     else area.doubted();
   }
 
@@ -85,10 +87,15 @@ class AreaWatch {
 
   doubted(): void {
     if (this.#isClosed || this.#watching !== null) return;
-    const quietMs = this.#options.clock.monotonic() - this.#answeredAtMs;
-    if (quietMs >= backoff.healthyAfterMs) this.#attempts = 0;
-    this.#watching = new AbortController();
-    void this.#watch(Math.max(0, believedMs - quietMs), this.#watching.signal);
+    this.#begin(Math.max(0, believedMs - this.#quietMs));
+  }
+
+  /** There is nothing to ask before the wish is over, and then somebody waits for it whatever was doubted before. */
+  throttled(fault: Fault): void {
+    if (this.#isClosed || this.#fault !== null) return;
+    this.#watching?.abort();
+    this.#away(fault);
+    this.#begin(fault.retryAfterMs ?? 0);
   }
 
   forget(): void {
@@ -100,6 +107,16 @@ class AreaWatch {
   close(): void {
     this.#isClosed = true;
     this.#watching?.abort();
+  }
+
+  get #quietMs(): number {
+    return this.#options.clock.monotonic() - this.#answeredAtMs;
+  }
+
+  #begin(delayMs: number): void {
+    if (this.#quietMs >= backoff.healthyAfterMs) this.#attempts = 0;
+    this.#watching = new AbortController();
+    void this.#watch(delayMs, this.#watching.signal);
   }
 
   /** Until there is an answer. */

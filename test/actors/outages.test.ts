@@ -29,6 +29,19 @@ describe('a host whose world was away for minutes', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('goes on at once also when its step is heard to have failed only after Cloudflare’s return, and then as ever', async () => {
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 2);
+    const open = house.cloudflare.hold();
+    await serve();
+    await house.tell({ type: 'cloudflare.returned' });
+    open();
+    await house.quiet();
+    expect(house.cloudflare.calls).to.have.length(2);
+    expect(house.states.get(host)).to.equal('failed');
+    await house.pass(1_000);
+    expect(house.states.get(host)).to.equal('up');
+  });
+
   it('has its status written at once by who leads again, also when that had failed for long', async () => {
     house.sink.failNext('publish', 'kube-unreachable', 9);
     await serve();

@@ -92,10 +92,25 @@ describe('whether Cloudflare’s API is there', () => {
     availability.heard(create, api.now);
     await clock.advance(59_000);
     api.now = answer;
-    expect(probes).to.deep.equal(['tunnels 0']);
+    expect(probes).to.deep.equal([]);
     await clock.advance(1_000);
-    expect(probes).to.deep.equal(['tunnels 0', 'tunnels 60']);
+    expect(probes).to.deep.equal(['tunnels 60']);
     expect(returns).to.deep.equal([60]);
+  });
+
+  it('is told to be back also to those who were held up while it was only doubted', async () => {
+    const { clock, api, returns, availability, isAway } = await awayStage();
+    api.now = answer;
+    await clock.advance(5_000);
+    const before = returns.length;
+    // A call that was under way hears of a wish for no calls; others are held back by it.
+    availability.heard(create, silence);
+    availability.heard(create, failureOf(fault('cloudflare-rate-limited', 'not now', 1_000)));
+    expect(isAway()).to.equal(true);
+    await clock.advance(1_000);
+    expect(isAway()).to.equal(false);
+    expect(returns.length).to.equal(before + 1);
+    expect(clock.pendingTimers).to.equal(0);
   });
 
   it('begins slowly again when it goes away soon after its return', async () => {
