@@ -65,6 +65,7 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
   readonly #limits: Http2Limits;
   readonly #clock: Clock;
   readonly #output: Output;
+  readonly #peer: Peer<S>;
   readonly #parser: FrameParser;
   #unansweredPings = 0;
   #chunksHeard = 0;
@@ -92,7 +93,7 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
     });
     const faults = new Faults(this.streams, limits, monotonicMs);
     this.role = side.role(this.streams, faults);
-    const peer = new Peer(this.role, this.streams, faults, this.#output, limits, {
+    this.#peer = new Peer(this.role, this.streams, faults, this.#output, limits, {
       preface: () => events.preface?.(),
       settings: () => events.settings(),
       settingsAck: () => events.settingsAck?.(),
@@ -100,7 +101,7 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
         this.#unansweredPings = Math.max(0, this.#unansweredPings - 1);
       },
     });
-    this.#parser = new FrameParser(peer, limits, side.peer);
+    this.#parser = new FrameParser(this.#peer, limits, side.peer);
 
     // `noDelay` in the options of `tls.connect` does nothing; answers would wait for delayed ACKs.
     socket.setNoDelay(true);
@@ -147,6 +148,11 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
   /** Changes whenever anything comes from the peer. */
   get chunksHeard(): number {
     return this.#chunksHeard;
+  }
+
+  /** Changes whenever a header block or DATA comes from the peer. */
+  get messageFramesHeard(): number {
+    return this.#peer.messageFrames;
   }
 
   ping(): void {

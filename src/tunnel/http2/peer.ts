@@ -35,6 +35,8 @@ export class Peer<S extends Http2Stream> implements FrameSink {
   /** Whose DATA frame is being read, and what of it was not counted as consumed yet. */
   #dataStream: S | null = null;
   #dataUncounted = 0;
+  /** Changes with every header block and every DATA frame: what a peer's requests or responses are made of. */
+  messageFrames = 0;
 
   constructor(
     role: Role<S>,
@@ -60,6 +62,7 @@ export class Peer<S extends Http2Stream> implements FrameSink {
   }
 
   dataBegins(streamId: number, flowBytes: number, endStream: boolean): boolean {
+    this.messageFrames += 1;
     if (!this.#streams.receive(flowBytes)) {
       throw new Http2ConnectionError(http2Error.flowControlError, 'DATA beyond the connection window');
     }
@@ -109,6 +112,7 @@ export class Peer<S extends Http2Stream> implements FrameSink {
     start: number,
     end: number,
   ): void {
+    this.messageFrames += 1;
     // Decoded in any case: the next block builds on its table.
     const fields = this.#decoder.decode(source, start, end);
     const open = this.#streams.get(streamId);

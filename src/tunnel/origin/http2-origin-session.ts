@@ -12,6 +12,7 @@ import type { BodyFraming, RequestPlan } from './http1-request.ts';
 import { maxStreams, originHttp2Limits } from './http2-origin-limits.ts';
 import { Http2OriginStream, type StreamSession } from './http2-origin-stream.ts';
 import { http2RequestHead } from './http2-request.ts';
+import { pingTimeoutMs, SilenceWatch, type WatchedSession } from './http2-silence.ts';
 import { failureOf, type OriginFailure, type Unprocessed } from './origin-failure.ts';
 
 /** What a session's owner hears. */
@@ -24,6 +25,8 @@ export interface SessionOwner {
   streamOver(): void;
   /** The origin ended the session with streams open that it did not look at, after so many others. */
   cutOff(carried: number): void;
+  /** The origin's host says nothing any more, and the session ends next. */
+  fellSilent(): void;
   /** No further stream can be opened: the origin said so, or the session ends. Called once. */
   unusable(): void;
   /** The session is gone; called once, after `unusable`. */
@@ -45,7 +48,7 @@ const opening = Buffer.concat([
  * One HTTP/2 session to an origin. Owns its socket. Ends when it has been idle, when the origin ends it, or by its
  * owner; a session that the origin wants to end (GOAWAY) finishes its streams first.
  */
-export class Http2OriginSession implements StreamSession {
+export class Http2OriginSession implements StreamSession, WatchedSession {
   readonly serverName: string;
   readonly #owner: SessionOwner;
   readonly #clock: Clock;
@@ -67,6 +70,7 @@ export class Http2OriginSession implements StreamSession {
   #goneAwayWith: OriginFailure | null = null;
   #idleSinceMs = 0;
   #idleTimer: Timer | null = null;
+  readonly #silence: SilenceWatch;
   /** A write has found the connection cut: until when it may still be read. */
   #cut: Timer | null = null;
 
@@ -109,6 +113,7 @@ export class Http2OriginSession implements StreamSession {
       originHttp2Limits,
       clock,
     );
+    this.#silence = new SilenceWatch(this, clock, () => this.#fellSilent());
   }
 
   get failure(): OriginFailure | null {
@@ -128,6 +133,26 @@ export class Http2OriginSession implements StreamSession {
   /** Streams that are over. */
   get carried(): number {
     return this.#carried;
+  }
+
+  get openStreams(): number {
+    return this.#connection.streams.size;
+  }
+
+  get newestId(): number {
+    return this.#connection.role.newestId;
+  }
+
+  get chunksHeard(): number {
+    return this.#connection.chunksHeard;
+  }
+
+  get messageFramesHeard(): number {
+    return this.#connection.messageFramesHeard;
+  }
+
+  ping(): void {
+    this.#connection.ping();
   }
 
   /** Whether another stream may be opened now. Who comes new is not to wait for readers that are slow. */
@@ -160,6 +185,7 @@ export class Http2OriginSession implements StreamSession {
     this.#unstarted -= 1;
     const stream = this.#connection.role.open(plan.method, handler);
     stream.request(head, last);
+    this.#silence.begin();
     if (this.#connection.role.exhausted) this.#retire();
     return stream;
   }
@@ -248,10 +274,16 @@ export class Http2OriginSession implements StreamSession {
     process.nextTick(() => this.#connection.close());
   }
 
+  #fellSilent(): void {
+    this.#owner.fellSilent();
+    this.destroy({ reason: 'timeout', message: `the origin answered no PING within ${pingTimeoutMs} ms` });
+  }
+
   #ends(cause: ConnectionEnd): void {
     this.#failure ??= this.#goneAwayWith ?? this.#failureOf(cause);
     this.#idleTimer?.cancel();
     this.#idleTimer = null;
+    this.#silence.end();
     this.#retire();
   }
 

@@ -19,6 +19,8 @@ export interface SessionsHost {
   ): Dial;
   /** The origin has chosen HTTP/1.1: the socket as a connection of that kind. */
   adoptHttp1(socket: Socket, serverName: string): OriginConnection;
+  /** The address answers nothing any more. */
+  fellSilent(): void;
   /** A stream that `take` or `dial` gave is over. */
   streamOver(): void;
 }
@@ -201,6 +203,7 @@ export class Http2Sessions {
           const fewer = Math.max(carried, Math.floor(this.#daredStreams / 2), 1);
           this.#daredStreams = Math.min(fewer, this.#daredStreams);
         },
+        fellSilent: () => this.#host.fellSilent(),
         unusable: () => {
           this.#usable = this.#usable.filter((other) => other !== session);
           timer.cancel();

@@ -8,7 +8,7 @@ import type { OriginFailure } from './origin-failure.ts';
 import { type Alpn, type Dial, dialOrigin } from './origin-socket.ts';
 import { endingLimitMs, TcpConnection } from './tcp-connection.ts';
 
-/** After a failed dial an address is only chosen when no other is left, for this long. */
+/** After a failed dial, or a session that fell silent, an address is only chosen when no other is left, for this long. */
 const avoidAfterFailureMs = 5_000;
 /** A connection is let go this long before the origin does (`Keep-Alive: timeout=`), so that both do not cross. */
 const keepAliveMarginMs = 1_000;
@@ -49,6 +49,7 @@ export class OriginPool implements ConnectionOwner {
         ? new Http2Sessions(origin.settings, clock, {
             open: (serverName, connected, failed) => this.#open(serverName, eitherHttp, connected, failed),
             adoptHttp1: (socket, serverName) => this.#adoptHttp1(socket, serverName),
+            fellSilent: () => this.#avoid(),
             streamOver: () => {
               this.outstanding -= 1;
             },
@@ -220,7 +221,7 @@ export class OriginPool implements ConnectionOwner {
       },
       (failure) => {
         this.#dials.delete(dial);
-        this.#avoidUntilMs = this.#clock.monotonic() + avoidAfterFailureMs;
+        this.#avoid();
         failed(failure);
       },
     );
@@ -231,6 +232,10 @@ export class OriginPool implements ConnectionOwner {
     };
     this.#dials.set(dial, failed);
     return dial;
+  }
+
+  #avoid(): void {
+    this.#avoidUntilMs = this.#clock.monotonic() + avoidAfterFailureMs;
   }
 
   /** Milliseconds that an idle connection is kept: ours, or the origin's if that is shorter. */

@@ -17,7 +17,15 @@ describe('an HTTP/2 session to an origin', () => {
         sockets.ours,
         { serverName: '', scheme: 'http', idleLifeMs: 60_000 },
         systemClock,
-        { ready, settingsChanged() {}, streamOver() {}, cutOff() {}, unusable() {}, gone() {} },
+        {
+          ready,
+          settingsChanged() {},
+          streamOver() {},
+          cutOff() {},
+          fellSilent() {},
+          unusable() {},
+          gone() {},
+        },
       );
       sockets.origin.write(rawSettings());
     });
