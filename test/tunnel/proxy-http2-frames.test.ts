@@ -169,6 +169,16 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect(here.logged.at(-1)?.message).to.contain('before it was complete');
   });
 
+  it('and does so where it announced no length, has told nobody that it was all', async () => {
+    const asked = ask(here.edge, '/').catch((error: unknown) => error);
+    const socket = await origin.settled(0);
+    socket.write(Buffer.concat([rawHeaders(1, okBlock, false), rawData(1, Buffer.from('all, or half'))]));
+    socket.write(rawReset(1, http2Error.noError));
+    const failure = await asked;
+    expect(failure instanceof ResetError ? failure.code : String(failure)).to.match(/^2$|INTERNAL_ERROR/);
+    expect(here.counted()?.originErrors).to.deep.equal({ reset: 1 });
+  });
+
   it('and wants HTTP/1.1, is 502 with the reason: prior knowledge leaves no choice', async () => {
     const asked = ask(here.edge, '/');
     const socket = await origin.settled(0);

@@ -17,9 +17,12 @@ export const originHttp2Limits: Http2Limits = {
   maxHeaderListBytes: maxHeadBytes,
   maxHeaderFields: maxHeaderLines,
   maxHeaderBlockBytes: 2 * maxHeadBytes,
-  /** As the edge gives one stream. */
-  streamWindowBytes: mebi,
-  connectionWindowBytes: 8 * mebi,
+  /**
+   * As the edge gives one stream. No window is a round number: the server of Node.js does not end a response of unknown
+   * length whose last byte fills one (`Responses.streamReset`), and most of what programs write is round.
+   */
+  streamWindowBytes: mebi - 1,
+  connectionWindowBytes: 8 * mebi - 1,
   idleFramesPerData: 1,
   /**
    * Go's server gives back both windows for each 4 KiB that are read, and takes frames as long as ours are: 64 KiB. It

@@ -96,11 +96,12 @@ export class Responses implements Role<ClientStream> {
   }
 
   /**
-   * With NO_ERROR behind all of an announced length, or where none was announced, it is taken for the end: to a slow
-   * reader Node.js' own server sends that behind the last of the body, and no END_STREAM (against RFC 9113, section 8.1).
+   * With NO_ERROR it is the end where all of an announced length has come: Node.js' own server sends that instead of
+   * END_STREAM (against RFC 9113, section 8.1) when the last of the body has just filled the window. Of an unknown
+   * length nobody could tell that from a response cut short, to which the same server, and Envoy, give that code too.
    */
   streamReset(stream: ClientStream, code: number): void {
-    const whole = code === http2Error.noError && stream.headReceived && stream.bodyBytesLeft <= 0;
+    const whole = code === http2Error.noError && stream.headReceived && stream.bodyBytesLeft === 0;
     if (whole && !stream.peerEnded) this.#streams.endByReset(stream);
     else this.#streams.resetByPeer(stream, code);
   }
