@@ -57,17 +57,17 @@ describe('an HTTP/2 session to an origin', () => {
   });
 
   it('gives no more places while many readers are slow, and carries on with those it has given', async () => {
-    const slow = Array.from({ length: 33 }, () => session.open());
+    const slow = Array.from({ length: 37 }, () => session.open());
     for (const [index, stream] of slow.entries()) {
       void postOn(stream);
       stream.pause();
       const id = 2 * index + 1;
       sockets.origin.write(rawHeaders(id, okBlock, false));
-      for (let i = 0; i < 8; i += 1) sockets.origin.write(rawData(id, Buffer.alloc(128 * 1024)));
+      for (let i = 0; i < 7; i += 1) sockets.origin.write(rawData(id, Buffer.alloc(128 * 1024)));
     }
     const other = postOn(session.open());
     await eventually('no room', () => !session.hasRoom);
-    sockets.origin.write(rawHeaders(67, okBlock));
+    sockets.origin.write(rawHeaders(75, okBlock));
     expect(await other).to.equal('answered');
     for (const stream of slow) stream.resume();
     expect(session.hasRoom).to.equal(true);
