@@ -2,6 +2,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { EdgeStream, RequestHead } from '../src/tunnel/edge-session.ts';
 import { createEdgeSession } from '../src/tunnel/http2/server/session.ts';
 import type { StreamHandler } from '../src/tunnel/http2/stream.ts';
+import { endWithBug } from './bug.ts';
 import { ciphers } from './ciphers.ts';
 import { answerHeaders, originBodies } from './origin-paths.ts';
 
@@ -24,7 +25,7 @@ function serve(socket: TLSSocket): void {
     socket.destroy();
     return;
   }
-  createEdgeSession(socket, { stream: answer, goaway: () => {}, ended: () => {} });
+  createEdgeSession(socket, { stream: answer, goaway: () => {}, handlerThrew: endWithBug, ended: () => {} });
 }
 
 function answer(stream: EdgeStream, { path }: RequestHead): StreamHandler {

@@ -5,6 +5,7 @@ import { cpuUsage } from 'node:process';
 import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
 import { createAuthority } from '../src/sandbox/certificates.ts';
 import { createEdgeSession } from '../src/tunnel/http2/server/session.ts';
+import { endWithBug } from './bug.ts';
 
 /**
  * CPU per request of our HTTP/2 session against `node:http2` in the same role, with Node's HTTP/2 client as the
@@ -101,6 +102,7 @@ function serve(kind: Kind, socket: TLSSocket): void {
       return { data: () => {}, end: answer, reset: () => {}, drain: more };
     },
     goaway: () => {},
+    handlerThrew: endWithBug,
     ended: () => process.exit(),
   });
 }

@@ -5,6 +5,7 @@ import type { StreamHandler } from '../../src/tunnel/http2/stream.ts';
 import type { HeaderField } from '../../src/tunnel/wire/hpack-static.ts';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { decodeResponseHeaders } from '../../src/tunnel/wire/response-headers.ts';
+import { endWithBug } from '../bug.ts';
 import type { Exchange } from '../http2-connection.ts';
 import { addedHeaders, nextRay, type Route, serializedHeader, tunnelOf } from './visitors.ts';
 
@@ -22,12 +23,7 @@ export function serveHttp2Front(socket: Socket, route: Route): void {
   createEdgeSession(socket, {
     stream: (stream, head) => carry(stream, head, route),
     goaway: () => {},
-    // Out of the session, which catches what its handlers throw: it ends the bench.
-    handlerThrew: (thrown) => {
-      setImmediate(() => {
-        throw thrown;
-      });
-    },
+    handlerThrew: endWithBug,
     ended: () => {},
   });
 }

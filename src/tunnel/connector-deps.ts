@@ -1,4 +1,3 @@
-import type { Logger } from '../log.ts';
 import { systemClock } from '../time/clock.ts';
 import { createAccessTeams } from './access/access-teams.ts';
 import type { ConnectorDeps } from './connector.ts';
@@ -12,10 +11,7 @@ import { Heartbeat } from './heartbeat.ts';
  * What the connectors of one thread or process share in the real world. `accessCertsUrl` as `ThreadTask` has it. The
  * caller owns the teams, and destroys them after the last connector.
  */
-export function systemConnectorDeps(
-  log: Pick<Logger, 'debug' | 'warn'>,
-  accessCertsUrl: string | null,
-): ConnectorDeps {
+export function systemConnectorDeps(log: ConnectorDeps['log'], accessCertsUrl: string | null): ConnectorDeps {
   const tools = { clock: systemClock, random: Math.random, log };
   return {
     ...tools,

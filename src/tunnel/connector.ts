@@ -28,7 +28,7 @@ export interface ConnectorDeps {
   /** As the heartbeat. */
   readonly edgeReturn: EdgeReturn;
   readonly random: () => number;
-  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly log: Pick<Logger, 'debug' | 'warn' | 'error'>;
   readonly resolver: EdgeResolver;
   readonly teams: AccessTeams;
 }
@@ -100,6 +100,7 @@ export function startConnector(
           },
           createSession: createEdgeSession,
           open: (stream, head) => proxy.open(stream, head),
+          handlerThrew: (thrown) => log.error({ host: spec.host, err: thrown }, 'request ended by a bug'),
           localConfiguration: () => (connIndex === 0 ? localConfiguration(routes) : null),
         },
         events,

@@ -29,6 +29,8 @@ export interface EdgeConnectionOptions {
   readonly registration: Omit<Registration, 'originLocalIp'>;
   /** Answers ordinary requests. */
   open(stream: EdgeStream, head: RequestHead): StreamHandler;
+  /** As `EdgeSessionEvents` has it. */
+  handlerThrew(thrown: unknown): void;
   /** Makes the HTTP/2 server session on the dialled socket, which then owns the socket. */
   createSession(
     socket: TLSSocket,
@@ -123,6 +125,7 @@ export class EdgeConnection {
     );
     const events: EdgeSessionEvents = {
       stream: (stream, head) => this.#opened(stream, head),
+      handlerThrew: (thrown) => this.#options.handlerThrew(thrown),
       goaway: (code) => this.#leave(fault('edge-lost', `the edge is going away (GOAWAY ${code})`)),
       ended: (end) => this.#end(lossOf(end)),
     };

@@ -33,7 +33,7 @@ export interface EdgeSessionEvents {
   stream(stream: EdgeStream, head: RequestHead): StreamHandler;
   goaway(code: number): void;
   /** A handler threw, which is a bug: its stream was reset (INTERNAL_ERROR), the session goes on. */
-  handlerThrew?(thrown: unknown): void;
+  handlerThrew(thrown: unknown): void;
   ended(cause: ConnectionEnd): void;
 }
 

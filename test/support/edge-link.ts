@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { EdgeSession } from '../../src/tunnel/edge-session.ts';
 import { createEdgeSession } from '../../src/tunnel/http2/server/session.ts';
 import type { TunnelProxy } from '../../src/tunnel/proxy.ts';
+import { rethrown } from './rethrown.ts';
 
 /** A proxy's one edge connection over real sockets, and the edge's end of it. */
 export interface EdgeLink {
@@ -23,6 +24,7 @@ export async function linkToEdge(proxy: TunnelProxy): Promise<EdgeLink> {
   const session = createEdgeSession(ours, {
     stream: (stream, head) => proxy.open(stream, head),
     goaway: () => {},
+    handlerThrew: rethrown,
     ended: () => {},
   });
   const edge = connectHttp2('http://edge.test', {

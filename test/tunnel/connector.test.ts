@@ -311,6 +311,28 @@ describe('connector', () => {
     assert.strictEqual(headers[':status'], 418);
   });
 
+  it('loses the one request that meets a bug, and says so in the log', async () => {
+    const { connector, logged } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    const target = {
+      kind: 'status',
+      get status(): number {
+        throw new Error('a bug');
+      },
+    } as const;
+    connector.updateRoutes({
+      ...routesTo(null),
+      routes: [{ path: '/bug', match: 'exact', target }, ...routesTo(null).routes],
+    });
+    const lost = await peer.request({ ':path': '/bug' }).headers().catch(String);
+    assert.match(String(lost), /closed with code 2/);
+    const line = logged.find(({ msg }) => msg === 'request ended by a bug');
+    assert.deepInclude(line, { level: 'error', host: 'app.example.com' });
+    assert.nestedPropertyVal(line, 'err.message', 'a bug');
+    assert.strictEqual((await peer.request({ ':path': '/' }).headers())[':status'], 503);
+  });
+
   it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
     const { clock, connector } = start({ connections: [0, 1] });
     await running?.registrations(1);

@@ -7,6 +7,7 @@ import { decodeResponseHeaders } from '../../../src/tunnel/wire/response-headers
 import { valueIn } from '../../support/decoded-value.ts';
 import { socketPair } from '../../support/edge-peer.ts';
 import { eventually } from '../../support/eventually.ts';
+import { rethrown } from '../../support/rethrown.ts';
 
 /** What one side of the recorded connection sent. It lies beside the sources, not in `dist`. */
 function sentBy(side: '>' | '<'): Buffer {
@@ -34,6 +35,7 @@ describe('a recorded connection between Go and cloudflared', () => {
         };
       },
       goaway() {},
+      handlerThrew: rethrown,
       ended() {},
     });
     far.write(sentBy('>'));

@@ -51,7 +51,7 @@ class Session implements EdgeSession {
         settingsAck: () => this.#handshakeEnds(),
         ending: () => this.#handshakeEnds(),
         ended: (cause) => events.ended(cause),
-        threw: (thrown) => events.handlerThrew?.(thrown),
+        threw: (thrown) => events.handlerThrew(thrown),
       },
       limits,
       clock,
