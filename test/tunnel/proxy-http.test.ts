@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { answerOf, ask, openStream, ResetError } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { connectorId, type Proxied, type ProxiedOptions, proxied } from '../support/proxied.ts';
 import type { OriginScript } from '../support/scripted-origin.ts';
 import { standsStill } from '../support/stands-still.ts';
@@ -53,7 +54,7 @@ describe('a request through the proxy', () => {
 
     it('as 502 when its head is larger than the edge takes, and no other request is hurt', async () => {
       const large = `X-Large: ${'x'.repeat(1_000)}\r\n`;
-      const { edge, counted } = await serve(({ socket }, head) => {
+      const { edge, origin, counted } = await serve(({ socket }, head) => {
         const lines = head.startsWith('GET /large') ? 300 : 40;
         socket.write(`HTTP/1.1 200 OK\r\n${large.repeat(lines)}Content-Length: 2\r\n\r\nok`);
       });
@@ -64,6 +65,7 @@ describe('a request through the proxy', () => {
       expect((await whole).originHeaders).to.have.length(82);
       expect((await ask(edge, '/')).body.toString()).to.equal('ok');
       expect(counted()).to.deep.include({ requests: [0, 0, 2, 0, 0, 1], originErrors: { limit: 1 } });
+      await eventually('its connection to be gone', () => origin.connections.some(({ closed }) => closed));
     });
 
     it('cut off when its trailers are larger than the edge takes, and no other request is hurt', async () => {
@@ -216,6 +218,20 @@ describe('a request through the proxy', () => {
       expect((await asked).status).to.equal(200);
     });
 
+    it('of a GET whose first byte comes in time once, and nothing of one that is given up before', async () => {
+      const clock = new ManualClock();
+      const { edge, origin, proxy } = await serve(() => {}, { clock });
+      const stream = openStream(edge, '/');
+      stream.write('a');
+      await eventually('the head', () => origin.connections[0]?.requests === 1);
+      const givenUp = openStream(edge, '/');
+      await eventually('both', () => proxy.openRequests === 2);
+      givenUp.close(http2Error.cancel);
+      await eventually('one', () => proxy.openRequests === 1);
+      expect(clock.pendingTimers).to.equal(0);
+      stream.close(http2Error.cancel);
+    });
+
     it('as empty for a POST that ended at once', async () => {
       const { edge, origin } = await serve(({ socket }) => socket.write(ok));
       await ask(edge, '/', { ':method': 'POST' });
@@ -223,10 +239,14 @@ describe('a request through the proxy', () => {
     });
 
     it('collected and with its length, for an origin that takes no chunks', async () => {
-      const { edge, origin } = await serve(({ socket }) => socket.write(ok), {
+      const clock = new ManualClock();
+      const { edge, origin, proxy } = await serve(({ socket }) => socket.write(ok), {
+        clock,
         settings: { chunkedEncoding: false },
       });
       const stream = openStream(edge, '/', { ':method': 'POST' });
+      await eventually('the request', () => proxy.openRequests === 1);
+      await clock.advance(1_000);
       stream.write('one ');
       stream.end('two');
       expect((await answerOf(stream)).status).to.equal(200);
@@ -329,15 +349,18 @@ describe('a request through the proxy', () => {
       expect(answer.headers['cf-cloudflared-response-meta']).to.equal('{"src":"cloudflared"}');
       expect(answer.headers['content-length']).to.equal('0');
       expect(answer.originHeaders).to.equal(null);
+      const unfinished = openStream(edge, '/', { ':method': 'POST' });
+      expect((await answerOf(unfinished)).status).to.equal(502);
       const counts = counted();
-      expect(counts?.requests).to.deep.equal([0, 0, 0, 0, 0, 1]);
-      expect(counts?.originErrors).to.deep.equal({ refused: 1 });
+      expect(counts?.requests).to.deep.equal([0, 0, 0, 0, 0, 2]);
+      expect(counts?.originErrors).to.deep.equal({ refused: 2 });
       expect(logged.at(-1)).to.include({ msg: 'origin failed', reason: 'refused', host: 'app.example.com' });
     });
 
-    it('closes before an answer, is answered 502', async () => {
-      const { edge, counted } = await serve(({ socket }) => socket.destroy());
+    it('closes before an answer, is answered 502, and not asked again', async () => {
+      const { edge, origin, counted } = await serve(({ socket }) => socket.destroy());
       expect((await ask(edge, '/')).status).to.equal(502);
+      expect(origin.connections).to.have.length(1);
       expect(counted()?.originErrors).to.deep.equal({ reset: 1 });
     });
 
@@ -362,6 +385,14 @@ describe('a request through the proxy', () => {
   });
 
   describe('when the eyeball goes away', () => {
+    it('before the origin is reached, lets go of it at once', async () => {
+      const { edge, origin } = await serve(() => {}, { settings: { protocol: 'https' } });
+      const stream = openStream(edge, '/', {}, true);
+      await eventually('the dial', () => origin.connections.length === 1);
+      stream.close(http2Error.cancel);
+      await eventually('the origin connection to be gone', () => origin.connections[0]?.closed);
+    });
+
     it('before an answer, frees the origin at once', async () => {
       const { edge, origin, proxy, counted } = await serve(() => {});
       const stream = openStream(edge, '/', {}, true);

@@ -69,8 +69,10 @@ describe('a WebSocket through the proxy', () => {
     origin.connections[0]?.socket.write(`${switching}\x81\x02hi`, 'latin1');
     expect((await once(stream, 'data'))[0]).to.deep.equal(Buffer.from('\x81\x02hi', 'latin1'));
     await eventually('what came early', () => origin.connections[0]?.received.endsWith('early'));
-    stream.write('later');
-    await eventually('what came later', () => origin.connections[0]?.received.endsWith('earlylater'));
+    const before = origin.connections[0]?.receivedBytes ?? 0;
+    const later = Buffer.alloc(2 << 20);
+    stream.write(later);
+    await eventually('what came later', () => origin.connections[0]?.receivedBytes === before + later.length);
     stream.close();
     await once(stream, 'close');
   });
@@ -103,6 +105,19 @@ describe('a WebSocket through the proxy', () => {
     await answer;
     await eventually('the end', () => origin.connections[0]?.closed);
     expect(origin.connections[0]?.received.endsWith('x'.repeat(100_000))).to.equal(true);
+  });
+
+  it('ends the origin connection where the edge had ended before the origin switched', async () => {
+    const { edge, origin } = await serve(() => {});
+    const stream = upgrade(edge);
+    const answer = answerOf(stream);
+    stream.end('bye');
+    await eventually('the request', () => origin.connections[0]?.requests === 1);
+    await new Promise((heard) => edge.ping(heard));
+    origin.connections[0]?.socket.write(switching);
+    expect((await answer).status).to.equal(200);
+    await eventually('the end', () => origin.connections[0]?.closed);
+    expect(origin.connections[0]?.received.endsWith('bye')).to.equal(true);
   });
 
   it('ends the origin connection at once when the edge resets', async () => {

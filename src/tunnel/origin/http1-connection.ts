@@ -91,9 +91,10 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
   }
 
+  /** Of one that was upgraded. What the origin still says is read and dropped: it may read the rest only after that. */
   endSoon(): void {
     this.#exchange = null;
-    this.#parser.stop();
+    this.resume();
     this.#owner.ending(this);
     this.#output.finish();
     this.#socket.destroySoon();

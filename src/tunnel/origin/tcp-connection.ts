@@ -65,10 +65,14 @@ export class TcpConnection {
     this.#socket.resume();
   }
 
-  /** Ends it once what was queued is sent, or after `endingLimitMs`; its sink hears nothing more. */
+  /**
+   * Ends it once what was queued is sent, or after `endingLimitMs`; its sink hears nothing more. What the origin still
+   * says is read and dropped: it may read the rest only after that.
+   */
   end(): void {
     if (this.#destroyed || this.#limit !== null) return;
     this.#sink = null;
+    this.resume();
     this.#limit = this.#clock.after(endingLimitMs, () => this.destroy());
     this.#output.finish();
     this.#socket.destroySoon();

@@ -1,18 +1,35 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Http1Connection } from '../../../src/tunnel/origin/http1-connection.ts';
+import { planRequest, type RequestPlan } from '../../../src/tunnel/origin/http1-request.ts';
 import type { OriginFailure } from '../../../src/tunnel/origin/origin-failure.ts';
 import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
+import { eventually } from '../../support/eventually.ts';
 
-/** A kept connection, which the origin ends before it knows of the next request. */
-describe('a kept connection to an origin that ends', () => {
+const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
+/** Far more than the system takes for a reader that does not read. */
+const large = Buffer.alloc(16 << 20, 'x');
+const noExchange = {
+  responseHead() {},
+  responseBody() {},
+  responseEnd() {},
+  failed() {},
+  requestDrained() {},
+};
+
+function planOf(method: string, headers: readonly string[]): RequestPlan {
+  const head = { method, path: '/', scheme: 'https', authority: 'app.example.com', headers, ended: false };
+  return planRequest(head, { connectorId: 'the-id', hostHeader: null }) as RequestPlan;
+}
+
+describe('a kept connection to an origin', () => {
   let sockets: ConnectionToOrigin;
   let connection: Http1Connection;
   beforeEach(async () => {
     sockets = await connectionToOrigin();
     connection = new Http1Connection(sockets.ours, '', { free() {}, ending() {}, gone() {} });
     const first = post();
-    sockets.origin.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    sockets.origin.write(answer);
     expect(await first).to.equal('answered');
   });
   afterEach(() => {
@@ -22,7 +39,7 @@ describe('a kept connection to an origin that ends', () => {
 
   const post = (): Promise<OriginFailure | 'answered'> => postOn(connection);
 
-  it('before the request has left, says that it can be sent again, whatever it is', async () => {
+  it('that ends before the request has left, says that it can be sent again, whatever it is', async () => {
     // What is begun here leaves after the next turn's reads: by then the end has come.
     await new Promise((resolve) => setImmediate(resolve));
     const second = post();
@@ -30,12 +47,81 @@ describe('a kept connection to an origin that ends', () => {
     expect(await second).to.include({ reason: 'reset', unprocessed: 'ended' });
   });
 
-  it('after that, says nothing of the kind', async () => {
+  it('that ends after that, says nothing of the kind', async () => {
     const second = post();
     await once(sockets.origin, 'data');
     sockets.origin.destroy();
     expect(await second)
       .to.include({ reason: 'reset' })
       .and.not.have.property('unprocessed');
+    // Without a body it leaves at once.
+    const other = await connectionToOrigin();
+    const sent = new Http1Connection(other.ours, '', { free() {}, ending() {}, gone() {} });
+    sent.exchanges = 1;
+    const failed = new Promise<OriginFailure>((resolve) => {
+      sent.start({ ...noExchange, failed: resolve }, planOf('LOCK', []), 'none', true);
+    });
+    other.origin.destroy();
+    expect(await failed).not.to.have.property('unprocessed');
+    other.stop();
   });
+
+  it('is read on for the next request when the reader of the last one had it paused', async () => {
+    const held = new Promise<void>((resolve) => {
+      const exchange = {
+        ...noExchange,
+        responseBody: () => connection.pause(),
+        responseEnd: () => resolve(),
+      };
+      connection.start(exchange, planOf('GET', []), 'none', true);
+    });
+    sockets.origin.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody');
+    await held;
+    const next = post();
+    sockets.origin.write(answer);
+    expect(await next).to.equal('answered');
+  });
+
+  it('carries a request behind the body of the last one, which was answered before it was read', async () => {
+    const received = receivedBy(sockets.origin.pause());
+    const answered = new Promise<void>((resolve) => {
+      const plan = planOf('POST', ['content-length', String(large.length)]);
+      connection.start(
+        { ...noExchange, responseEnd: () => resolve() },
+        plan,
+        { length: large.length },
+        false,
+      );
+      connection.write(large);
+      connection.requestDone([]);
+    });
+    sockets.origin.write(answer);
+    await answered;
+    connection.start(noExchange, planOf('GET', []), 'none', true);
+    sockets.origin.resume();
+    await eventually('the next request', () => received().lastIndexOf('GET / HTTP/1.1') > large.length);
+  });
+
+  it('that is upgraded sends all that it was given before it ends, also to one who reads when it has spoken', async () => {
+    const received = receivedBy(sockets.origin.pause());
+    const plan = planOf('GET', ['cf-cloudflared-proxy-connection-upgrade', 'websocket']);
+    const switched = new Promise<void>((resolve) => {
+      connection.start({ ...noExchange, responseHead: () => resolve() }, plan, 'none', true);
+    });
+    sockets.origin.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
+    await switched;
+    connection.write(large);
+    connection.pause();
+    connection.endSoon();
+    sockets.origin.write(large, () => sockets.origin.resume());
+    await once(sockets.origin, 'end');
+    expect(received().subarray(-large.length).equals(large)).to.equal(true);
+  });
+
+  function receivedBy(origin: ConnectionToOrigin['origin']): () => Buffer {
+    const chunks: Buffer[] = [];
+    origin.on('data', (chunk) => chunks.push(chunk));
+    origin.pause();
+    return () => Buffer.concat(chunks);
+  }
 });
