@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { OriginSettings } from '../../src/domain/ingress.ts';
+import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { HpackDecoder } from '../../src/tunnel/wire/hpack-decoder.ts';
 import { eventually } from './eventually.ts';
 import { type Proxied, proxied } from './proxied.ts';
@@ -84,17 +85,24 @@ export class RawHttp2Origin {
   }
 }
 
-/** Such an origin, h2c, behind a proxy that stops it too. */
+/** So many of them, h2c, behind a proxy that stops them too: one is `origin`. */
 export async function proxiedRawHttp2(
   settings: Partial<OriginSettings> = {},
-): Promise<{ readonly here: Proxied; readonly origin: RawHttp2Origin }> {
-  const origin = await RawHttp2Origin.open();
+  { addresses = 1, clock = systemClock }: { readonly addresses?: number; readonly clock?: Clock } = {},
+): Promise<{
+  readonly here: Proxied;
+  readonly origin: RawHttp2Origin;
+  readonly origins: readonly RawHttp2Origin[];
+}> {
+  const origins = await Promise.all(Array.from({ length: addresses }, () => RawHttp2Origin.open()));
+  const ports = origins.map(({ port }) => port);
   const here = await proxied(() => {}, {
-    routes: () => tableTo([origin.port], { protocol: 'h2c', ...settings }),
+    routes: () => tableTo(ports, { protocol: 'h2c', ...settings }),
+    clock,
   });
   const stop = async (): Promise<void> => {
     await here.stop();
-    await origin.stop();
+    for (const origin of origins) await origin.stop();
   };
-  return { here: { ...here, stop }, origin };
+  return { here: { ...here, stop }, origin: origins[0]!, origins };
 }

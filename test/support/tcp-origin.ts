@@ -10,6 +10,8 @@ export interface TcpOrigin {
   closed(index: number): boolean;
   /** From now on the connection gives back what arrives, and keeps nothing. */
   echo(index: number): void;
+  /** From now on connections are refused; those that are open stay. */
+  refuse(): void;
   stop(): Promise<void>;
 }
 
@@ -36,6 +38,7 @@ export async function scriptTcp(): Promise<TcpOrigin> {
     echo(index) {
       sockets[index]!.removeAllListeners('data').pipe(sockets[index]!);
     },
+    refuse: () => server.close(),
     stop() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -2,32 +2,20 @@ import { expect } from 'chai';
 import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { type Proxied, proxied } from '../support/proxied.ts';
+import type { Proxied } from '../support/proxied.ts';
 import { rawHeaders, rawSettings } from '../support/raw-frames.ts';
-import { okBlock, RawHttp2Origin } from '../support/raw-http2-origin.ts';
-import { tableTo } from '../support/route-to.ts';
+import { okBlock, proxiedRawHttp2, type RawHttp2Origin } from '../support/raw-http2-origin.ts';
 
 describe('an origin of HTTP/2 whose host is gone without a word', () => {
   let clock: ManualClock;
-  let origins: RawHttp2Origin[];
+  let origins: readonly RawHttp2Origin[];
   let here: Proxied;
 
-  const behind = async (count: number): Promise<void> => {
+  const behind = async (addresses: number): Promise<void> => {
     clock = new ManualClock();
-    origins = await Promise.all(Array.from({ length: count }, () => RawHttp2Origin.open()));
-    here = await proxied(() => {}, {
-      clock,
-      routes: () =>
-        tableTo(
-          origins.map(({ port }) => port),
-          { protocol: 'h2c' },
-        ),
-    });
+    ({ here, origins } = await proxiedRawHttp2({}, { clock, addresses }));
   };
-  afterEach(async () => {
-    await here.stop();
-    for (const origin of origins) await origin.stop();
-  });
+  afterEach(() => here.stop());
 
   /** Who has such a number of requests. */
   const having = (requests: number): Promise<RawHttp2Origin> =>

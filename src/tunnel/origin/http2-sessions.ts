@@ -4,11 +4,15 @@ import type { Clock, Timer } from '../../time/clock.ts';
 import type { Caller, OriginConnection } from './exchange.ts';
 import { maxStreams } from './http2-origin-limits.ts';
 import { Http2OriginSession } from './http2-origin-session.ts';
+import { type Waiter, Waiters } from './http2-waiters.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { Dial } from './origin-socket.ts';
 
 /** Sessions to one address for one server name. When all are full, requests wait until a stream is over. */
 const maxSessions = 64;
+
+/** From one failed attempt at a further session to the next, milliseconds, while others carry on. */
+const redialMs = 1_000;
 
 export interface SessionsHost {
   /** Opens a socket on which HTTP/2 may be spoken; one callback comes, later. */
@@ -25,22 +29,18 @@ export interface SessionsHost {
   streamOver(): void;
 }
 
-interface Waiter {
-  readonly caller: Caller;
-  readonly connected: (connection: OriginConnection) => void;
-  readonly failed: (failure: OriginFailure) => void;
-}
-
 /** One session on its way. */
 interface Opening {
   cancel: () => void;
 }
 
-/** Who waits for a place in a session with one server name, in the order of their requests; and what is on its way. */
+/** Who waits for a place in a session with one server name, and what is on its way. */
 interface Line {
   readonly serverName: string;
-  readonly waiters: Waiter[];
+  readonly waiters: Waiters;
   readonly openings: Set<Opening>;
+  /** No further session could be opened while others carry on: why, and when it is tried again. */
+  stuck: { readonly failure: OriginFailure; readonly redial: Timer } | null;
 }
 
 const notNeeded: OriginFailure = { reason: 'reset', message: 'nobody needs the HTTP/2 session any more' };
@@ -85,17 +85,19 @@ export class Http2Sessions {
   /** A stream of a session that is open; or null, also when others wait for one. */
   take(serverName: string): OriginConnection | null {
     const line = this.#lines.get(serverName);
-    if (line !== undefined && line.waiters.length > 0) return null;
+    if (line !== undefined && line.waiters.count > 0) return null;
     return this.#roomFor(serverName)?.open() ?? null;
   }
 
-  /** A stream of a session, as soon as there is room; or an HTTP/1.1 connection, if the origin chooses that. */
-  dial(caller: Caller, connected: Waiter['connected'], failed: Waiter['failed']): Dial {
-    const waiter: Waiter = { caller, connected, failed };
+  /**
+   * A stream of a session, as soon as there is room; or an HTTP/1.1 connection, if the origin chooses that. `patient`:
+   * where no further session can be opened, and others carry on, that may take as long as a dial.
+   */
+  dial(caller: Caller, patient: boolean, connected: Waiter['connected'], failed: Waiter['failed']): Dial {
+    const patientUntilMs = patient ? this.#clock.monotonic() + this.#settings.connectTimeoutMs : 0;
+    const waiter: Waiter = { caller, patientUntilMs, connected, failed };
     const line = this.#lineFor(caller.serverName);
-    // A request that was cut off by the end of a session came before others that wait.
-    const before = line.waiters.findLastIndex((other) => other.caller.sinceMs <= caller.sinceMs);
-    line.waiters.splice(before + 1, 0, waiter);
+    line.waiters.join(waiter);
     this.#serveSoon(caller.serverName);
     return { cancel: () => this.#giveUp(line, waiter) };
   }
@@ -116,7 +118,7 @@ export class Http2Sessions {
   #lineFor(serverName: string): Line {
     const known = this.#lines.get(serverName);
     if (known !== undefined) return known;
-    const line: Line = { serverName, waiters: [], openings: new Set() };
+    const line: Line = { serverName, waiters: new Waiters(), openings: new Set(), stuck: null };
     this.#lines.set(serverName, line);
     return line;
   }
@@ -132,32 +134,37 @@ export class Http2Sessions {
   /** Later, because it is asked for from within the beginning of an exchange, or the end of another. */
   #serveSoon(serverName: string): void {
     const line = this.#lines.get(serverName);
-    if (line !== undefined && line.waiters.length > 0) process.nextTick(() => this.#serve(line));
+    if (line !== undefined && line.waiters.count > 0) process.nextTick(() => this.#serve(line));
   }
 
   /** Gives places to who waits, and sees to it that there will be some for the others. */
   #serve(line: Line): void {
-    while (line.waiters.length > 0) {
+    while (line.waiters.count > 0) {
       const session = this.#roomFor(line.serverName);
       if (session === null) break;
-      line.waiters.shift()!.connected(session.open());
+      line.waiters.next()!.connected(session.open());
     }
+    if (line.stuck !== null) line.waiters.failImpatient(this.#clock.monotonic(), line.stuck.failure);
     this.#openFor(line);
   }
 
   /** As many sessions as those who wait need, or connections where HTTP/1.1 is chosen. */
   #openFor(line: Line): void {
-    const { waiters, openings, serverName } = line;
-    const usable = this.#usable.filter((session) => session.serverName === serverName).length;
+    const { waiters, openings } = line;
+    const usable = this.#usableFor(line);
     const most = this.#choosesHttp1 ? Number.POSITIVE_INFINITY : maxSessions - usable;
     const wanted = Math.min(this.#wantedFor(line), most);
-    while (openings.size < wanted) this.#open(line);
-    const over = waiters.length + openings.size === 0;
-    if (over && this.#lines.get(serverName) === line) this.#lines.delete(serverName);
+    const mayOpen = line.stuck === null || usable === 0;
+    while (mayOpen && openings.size < wanted) this.#open(line);
+    if (waiters.count + openings.size === 0) this.#forget(line);
+  }
+
+  #usableFor({ serverName }: Line): number {
+    return this.#usable.filter((session) => session.serverName === serverName).length;
   }
 
   #wantedFor({ waiters }: Line): number {
-    return Math.ceil(waiters.length / (this.#choosesHttp1 ? 1 : this.#daredStreams));
+    return Math.ceil(waiters.count / (this.#choosesHttp1 ? 1 : this.#daredStreams));
   }
 
   #open(line: Line): void {
@@ -223,8 +230,9 @@ export class Http2Sessions {
   /** The first who waits gets the connection; nobody else can share it, so the others get their own. */
   #fallBack(line: Line, opening: Opening, socket: Socket): void {
     line.openings.delete(opening);
+    this.#unstick(line);
     const connection = this.#host.adoptHttp1(socket, line.serverName);
-    const first = line.waiters.shift();
+    const first = line.waiters.next();
     if (first === undefined) connection.destroy();
     else first.connected(connection);
     this.#openFor(line);
@@ -232,6 +240,7 @@ export class Http2Sessions {
 
   #ready(line: Line, opening: Opening, session: Http2OriginSession): void {
     line.openings.delete(opening);
+    this.#unstick(line);
     this.#usable.push(session);
     this.#serve(line);
     if (this.#closed) session.close();
@@ -252,21 +261,44 @@ export class Http2Sessions {
   /** Where HTTP/1.1 is chosen each connection is for one; a session is for all who wait. */
   #openingFailed(line: Line, opening: Opening, failure: OriginFailure): void {
     if (!line.openings.delete(opening)) return;
-    if (!this.#choosesHttp1) return this.#failAll(line, failure);
-    line.waiters.shift()?.failed(failure);
-    this.#openFor(line);
+    if (this.#choosesHttp1) {
+      line.waiters.next()?.failed(failure);
+      this.#openFor(line);
+    } else if (this.#usableFor(line) === 0) this.#failAll(line, failure);
+    else this.#stick(line, failure);
+  }
+
+  /** Who is patient waits for a place in the sessions there are; meanwhile a further one is tried from time to time. */
+  #stick(line: Line, failure: OriginFailure): void {
+    this.#unstick(line);
+    const redial = this.#clock.after(redialMs, () => {
+      line.stuck = null;
+      this.#openFor(line);
+      this.#stick(line, failure);
+    });
+    line.stuck = { failure, redial };
+    this.#serve(line);
+  }
+
+  #unstick(line: Line): void {
+    line.stuck?.redial.cancel();
+    line.stuck = null;
+  }
+
+  /** Nobody waits in it any more. */
+  #forget(line: Line): void {
+    this.#unstick(line);
+    if (this.#lines.get(line.serverName) === line) this.#lines.delete(line.serverName);
   }
 
   #failAll(line: Line, failure: OriginFailure): void {
-    this.#lines.delete(line.serverName);
+    this.#forget(line);
     for (const opening of line.openings) this.#drop(line, opening);
-    for (const { failed } of line.waiters.splice(0)) failed(failure);
+    line.waiters.failAll(failure);
   }
 
   #giveUp(line: Line, waiter: Waiter): void {
-    const place = line.waiters.indexOf(waiter);
-    if (place < 0) return;
-    line.waiters.splice(place, 1);
+    if (!line.waiters.leave(waiter)) return;
     const wanted = this.#wantedFor(line);
     for (const opening of line.openings) if (line.openings.size > wanted) this.#drop(line, opening);
     this.#openFor(line);

@@ -37,24 +37,25 @@ export class OriginGroup {
     connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
-    return this.#dial(first, failed, (pool, miss) => pool.dial(caller, connected, miss));
+    return this.#dial(first, failed, (pool, last, miss) => pool.dial(caller, last, connected, miss));
   }
 
   /** The same for bytes that are no HTTP, beginning at the least busy address. */
   dialTcp(connected: (connection: TcpConnection) => void, failed: (failure: OriginFailure) => void): Dial {
-    return this.#dial(this.choose(), failed, (pool, miss) => pool.dialTcp(connected, miss));
+    return this.#dial(this.choose(), failed, (pool, _last, miss) => pool.dialTcp(connected, miss));
   }
 
   #dial(
     first: OriginPool,
     failed: (failure: OriginFailure) => void,
-    open: (pool: OriginPool, miss: (failure: OriginFailure) => void) => Dial,
+    open: (pool: OriginPool, last: boolean, miss: (failure: OriginFailure) => void) => Dial,
   ): Dial {
     const tried = new Set<OriginPool>();
+    const most = Math.min(maxDials, this.#pools.length);
     const dialNext = (pool: OriginPool): Dial => {
       tried.add(pool);
-      return open(pool, (failure) => {
-        const next = tried.size < maxDials ? this.#leastBusy(tried) : null;
+      return open(pool, tried.size === most, (failure) => {
+        const next = tried.size < most ? this.#leastBusy(tried) : null;
         if (next === null) failed(failure);
         else current = dialNext(next);
       });

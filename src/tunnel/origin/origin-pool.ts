@@ -81,10 +81,11 @@ export class OriginPool implements ConnectionOwner {
 
   /**
    * Opens a connection, or shares an HTTP/2 session that is being opened; one callback comes, later. Works on a closed
-   * pool, too: a running request needs it.
+   * pool, too: a running request needs it. `patient`: there is no other address to go to, should that fail.
    */
   dial(
     caller: Caller,
+    patient: boolean,
     connected: (connection: OriginConnection) => void,
     failed: (failure: OriginFailure) => void,
   ): Dial {
@@ -92,7 +93,7 @@ export class OriginPool implements ConnectionOwner {
     return this.#counted(connected, failed, (give, miss) =>
       this.#sessions === null || http1
         ? this.#open(serverName, http1Only, (socket) => give(this.#adoptHttp1(socket, serverName)), miss)
-        : this.#sessions.dial(caller, give, miss),
+        : this.#sessions.dial(caller, patient, give, miss),
     );
   }
 
