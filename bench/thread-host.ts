@@ -33,7 +33,8 @@ function run(world: ConnectorWorld): void {
   const host = hostOf(tunnelId);
   const routes = routesOf(world);
   const place = { mode: 'worker' } as const;
-  runner.start({ host, tunnel: identityOf(tunnelId), haConnections, routes, place }, () => {});
+  const request = { host, ingress: 'web', tunnel: identityOf(tunnelId), haConnections, routes, place };
+  runner.start(request, () => {});
 }
 
 giveExternalMemoryItsOwnLimit();

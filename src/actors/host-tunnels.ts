@@ -34,6 +34,7 @@ interface Running {
  */
 export class HostTunnels {
   readonly #host: string;
+  readonly #ingress: string;
   readonly #context: ActorContext<IngressMessage>;
   readonly #world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number };
   #current: Running | null = null;
@@ -47,10 +48,12 @@ export class HostTunnels {
 
   constructor(
     host: string,
+    ingress: string,
     context: ActorContext<IngressMessage>,
     world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number },
   ) {
     this.#host = host;
+    this.#ingress = ingress;
     this.#context = context;
     this.#world = world;
   }
@@ -165,6 +168,7 @@ export class HostTunnels {
   #open(wish: TunnelWish, message: string): Running {
     this.#isClear = false;
     const host = this.#host;
+    const ingress = this.#ingress;
     const name = `${host} ${++this.#spawned}`;
     const running: Running = { name, wish, life: 0, registered: 0, fault: null };
     const create = tunnelActor(this.#world, () => {
@@ -172,7 +176,7 @@ export class HostTunnels {
       running.life = life;
       const { identity: tunnel, haConnections, place } = wish;
       return {
-        request: { host, tunnel, haConnections, place, routes: this.#routes ?? wish.routes },
+        request: { host, ingress, tunnel, haConnections, place, routes: this.#routes ?? wish.routes },
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
         hearAccess: (problem) => this.#context.self.tell({ type: 'tunnel.access', child: name, problem }),

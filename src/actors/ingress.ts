@@ -75,7 +75,10 @@ class IngressActor {
     this.#assignment = assignment;
     this.#status = new StatusPublisher(context, world, assignment.publishedHostnames);
     this.#notes = ingressNotes((note) => world.sink.event(this.#assignment.ingress, note));
-    this.#hosts = new IngressHosts(context, (host) => new HostTunnels(host, context, world));
+    this.#hosts = new IngressHosts(
+      context,
+      (host) => new HostTunnels(host, assignment.ingress.name, context, world),
+    );
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
     this.#reports = new HostReports(supervisor, world, this.#notes);
     // Whoever published it has said it: an earlier life, or another replica.

@@ -105,6 +105,8 @@ export interface TunnelRunner {
 /** Holds a secret (the token): never logged. */
 export interface TunnelRunRequest {
   readonly host: string;
+  /** Whose tunnel it is: for people who look at what runs it. */
+  readonly ingress: string;
   readonly tunnel: TunnelIdentity;
   /** Of one connector. */
   readonly haConnections: number;

@@ -46,7 +46,7 @@ const tcpKeepAliveMs = 15_000;
 const maxSockets = 16;
 
 /** Under which the fields that we apply are ours, whoever else has written them before. */
-const fieldManager = 'cloudflare-warp-ingress';
+export const fieldManager = 'cloudflare-warp-ingress';
 
 /** JSON is YAML. */
 const contentTypes: Partial<Record<KubeRequest['method'], string>> = {

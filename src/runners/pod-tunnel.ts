@@ -4,11 +4,12 @@ import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
 import type { PodAnswer } from '../kube/pods/ask-pod.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
-import type { WantedPods } from '../kube/pods/tunnel-deployment.ts';
+import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
+import { PodUpkeep } from './pod-upkeep.ts';
 
 export interface PodTunnelWorld {
   readonly clock: Clock;
@@ -49,6 +50,7 @@ export class PodTunnel {
   #removedUid = '';
   readonly #pods = new Map<string, SeenPod>();
   readonly #troubles: PodTroubles;
+  readonly #upkeep: PodUpkeep;
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
   #wantedMaking = '';
@@ -62,6 +64,7 @@ export class PodTunnel {
   constructor(world: PodTunnelWorld) {
     this.#world = world;
     this.#troubles = new PodTroubles(world.clock, () => this.advance());
+    this.#upkeep = new PodUpkeep(world, () => this.advance());
   }
 
   /** Nothing is known of it and nobody needs it. */
@@ -122,6 +125,7 @@ export class PodTunnel {
       return;
     }
     this.#wish = null;
+    this.#upkeep.stop();
     this.#unwanted = true;
     this.advance();
   }
@@ -143,6 +147,7 @@ export class PodTunnel {
   release(): void {
     this.#retry?.cancel();
     this.#troubles.stop();
+    this.#upkeep.stop();
     this.#drained();
   }
 
@@ -210,13 +215,16 @@ export class PodTunnel {
     if (!wanted.ok) return this.#failed(wish.host, wanted.fault);
     this.#wantedHash = wanted.value.hash;
     this.#wantedMaking = wanted.value.making;
+    const seen = this.#seen;
     // One that is being deleted is made again once it is gone.
-    if (this.#seen?.hash === this.#wantedHash || this.#seen?.deleting) return;
-    if (!mayWrite() || this.#retry !== null) return;
-    const applied = await this.#world.apply(wanted.value, signal);
+    if (seen?.deleting || !mayWrite() || this.#retry !== null) return;
+    const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
+    const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
+    if (strays?.length === 0) return;
+    const applied = await this.#world.apply(said, signal);
     if (!applied.ok) return this.#failed(wish.host, applied.fault);
     this.#failures = 0;
-    this.#world.log.info({ host: wish.host, pods: wanted.value.name }, 'tunnel pods changed');
+    this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
     this.deployment(applied.value);
   }
 

@@ -48,6 +48,7 @@ function tunnelTemplate(): Template {
   const made = tunnelPods(
     {
       host,
+      ingress: 'web',
       tunnel: { accountId: 'a', id: 't', token: 's' },
       haConnections: 4,
       place: { mode: 'pod', replicas: 1 },

@@ -35,6 +35,28 @@ it('pods that are refused are told of once Kubernetes has seen what is wanted no
   expect(refused(1)).to.equal(null);
 });
 
+it('a Deployment is autoscaled while the last to set the number of its pods was a HorizontalPodAutoscaler', () => {
+  // As a kube-apiserver 1.36 and its controller manager write them.
+  const ours = { manager: 'cloudflare-warp-ingress', operation: 'Apply' };
+  const status = { manager: 'kube-controller-manager', operation: 'Update', subresource: 'status' };
+  const autoscaler = { ...status, subresource: 'scale' };
+  const user = { manager: 'kubectl', operation: 'Update', subresource: 'scale' };
+  const seen = (...managedFields: object[]) => {
+    const meta = { name: 'd', annotations: { 'cloudflare-warp/host': 'app.example.com' } };
+    const { isAutoscaled, otherManagers } = parseSeenPods({
+      metadata: { ...meta, managedFields },
+      spec: {},
+    })!;
+    return { isAutoscaled, otherManagers };
+  };
+  expect(seen(ours, status)).to.deep.equal({ isAutoscaled: false, otherManagers: [] });
+  expect(seen(ours, status, user)).to.deep.equal({ isAutoscaled: false, otherManagers: ['kubectl'] });
+  expect(seen(ours, status, autoscaler)).to.deep.equal({
+    isAutoscaled: true,
+    otherManagers: ['kube-controller-manager'],
+  });
+});
+
 describe('a tunnel pod', () => {
   for (const [name, status, kind, text] of [
     [

@@ -15,6 +15,7 @@ const ca = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
 
 const plain: TunnelRunRequest = {
   host,
+  ingress: 'web',
   tunnel: { accountId: 'account', id: '11111111-2222-4333-8444-555555555555', token },
   haConnections: 2,
   place: { mode: 'pod', replicas: 1 },
@@ -214,6 +215,27 @@ describe('the Deployment of a tunnel', () => {
       JSON.stringify((two.deployment as Manifest).spec.template),
     );
     expect(wanted({}, { image: 'registry.example/warp:2' }).making).not.to.equal(one.making);
+  });
+
+  it("says by labels what it is and whose, as its budget does, and keeps its pods when it becomes another Ingress'", () => {
+    const place = { mode: 'pod', replicas: 2 } as const;
+    const [one, other] = [wanted({ place }), wanted({ place, ingress: 'shop' })];
+    const { metadata } = one.deployment;
+    expect(metadata.labels).to.deep.equal({
+      'app.kubernetes.io/name': 'cloudflare-warp-tunnel',
+      'app.kubernetes.io/instance': one.name,
+      'app.kubernetes.io/component': 'tunnel',
+      'app.kubernetes.io/part-of': 'cloudflare-warp-ingress',
+      'app.kubernetes.io/managed-by': 'cloudflare-warp-ingress',
+      'cloudflare-warp/host-hash': one.name.slice('cloudflare-warp-'.length),
+      'cloudflare-warp/ingress': 'web',
+    });
+    expect((one.budget as { metadata: object }).metadata).to.deep.include({ labels: metadata.labels });
+    expect(other.hash).not.to.equal(one.hash);
+    expect(other.deployment.spec).to.deep.equal(one.deployment.spec);
+    const long = wanted({ ingress: 'x'.repeat(64) }).deployment.metadata;
+    expect(long.labels).not.to.have.property('cloudflare-warp/ingress');
+    expect(long.annotations).to.have.property('cloudflare-warp/ingress', 'x'.repeat(64));
   });
 
   it('has a disruption budget from two replicas on', () => {

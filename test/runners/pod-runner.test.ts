@@ -39,6 +39,7 @@ describe('the pod runner', () => {
   function request(over: Partial<TunnelRunRequest> = {}): TunnelRunRequest {
     return {
       host,
+      ingress: 'web',
       tunnel: { accountId: 'account', id: 'tunnel', token: 'token' },
       haConnections: 4,
       place: { mode: 'pod', replicas: 2 },

@@ -148,6 +148,7 @@ export class CarryingStage {
     runner.start(
       {
         host,
+        ingress: 'web',
         tunnel: { accountId: 'account', id: tunnelId, token },
         haConnections: 2,
         place: { mode: 'worker' },

@@ -4,6 +4,8 @@ import type { SeenPods } from '../../src/kube/pods/parse-pods.ts';
 import { tunnelPods, type WantedPods } from '../../src/kube/pods/tunnel-deployment.ts';
 import type { PodsHearer, TunnelPods } from '../../src/kube/pods/tunnel-pods.ts';
 
+type Stored = SeenPods['stored'];
+
 /** Deployments of tunnel pods in memory; what becomes of their pods is the test's to say. */
 export class MemoryPods implements TunnelPods {
   readonly deployments = new Map<string, SeenPods>();
@@ -56,6 +58,9 @@ export class MemoryPods implements TunnelPods {
       host,
       uid: before?.uid ?? `uid-${this.#version}`,
       deleting: false,
+      stored: this.admit(sayable(deployment)),
+      isAutoscaled: before?.isAutoscaled ?? false,
+      otherManagers: before?.otherManagers ?? [],
     };
     const seen = { ...made, hash, ready: before?.ready ?? 0, isRolledOut: false, trouble: null };
     return ok(this.#put(seen));
@@ -72,6 +77,16 @@ export class MemoryPods implements TunnelPods {
   /** Kubernetes reports so many ready pods. */
   ready(host: string, ready: number, isRolledOut = true): void {
     this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut });
+  }
+
+  /** What becomes of a Deployment that is applied: an admission webhook may change it. */
+  admit = (deployment: Stored): Stored => deployment;
+
+  /** Somebody changes its spec. */
+  edit(host: string, change: object, over: Partial<SeenPods> = {}): void {
+    const before = this.deployments.get(this.nameOf(host))!;
+    const stored = { ...before.stored, spec: { ...before.stored.spec, ...change } };
+    this.#put({ ...before, stored, ...over });
   }
 
   /** No pod can be made for what is wanted now. */
@@ -122,6 +137,12 @@ export class MemoryPods implements TunnelPods {
     this.#hear?.deployment(stored);
     return stored;
   }
+}
+
+/** As it comes from a list: without what names it. */
+function sayable({ metadata, spec }: Stored): Stored {
+  const { labels, annotations } = metadata;
+  return { metadata: { labels, annotations }, spec };
 }
 
 function hostOf(deployment: object): { readonly host: string } {

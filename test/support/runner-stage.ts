@@ -126,6 +126,7 @@ export class RunnerStage {
     const run = this.#runner!.start(
       {
         host,
+        ingress: 'web',
         tunnel: { accountId: 'account', id: tunnelIdOf(index), token },
         haConnections,
         place: { mode: 'worker' },

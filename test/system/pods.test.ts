@@ -5,6 +5,11 @@ import { SteadyLoad } from '../support/steady-load.ts';
 import { startTown, type Town } from '../support/town.ts';
 
 const host = 'app.example.com';
+/** Of a Deployment. */
+type Spec = {
+  readonly replicas: number;
+  readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
+};
 type Data = Readonly<Record<string, string>>;
 
 describe('tunnels in pods', function () {
@@ -62,6 +67,22 @@ describe('tunnels in pods', function () {
     expect(after!.metadata.generation).to.equal(before!.metadata.generation);
     expect(town.log.slice(lines).join('')).not.to.contain('tunnel pods changed');
     expect((await town.pods()).map(({ metadata }) => metadata.name)).to.deep.equal([pod!.metadata.name]);
+  });
+
+  it('are as before when somebody has scaled or edited their Deployment', async () => {
+    await served({ mode: 'pod' });
+    const { name } = (await town.user.list('Deployment'))[0]!.metadata;
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name } };
+    const container = { name: 'tunnel', image: 'registry.example/other:1' };
+    for (const spec of [{ replicas: 0 }, { template: { spec: { containers: [container] } } }]) {
+      await town.user.apply({ ...deployment, spec });
+      await town.until('it is put back', async () => {
+        const now = (await town.user.get('Deployment', name))!.spec as Spec;
+        return now.replicas === 1 && now.template.spec.containers[0]!.image === sandboxImage;
+      });
+    }
+    await town.answers(host, '/', 'web');
+    expect(town.log.join('')).to.contain('tunnel pods put back').and.not.to.contain('on their way in');
   });
 
   it('connect with the certificate when told to, and serve every path as the Ingress says', async () => {

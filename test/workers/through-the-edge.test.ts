@@ -59,6 +59,7 @@ describe('threads behind the sandbox edge', () => {
     const run = runner.start(
       {
         host: hosts[index] as string,
+        ingress: 'web',
         tunnel: {
           accountId: 'account',
           id: tunnelIds[index] as string,

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { fieldManager } from '../client.ts';
 import { hostAnnotation, hostHashLabel, ledgerSecretNameOf } from '../ledger-secret.ts';
 import { parseMeta } from '../parse-meta.ts';
-import { makingAnnotation, podsHashAnnotation } from './tunnel-deployment.ts';
+import { makingAnnotation, podsHashAnnotation, type SayableParts } from './tunnel-deployment.ts';
 
 /** What keeps a tunnel's pods from running. */
 export interface PodTrouble {
@@ -24,6 +25,12 @@ export interface SeenPods {
   readonly isRolledOut: boolean;
   /** Why no pods can be made (a quota, a policy of the namespace), or null. */
   readonly trouble: PodTrouble | null;
+  /** As it is stored; compared with what we have said (`differences`). */
+  readonly stored: SayableParts;
+  /** A HorizontalPodAutoscaler has set the number of pods, and nobody has since. */
+  readonly isAutoscaled: boolean;
+  /** Who else has set fields of it, as they call themselves ("kubectl-edit"). */
+  readonly otherManagers: readonly string[];
 }
 
 /** One tunnel pod that has not ended. */
@@ -45,8 +52,11 @@ export interface SeenPod {
 const count = z.int().nonnegative().catch(0);
 const text = z.string().max(1_000).catch('');
 const deploymentShape = z.object({
-  metadata: z.object({ generation: count }),
-  spec: z.object({ replicas: count }),
+  metadata: z.object({
+    generation: count,
+    managedFields: z.array(z.object({ manager: text, subresource: text })).catch([]),
+  }),
+  spec: z.looseObject({ replicas: count }),
   status: z
     .object({
       observedGeneration: count,
@@ -61,6 +71,9 @@ const deploymentShape = z.object({
     .catch({ observedGeneration: 0, replicas: 0, updatedReplicas: 0, readyReplicas: 0, conditions: [] }),
 });
 
+/** Its name as a field manager; its autoscaler is known by the subresource `scale`, which nothing else in it writes. */
+const kubernetesItself = 'kube-controller-manager';
+
 /** Null for a Deployment that is none of ours. Pure, never throws. */
 export function parseSeenPods(object: unknown): SeenPods | null {
   const meta = parseMeta(object);
@@ -69,6 +82,11 @@ export function parseSeenPods(object: unknown): SeenPods | null {
   if (meta === null || typeof host !== 'string' || !parsed.success) return null;
   const { metadata, spec, status } = parsed.data;
   const hash = meta.annotations[podsHashAnnotation];
+  const isAutoscaler = (by: { readonly manager: string; readonly subresource: string }): boolean =>
+    by.manager === kubernetesItself && by.subresource === 'scale';
+  const others = metadata.managedFields.filter(
+    (by) => by.manager !== fieldManager && (by.manager !== kubernetesItself || isAutoscaler(by)),
+  );
   const isCurrent = status.observedGeneration >= metadata.generation;
   // One from before the last change is about pods that are not wanted any more.
   const failure = status.conditions?.find(
@@ -91,6 +109,9 @@ export function parseSeenPods(object: unknown): SeenPods | null {
       failure === undefined
         ? null
         : { kind: 'ReplicaFailure', text: `no pod can be made: ${failure.message}` },
+    stored: { metadata: { labels: meta.labels, annotations: meta.annotations }, spec },
+    isAutoscaled: metadata.managedFields.some(isAutoscaler),
+    otherManagers: [...new Set(others.map(({ manager }) => manager))],
   };
 }
 

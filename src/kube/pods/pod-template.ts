@@ -9,7 +9,7 @@ import { failed, ok, type Result } from '../../fault.ts';
 export type PodTemplate = Readonly<Record<string, unknown>>;
 
 /** Lists of the API whose elements have a key (Kubernetes' strategic merge patch). */
-const keyOfList: Readonly<Record<string, string>> = {
+export const keyOfList: Readonly<Record<string, string>> = {
   containers: 'name',
   initContainers: 'name',
   volumes: 'name',
@@ -103,6 +103,6 @@ function mergeValue(field: string, base: unknown, over: unknown): unknown {
   return [...merged, ...rest];
 }
 
-function isFields(value: unknown): value is Fields {
+export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -30,10 +30,16 @@ export type PodCredentials =
   | { readonly from: 'token' }
   | { readonly from: 'cert'; readonly in: 'secret' | 'configMap'; readonly name: string };
 
+/** Of a Deployment: what somebody can say of it, without what names it. */
+export interface SayableParts {
+  readonly metadata: { readonly labels: object; readonly annotations: object };
+  readonly spec: object;
+}
+
 /** What should be, and what tells it apart from anything else that could be. */
 export interface WantedPods {
   readonly name: string;
-  readonly deployment: object;
+  readonly deployment: SayableParts;
   /** Null where one replica is all there is: a budget would only keep a node from being drained. */
   readonly budget: object | null;
   readonly hash: string;
@@ -48,6 +54,9 @@ export const makingAnnotation = 'cloudflare-warp/making';
 const tunnelAnnotation = 'cloudflare-warp/tunnel';
 const tokenAnnotation = 'cloudflare-warp/token-hash';
 const edgeCaAnnotation = 'cloudflare-warp/edge-ca';
+/** Which Ingress the tunnel is of; a label, too, where it can be one. */
+const ingressKey = 'cloudflare-warp/ingress';
+const maxLabelLength = 63;
 const nameLabel = 'app.kubernetes.io/name';
 const appName = 'cloudflare-warp-tunnel';
 
@@ -65,7 +74,7 @@ const terminationSlackSeconds = 15;
  */
 export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Result<WantedPods> {
   if (request.place.mode !== 'pod') return failed('bug', `${request.host} runs in no pod`);
-  const { host, tunnel, place } = request;
+  const { host, ingress, tunnel, place } = request;
   const args = argumentsOf(request, settings);
   const labels = { [nameLabel]: appName, [hostHashLabel]: hostHash(host) };
   const selector = { matchLabels: labels };
@@ -96,11 +105,23 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
     template,
   };
   const budget = place.replicas < 2 ? null : { maxUnavailable: 1, selector };
-  const hash = shortHash(JSON.stringify({ spec, budget }));
+  // Not on the pods, which would be made anew when an Ingress gets its host from another one.
+  const about = {
+    labels: {
+      ...labels,
+      'app.kubernetes.io/instance': ledgerSecretName(host),
+      'app.kubernetes.io/component': 'tunnel',
+      'app.kubernetes.io/part-of': 'cloudflare-warp-ingress',
+      [managedByLabel]: 'cloudflare-warp-ingress',
+      ...(ingress.length <= maxLabelLength && { [ingressKey]: ingress }),
+    },
+    annotations: { [hostAnnotation]: host, [ingressKey]: ingress },
+  };
+  const hash = shortHash(JSON.stringify({ about, spec, budget }));
   const metadata = (annotations: object) => ({
     name: ledgerSecretName(host),
-    labels: { ...labels, [managedByLabel]: 'cloudflare-warp-ingress' },
-    annotations: { [hostAnnotation]: host, ...annotations },
+    labels: about.labels,
+    annotations: { ...about.annotations, ...annotations },
   });
   return ok({
     name: ledgerSecretName(host),
@@ -119,6 +140,13 @@ export function tunnelPods(request: TunnelRunRequest, settings: PodSettings): Re
       spec: budget,
     },
   });
+}
+
+/** The same, but for the number of pods: whoever has set that keeps it (server-side apply). */
+export function withoutReplicas(wanted: WantedPods): WantedPods {
+  const { spec, ...rest } = wanted.deployment;
+  const { replicas: _, ...others } = spec as { readonly replicas: number };
+  return { ...wanted, deployment: { ...rest, spec: others } };
 }
 
 function argumentsOf(request: TunnelRunRequest, settings: PodSettings): string[] {

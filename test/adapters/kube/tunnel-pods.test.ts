@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { routesToUrl } from '../../../src/domain/url-routes.ts';
+import { parseSeenPods } from '../../../src/kube/pods/parse-pods.ts';
 import { createTunnelPods, type TunnelPods } from '../../../src/kube/pods/tunnel-pods.ts';
 import { keptLog } from '../../support/kept-log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -25,7 +26,7 @@ describe('the door to tunnel pods', () => {
     const tunnel = { accountId: 'account', id: 'tunnel', token: 'token' };
     const routes = routesToUrl(host, 'http://10.0.0.1');
     const place = { mode: 'pod', replicas } as const;
-    const made = pods.wanted({ host, tunnel, haConnections: 4, place, routes }, podSettings);
+    const made = pods.wanted({ host, ingress: 'web', tunnel, haConnections: 4, place, routes }, podSettings);
     return made.ok ? made.value : expect.fail(made.fault.message);
   }
 
@@ -94,8 +95,11 @@ describe('the door to tunnel pods', () => {
 
   it('removes exactly the Deployment that it saw', async () => {
     const { name } = wanted(1);
-    const seen = { name, host, uid: 'u', resourceVersion: '1', hash: '', deleting: false, ready: 0 };
-    const removed = pods.remove({ ...seen, isRolledOut: false, trouble: null }, signal);
+    const seen = parseSeenPods({
+      metadata: { name, uid: 'u', resourceVersion: '1', annotations: { 'cloudflare-warp/host': host } },
+      spec: {},
+    });
+    const removed = pods.remove(seen!, signal);
     const call = await kube.next(`DELETE /deployments/${name}`);
     expect(call.body).to.deep.include({ preconditions: { uid: 'u' }, propagationPolicy: 'Background' });
     call.refuse(409, 'another one');
