@@ -11,8 +11,12 @@ export interface PodState {
   readonly connected: ReadonlySet<number>;
   /** Why everybody is refused, or null. */
   readonly accessProblem: string | null;
-  /** How the last attempt failed, while nothing is registered; or null. */
-  readonly edgeProblem: { readonly connIndex: number; readonly fault: Fault } | null;
+  /** How the last attempt failed, and how many have since one was registered; null while one is. */
+  readonly edgeProblem: {
+    readonly connIndex: number;
+    readonly fault: Fault;
+    readonly attempts: number;
+  } | null;
   /** In Prometheus' text format, and its type. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }

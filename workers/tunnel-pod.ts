@@ -56,7 +56,10 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
       case 'connection.lost': {
         const { connIndex, retryInMs, fault } = fact;
         connected.delete(connIndex);
-        if (connected.size === 0) state.edgeProblem = { connIndex, fault };
+        if (connected.size === 0) {
+          const attempts = (state.edgeProblem?.attempts ?? 0) + 1;
+          state.edgeProblem = { connIndex, fault, attempts };
+        }
         const reason = fault.message;
         return log.warn({ connIndex, retryInMs, code: fault.code, reason }, 'tunnel connection lost');
       }

@@ -8,8 +8,8 @@ export interface QuestionedTunnel {
   readonly guards: readonly string[];
   /** Addresses of pods that are waited for. */
   readonly unready: readonly string[];
-  /** What those of them said that could be asked. */
-  hearPods(answers: readonly PodAnswer[]): void;
+  /** What those of them said that could be asked, by address. */
+  hearPods(answers: ReadonlyMap<string, PodAnswer>): void;
 }
 
 export interface PodQuestionsOptions {
@@ -23,6 +23,8 @@ export interface PodQuestionsOptions {
 
 const askGuardsEveryMs = 30_000;
 const askUnreadyEveryMs = 10_000;
+/** Tunnels that are asked side by side: a pod that does not answer is waited for. */
+const lanes = 50;
 /** After pods have changed: they ask for their keys as they start. */
 const askSoonMs = 1_000;
 
@@ -67,11 +69,15 @@ export class PodQuestions {
     if (this.#isAsking) return this.#askIn(askSoonMs);
     this.#isAsking = true;
     let againInMs = Number.POSITIVE_INFINITY;
-    for (const tunnel of [...tunnels()]) {
-      if (tunnel.guards.length > 0) againInMs = Math.min(againInMs, askGuardsEveryMs);
-      if (tunnel.unready.length > 0) againInMs = askUnreadyEveryMs;
-      if (mayAsk() && !signal.aborted) await this.#ask(tunnel);
-    }
+    const waiting = [...tunnels()].values();
+    const lane = async (): Promise<void> => {
+      for (const tunnel of waiting) {
+        if (tunnel.guards.length > 0) againInMs = Math.min(againInMs, askGuardsEveryMs);
+        if (tunnel.unready.length > 0) againInMs = askUnreadyEveryMs;
+        if (mayAsk() && !signal.aborted) await this.#ask(tunnel);
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
     this.#isAsking = false;
     this.#askIn(againInMs);
   }
@@ -79,7 +85,13 @@ export class PodQuestions {
   async #ask(tunnel: QuestionedTunnel): Promise<void> {
     const { ask, signal } = this.#options;
     const addresses = [...new Set([...tunnel.guards, ...tunnel.unready])];
-    const answers = await Promise.all(addresses.map((address) => ask(address, signal)));
-    if (!signal.aborted) tunnel.hearPods(answers.flatMap((answer) => (answer.ok ? [answer.value] : [])));
+    const answers = new Map<string, PodAnswer>();
+    await Promise.all(
+      addresses.map(async (address) => {
+        const answer = await ask(address, signal);
+        if (answer.ok) answers.set(address, answer.value);
+      }),
+    );
+    if (!signal.aborted) tunnel.hearPods(answers);
   }
 }

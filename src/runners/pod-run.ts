@@ -1,6 +1,9 @@
 import type { RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import type { RouteTable } from '../domain/routes.ts';
-import type { PodAnswer } from '../kube/pods/ask-pod.ts';
+import type { EdgeProblem, PodAnswer } from '../kube/pods/ask-pod.ts';
+
+/** Of one look at one pod; many more make no difference. */
+const maxAttemptsTold = 8;
 
 /** Who brings the pods to what their runs want. */
 interface PodRuns {
@@ -15,6 +18,8 @@ export class PodRun implements TunnelRun {
   readonly hear: (fact: RunFact) => void;
   readonly #owner: PodRuns;
   #toldAccess: string | null = null;
+  /** Failed attempts that are told already, by the pod's address. */
+  #toldAttempts: ReadonlyMap<string, number> = new Map();
   /** False for a successor until all pods are of its making: the run that it replaces counts them until then. */
   counts: boolean;
   /** The last count of connections that was heard. */
@@ -29,15 +34,34 @@ export class PodRun implements TunnelRun {
   }
 
   /** `isGuarded`: they are to let nobody in without a token. */
-  hearPods(answers: readonly PodAnswer[], isGuarded: boolean): void {
-    const lost = answers.map(({ edgeProblem }) => edgeProblem).find((each) => each !== null);
-    if (lost !== undefined) this.hear({ type: 'lost', ...lost });
+  hearPods(said: ReadonlyMap<string, PodAnswer>, isGuarded: boolean): void {
+    this.#hearAttempts(said);
+    const answers = [...said.values()];
     // One that refuses everybody is enough to be told of; with nobody to ask nothing is known, where there is a policy.
     const problem = answers.map(({ accessProblem }) => accessProblem).find((each) => each !== null) ?? null;
     const isKnown = answers.length > 0 || !isGuarded;
     if (!isKnown || this.#toldAccess === problem) return;
     this.#toldAccess = problem;
     this.hear({ type: 'access', problem });
+  }
+
+  /** Each attempt once, however often it is looked at; of several pods those of the one that has had most: they fail alike. */
+  #hearAttempts(said: ReadonlyMap<string, PodAnswer>): void {
+    let most: { readonly news: number; readonly problem: EdgeProblem } | null = null;
+    const attempts = new Map<string, number>();
+    for (const [address, { edgeProblem: problem }] of said) {
+      if (problem === null) continue;
+      const told = this.#toldAttempts.get(address) ?? 0;
+      // Fewer than were told: another process counts.
+      const news = problem.attempts < told ? problem.attempts : problem.attempts - told;
+      attempts.set(address, problem.attempts);
+      if (news > (most?.news ?? 0)) most = { news, problem };
+    }
+    this.#toldAttempts = attempts;
+    if (most === null) return;
+    const { connIndex, fault } = most.problem;
+    for (let told = 0; told < Math.min(most.news, maxAttemptsTold); told++)
+      this.hear({ type: 'lost', connIndex, fault });
   }
 
   updateRoutes(routes: RouteTable): void {

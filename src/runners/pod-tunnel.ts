@@ -82,7 +82,7 @@ export class PodTunnel {
     return addressesOf(this.#wantedPods.filter(({ isReady }) => !isReady));
   }
 
-  hearPods(answers: readonly PodAnswer[]): void {
+  hearPods(answers: ReadonlyMap<string, PodAnswer>): void {
     this.#runs.at(-1)?.hearPods(answers, this.#wish?.routes.access != null);
   }
 

@@ -107,6 +107,9 @@ describe('warp-ingress tunnel', () => {
     await tunnel.logged('tunnel connection lost', 1);
     const told = JSON.parse((await tunnel.probe('/ready')).body).edgeProblem;
     expect(told.fault.code).to.equal('edge-unauthorized');
+    expect(told.attempts).to.equal(1);
+    await tunnel.logged('tunnel connection lost', 2);
+    expect(JSON.parse((await tunnel.probe('/ready')).body).edgeProblem.attempts).to.be.at.least(2);
     expect(told.fault.message).to.contain(cause);
     edge.script = {};
     await tunnel.logged('tunnel connection registered', 1);

@@ -112,12 +112,17 @@ export class MemoryPods implements TunnelPods {
   /** Why each pod lets nobody in, or how its connections fail; those that are not here cannot be asked. */
   readonly problems = new Map<string, string | Fault | null>();
 
+  /** How often connections of a pod have failed. */
+  readonly attempts = new Map<string, number>();
+
   async ask(address: string): Promise<Result<PodAnswer>> {
     this.asked.push(address);
     const problem = this.problems.get(address);
     if (problem === undefined) return failed('pods-failing', 'unreachable');
     const accessProblem = typeof problem === 'string' ? problem : null;
-    const edgeProblem = problem === accessProblem ? null : { connIndex: 2, fault: problem as Fault };
+    const attempts = this.attempts.get(address) ?? 1;
+    const edgeProblem =
+      problem === accessProblem ? null : { connIndex: 2, fault: problem as Fault, attempts };
     return ok({ accessProblem, edgeProblem });
   }
 

@@ -8,12 +8,19 @@ import { metricsPort } from './tunnel-deployment.ts';
 const limitMs = 3_000;
 const maxAnswerBytes = 64 * 1024;
 
+export interface EdgeProblem {
+  readonly connIndex: number;
+  readonly fault: Fault;
+  /** That have failed in its process since there was a connection. */
+  readonly attempts: number;
+}
+
 /** What a pod says of itself. */
 export interface PodAnswer {
   /** Why it lets nobody in, in its own words; null: it does. */
   readonly accessProblem: string | null;
   /** How its last attempt failed to connect to the edge; null while there is a connection, and before the first attempt. */
-  readonly edgeProblem: { readonly connIndex: number; readonly fault: Fault } | null;
+  readonly edgeProblem: EdgeProblem | null;
 }
 
 const edgeCodes = [
@@ -36,6 +43,8 @@ const readyShape = z.object({
     .object({
       connIndex: z.int().nonnegative(),
       fault: z.object({ code: z.enum(edgeCodes), message }),
+      // One of an older version does not count.
+      attempts: z.int().positive().catch(1),
     })
     .nullish()
     .catch(null),
