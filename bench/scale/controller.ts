@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspectorUrlIn } from '../../src/sandbox/inspector.ts';
 import { type ProcessUsage, processUsage } from '../process-usage.ts';
@@ -16,14 +15,9 @@ export class ControllerUnderTest {
   readonly #log: string;
   readonly startedAtMs = performance.now();
 
-  constructor(
-    flags: readonly string[],
-    nodeFlags: readonly string[],
-    folder: string,
-    profile: string | null,
-  ) {
-    this.#log = join(folder, 'controller.log');
-    const log = openSync(this.#log, 'a');
+  constructor(flags: readonly string[], nodeFlags: readonly string[], log: string, profile: string | null) {
+    this.#log = log;
+    const output = openSync(log, 'a');
     const program = fileURLToPath(new URL('../../src/main.js', import.meta.url));
     const probe = new URL('./probe.js', import.meta.url).href;
     const profiling = profile === null ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
@@ -43,9 +37,9 @@ export class ControllerUnderTest {
         ...own,
         ...flags,
       ],
-      { stdio: ['ignore', log, log, 'ipc'] },
+      { stdio: ['ignore', output, output, 'ipc'] },
     );
-    closeSync(log);
+    closeSync(output);
   }
 
   get pid(): number {

@@ -14,11 +14,16 @@ export interface ScaleOptions {
   readonly rollMs: number;
   /** EndpointSlice events a minute. */
   readonly rollRate: number;
+  /** How many threads end in the phase `thread-death`, one every so often. */
+  readonly deaths: number;
+  readonly apartMs: number;
   /** Further flags of the controller. */
   readonly controllerFlags: readonly string[];
   /** Further flags of Node.js for the controller's process. */
   readonly nodeFlags: readonly string[];
   readonly json: string | null;
+  /** Where the controllers' logs are kept, one after the other. */
+  readonly log: string | null;
   readonly profile: string | null;
 }
 
@@ -54,9 +59,12 @@ controller that is a process of its own. One world for each number of Ingresses.
   --idle SECONDS      how long nothing happens (default 60)
   --roll SECONDS      how long endpoints change (default 30)
   --roll-rate N       EndpointSlice events a minute (default 10000)
+  --deaths N          how many threads end, one after the other (default 1)
+  --apart SECONDS     from one of them to the next (default 10)
   --controller FLAG   a further flag of the controller, as --controller=--max-threads=4 (repeatable)
   --node FLAG         a further flag of Node.js for its process, as --node=--trace-gc (repeatable)
   --json FILE         write the results as an array, one object for each number
+  --log FILE          keep the log of the controllers
   --profile FOLDER    CPU profiles of the controller and its threads
 
 first   as many as a budget of Cloudflare calls allows at once (100), none of them known to Cloudflare before
@@ -66,7 +74,7 @@ new     one Ingress more, ten times, one after the other
 change  500 Ingresses (half of all, if fewer) changed at once
 roll    every EndpointSlice again and again: once for the threads to compile, a rest as long, and once to be measured
 thread-death
-        one thread of the controller ends by itself while hosts are visited, 100 times a second
+        a thread of the controller ends by itself while hosts are visited, 100 times a second; with --deaths several do
 
 Each connection is an open file in the controller's process and in this one, and so is one connection to the origin for each
 Ingress: ${maxIngresses} with --ha-connections 2 need ${openFilesFor(maxIngresses + newIngresses, 2 * (maxIngresses + newIngresses))}. What a process may have is said by ulimit -Hn.
@@ -84,9 +92,12 @@ export function readScaleOptions(argv: readonly string[]): ScaleOptions | string
         idle: { type: 'string' },
         roll: { type: 'string' },
         'roll-rate': { type: 'string' },
+        deaths: { type: 'string' },
+        apart: { type: 'string' },
         controller: { type: 'string', multiple: true },
         node: { type: 'string', multiple: true },
         json: { type: 'string' },
+        log: { type: 'string' },
         profile: { type: 'string' },
       },
     });
@@ -101,9 +112,12 @@ export function readScaleOptions(argv: readonly string[]): ScaleOptions | string
       idleMs: wholeNumber('--idle', values.idle ?? '60', 86_400) * 1_000,
       rollMs: wholeNumber('--roll', values.roll ?? '30', 3_600) * 1_000,
       rollRate: wholeNumber('--roll-rate', values['roll-rate'] ?? '10000', 1_000_000),
+      deaths: wholeNumber('--deaths', values.deaths ?? '1', 100),
+      apartMs: wholeNumber('--apart', values.apart ?? '10', 600) * 1_000,
       controllerFlags: values.controller ?? [],
       nodeFlags: values.node ?? [],
       json: values.json ?? null,
+      log: values.log ?? null,
       profile: values.profile ?? null,
     };
   } catch (error) {

@@ -3,10 +3,11 @@ import { listThreads } from '../../src/sandbox/inspector.ts';
 import { breakThread } from '../../src/sandbox/thread-faults.ts';
 import { threadTimesUs } from '../process-usage.ts';
 import { firstPath } from './manifests.ts';
+import type { ScaleOptions } from './options.ts';
 import type { Settlement } from './settlement.ts';
 import { until, type Visitors } from './visitors.ts';
 
-/** What the end of one thread costs. Times are milliseconds from the first connection that the edge saw go. */
+/** What the end of one thread, or of several, costs. Times are milliseconds from the first connection that the edge saw go. */
 export interface ThreadDeath {
   readonly lost: number;
   readonly halfMs: number;
@@ -32,12 +33,16 @@ const visitEveryMs = 80;
 const beforeMs = 1_000;
 const afterMs = 1_000;
 
-/** Ends the first worker thread of the controller, which is idle and whole, while its hosts are visited. */
+/**
+ * Ends the first worker thread of the controller, which is idle and whole, and then one after the other, while its
+ * hosts are visited.
+ */
 export async function measureThreadDeath(
   world: Settlement,
   visits: Visitors,
   names: readonly string[],
   controller: { readonly pid: number; readonly inspectorUrl: string },
+  { deaths, apartMs }: Pick<ScaleOptions, 'deaths' | 'apartMs'>,
 ): Promise<ThreadDeath> {
   const whole = world.connections();
   const backAtMs: number[] = [];
@@ -70,10 +75,12 @@ export async function measureThreadDeath(
   };
   const underWay = Array.from({ length: visitors }, (_, index) => visit(index));
   await sleep(beforeMs);
-  const worker = (await listThreads(controller.inspectorUrl)).find(({ thread }) => thread !== 0);
-  if (worker === undefined) throw new Error('the controller has no thread besides its own');
-  await breakThread(controller.inspectorUrl, worker.thread, 'exit');
+  await endThread(controller.inspectorUrl);
   await until('the thread is gone', () => diedAtMs !== null);
+  for (let ended = 1; ended < deaths; ended++) {
+    await sleep(apartMs);
+    await endThread(controller.inspectorUrl);
+  }
   await until('its connections are back', () => world.connections() === whole);
   const [cpuMs = 0, worldCpuMs = 0] = cpus.map((cpu) => cpu.ms);
   await sleep(afterMs);
@@ -94,6 +101,12 @@ export async function measureThreadDeath(
     },
     ...{ failedInFlight: inFlight.length, failedLater: failedSinceMs.length - inFlight.length },
   };
+}
+
+async function endThread(inspectorUrl: string): Promise<void> {
+  const worker = (await listThreads(inspectorUrl)).find(({ thread }) => thread !== 0);
+  if (worker === undefined) throw new Error('the controller has no thread besides its own');
+  await breakThread(inspectorUrl, worker.thread, 'exit');
 }
 
 /** What the threads of a process that live have used since it began to count. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControllerUnderTest } from './controller.ts';
 import { firstPath, hostOf } from './manifests.ts';
@@ -51,13 +52,18 @@ export class Trial {
   }
 
   async start(): Promise<Start> {
-    const { haConnections, controllerFlags, nodeFlags, profile } = this.#options;
+    const { haConnections, controllerFlags, nodeFlags, log, profile } = this.#options;
     const served: number[] = [];
     const failures: unknown[] = [];
     const wanted = new Map(this.#names.map((name) => [hostOf(name), name]));
     const callsBefore = this.#calls();
     const flags = [...this.#world.flags, '--ha-connections', String(haConnections), ...controllerFlags];
-    const controller = new ControllerUnderTest(flags, nodeFlags, this.#world.folder, profile);
+    const controller = new ControllerUnderTest(
+      flags,
+      nodeFlags,
+      log ?? join(this.#world.folder, 'controller.log'),
+      profile,
+    );
     this.#controller = controller;
     const sinceMs = (): number => performance.now() - controller.startedAtMs;
     this.#world.onFirstConnection = (host) => {
@@ -200,7 +206,7 @@ export class Trial {
 
   async threadDeath(): Promise<ThreadDeath> {
     const controller = { pid: this.#running.pid, inspectorUrl: await this.#running.inspectorUrl() };
-    return measureThreadDeath(this.#world, this.#visitors, this.#names, controller);
+    return measureThreadDeath(this.#world, this.#visitors, this.#names, controller, this.#options);
   }
 
   /** Milliseconds until the process was gone. Idempotent. */

@@ -10,8 +10,11 @@ const threadStartMs = 30_000;
 /** How often a thread is pinged, and how long it may stay silent until it is ended, milliseconds. */
 const heartbeatMs = 2000;
 export const heartbeatDeadlineMs = 10_000;
-/** After the deadline: our own thread may have slept, and then the answers are here but were not yet read. */
-const secondChanceMs = 500;
+/**
+ * Such waits are counted in steps, milliseconds: while our own thread stands still, on a machine that is too busy or
+ * suspended, others may as well, and it counts as one. What came meanwhile is read before the next step.
+ */
+const patienceStepMs = 500;
 /** How long a thread that was asked to end may take, milliseconds. */
 const threadCloseMs = 3000;
 
@@ -80,7 +83,7 @@ export class HostThread {
         this.#end(this.#state === 'closing' ? null : fault('thread-exited', 'the thread ended by itself')),
       (error: unknown) => this.#end(deathOf(error)),
     );
-    this.#timer = this.#after(threadStartMs, () => this.#unresponsive('was not ready', threadStartMs));
+    this.#timer = this.#expect('was not ready', threadStartMs);
   }
 
   /** It has come so far that what it dies of is the work that it was given. */
@@ -123,11 +126,7 @@ export class HostThread {
     this.#timer.cancel();
     this.#sequence++;
     this.send({ type: 'thread.ping', sequence: this.#sequence });
-    this.#timer = this.#after(heartbeatDeadlineMs, () => {
-      this.#timer = this.#after(secondChanceMs, () =>
-        this.#unresponsive('did not answer', heartbeatDeadlineMs),
-      );
-    });
+    this.#timer = this.#expect('did not answer', heartbeatDeadlineMs);
   }
 
   #heard(): void {
@@ -135,8 +134,12 @@ export class HostThread {
     this.#timer = this.#after(heartbeatMs, () => this.#ping());
   }
 
-  #unresponsive(what: string, waitedMs: number): void {
-    this.#end(fault('thread-unresponsive', `the thread ${what} within ${waitedMs} ms`));
+  /** The thread is ended that has not done its duty by then, one step later. */
+  #expect(what: string, limitMs: number, waitedMs = 0): Timer {
+    return this.#after(patienceStepMs, () => {
+      if (waitedMs < limitMs) this.#timer = this.#expect(what, limitMs, waitedMs + patienceStepMs);
+      else this.#end(fault('thread-unresponsive', `the thread ${what} within ${limitMs} ms`));
+    });
   }
 
   #after(delayMs: number, act: () => void): Timer {

@@ -13,6 +13,9 @@ export const stallMs = { reach: 1_000, register: 3_000 } as const;
 
 type Step = keyof typeof stallMs;
 
+/** As many as are let in at first: they may all hang before an edge that is wedged, and others be for one that is not. */
+const mostHanging = firstAtOnce;
+
 /** As quick as the quickest attempt is one that took no more than this. */
 const quickMs = (quickestMs: number): number => 2 * quickestMs + 100;
 /** More than this says that attempts wait for each other. */
@@ -38,12 +41,16 @@ export interface Turn {
  *
  * Those of tunnels with the fewest connections come first. One that hangs at an address where others get on is what
  * a busy edge looks like and keeps its place; where nobody gets on, the address is dead and the place is given on.
+ * Where nobody gets on anywhere, we may be what keeps the edge or the machine too busy, and each one more makes all of
+ * them later, until they run into their bounds and begin again: so no more than `mostHanging` places are given on then.
  */
 export class DialGate {
   readonly #clock: Clock;
   /** By rank, in order of arrival. */
   readonly #waiting: Set<Attempt>[] = [];
   readonly #letIn = new Set<Attempt>();
+  /** Those that TCP has reached the edge for and that gave their places on. */
+  readonly #hanging = new Set<Attempt>();
   /** When a step was last done at an address. */
   readonly #lastMs: Readonly<Record<Step, Map<string, number>>> = { reach: new Map(), register: new Map() };
   #atOnce = firstAtOnce;
@@ -61,12 +68,18 @@ export class DialGate {
     const attempt = new Attempt(this.#clock, go, {
       lastMs: (step, address) => this.#lastMs[step].get(address),
       did: (step, address) => this.#lastMs[step].set(address, this.#clock.monotonic()),
-      stalled: () => {
+      stalled: (step) => {
+        if (step === 'register') {
+          if (this.#hanging.size >= mostHanging && !this.#somebodyRegisters()) return false;
+          this.#hanging.add(attempt);
+        }
         this.#shrink();
         this.#leave(attempt);
+        return true;
       },
       ended: (tookMs, registered) => {
         queue.delete(attempt);
+        this.#hanging.delete(attempt);
         if (registered) this.#learn(tookMs);
         else if (tookMs > slowMs(this.#quickestMs)) this.#shrink();
         this.#leave(attempt);
@@ -96,6 +109,11 @@ export class DialGate {
     return this.#waiting.find(({ size }) => size > 0);
   }
 
+  #somebodyRegisters(): boolean {
+    const sinceMs = this.#clock.monotonic() - stallMs.register;
+    return [...this.#lastMs.register.values()].some((lastMs) => lastMs > sinceMs);
+  }
+
   /** The edge of the last time may be another one by now, or as busy as it was then. */
   #forget(): void {
     this.#atOnce = firstAtOnce;
@@ -119,8 +137,8 @@ export class DialGate {
 interface AttemptEvents {
   lastMs(step: Step, address: string): number | undefined;
   did(step: Step, address: string): void;
-  /** It hangs where nobody gets on. */
-  stalled(): void;
+  /** It hangs where nobody gets on. False: it keeps its place for now. */
+  stalled(step: Step): boolean;
   /** `tookMs` is 0 when it had not begun. */
   ended(tookMs: number, registered: boolean): void;
 }
@@ -175,7 +193,7 @@ class Attempt implements Turn {
       this.#timer = this.#clock.after(0, () => {
         const lastMs = this.#events.lastMs(step, this.#address) ?? 0;
         if (lastMs > sinceMs) this.#expect(step, lastMs);
-        else this.#events.stalled();
+        else if (!this.#events.stalled(step)) this.#expect(step, this.#clock.monotonic());
       });
     });
   }

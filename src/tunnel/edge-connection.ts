@@ -78,6 +78,7 @@ export class EdgeConnection {
   #controlStream: EdgeStream | null = null;
   #localIp: Uint8Array = Buffer.alloc(0);
   #left = false;
+  readonly #dialledAtMs: number;
   /** The wait for the control stream, later the check of a drain. */
   #timer: Timer | null = null;
   #watch: { end(): void } | null = null;
@@ -85,6 +86,7 @@ export class EdgeConnection {
   constructor(options: EdgeConnectionOptions, events: EdgeConnectionEvents) {
     this.#options = options;
     this.#events = events;
+    this.#dialledAtMs = options.clock.monotonic();
     this.#dial = dialEdge(options.address, options.ca, options.clock, {
       reached: () => events.reached(),
       connected: (socket) => this.#dialled(socket),
@@ -176,7 +178,7 @@ export class EdgeConnection {
     if (this.#phase !== 'registering') return;
     this.#phase = 'registered';
     if (this.#session !== null)
-      this.#watch = this.#options.heartbeat.watch(this.#session, () => this.#fail(dead));
+      this.#watch = this.#options.heartbeat.watch(this.#session, this.#dialledAtMs, () => this.#fail(dead));
     this.#events.registered(details);
     const config = details.remotelyManaged ? null : this.#options.localConfiguration();
     if (config !== null) this.#control?.updateLocalConfiguration(Buffer.from(config));

@@ -33,16 +33,28 @@ interface Watched {
   readonly dead: () => void;
   /** `chunksHeard` when it was last pinged; -1 before. */
   heard: number;
+  /** When it was sent the first PING after which nothing came. */
+  askedAtMs: number;
 }
 
 /**
  * Watches over all connections of one thread with one timer. A connection that idles costs little but its PINGs, so
  * those of a tick are sent, and their answers come, in one turn of the event loop. Time is counted in ticks: when
  * the thread itself stood still, what had come meanwhile is read before the next tick.
+ *
+ * Silence of many at once may be an edge, a network or a machine that is too busy to answer, and to replace them all
+ * would make it busier still: each new connection is as much work as a hundred PINGs, and so one stall ended all
+ * connections there were. So one silent connection of a turn is dead, and what replaces it shows about the others: when
+ * one that was dialled later than they were asked has registered, which takes the edge several steps, they will not
+ * answer any more. Where nobody gets on at all, `maxUnansweredPings` is the bound.
  */
 export class Heartbeat {
   readonly #clock: Clock;
   readonly #turns: readonly Set<Watched>[] = Array.from({ length: turnsPerRound }, () => new Set());
+  /** Those that were silent when their turn ended, and may yet live. */
+  readonly #silent = new Set<Watched>();
+  /** When the latest connection that has registered was dialled. */
+  #cameThroughMs = Number.NEGATIVE_INFINITY;
   #watched = 0;
   /** Whose turn it was last, and the ticks since. */
   #turn = 0;
@@ -53,9 +65,13 @@ export class Heartbeat {
     this.#clock = clock;
   }
 
-  /** Calls `dead` once the peer is. The caller owns the watch, ends it when the session ends, and in `dead`. */
-  watch(session: Pinged, dead: () => void): { end(): void } {
-    const watched: Watched = { session, dead, heard: -1 };
+  /**
+   * Calls `dead` once the peer is. `dialledAtMs` is when the connection, which has just registered, was begun. The caller
+   * owns the watch, ends it when the session ends, and in `dead`.
+   */
+  watch(session: Pinged, dialledAtMs: number, dead: () => void): { end(): void } {
+    const watched: Watched = { session, dead, heard: -1, askedAtMs: Number.POSITIVE_INFINITY };
+    this.#cameThroughMs = Math.max(this.#cameThroughMs, dialledAtMs);
     const turn = this.#emptiestTurn();
     turn.add(watched);
     this.#watched += 1;
@@ -63,6 +79,7 @@ export class Heartbeat {
     return {
       end: () => {
         if (!turn.delete(watched)) return;
+        this.#silent.delete(watched);
         this.#watched -= 1;
         if (this.#watched > 0) return;
         this.#timer?.cancel();
@@ -74,21 +91,33 @@ export class Heartbeat {
   readonly #beat = (): void => {
     this.#timer = this.#clock.after(tickMs, this.#beat);
     this.#ticks += 1;
-    if (this.#ticks < ticksPerTurn) return;
-    this.#ticks = 0;
-    for (const watched of this.#turns[this.#turn]!) {
-      if (watched.heard === watched.session.chunksHeard) watched.dead();
+    if (this.#ticks === ticksPerTurn) this.#endTurn();
+    for (const watched of this.#silent) {
+      if (!isSilent(watched)) this.#silent.delete(watched);
+      else if (watched.askedAtMs < this.#cameThroughMs) watched.dead();
     }
+    if (this.#ticks === ticksPerTurn) this.#beginTurn();
+  };
+
+  #endTurn(): void {
+    const [first, ...others] = [...this.#turns[this.#turn]!].filter(isSilent);
+    first?.dead();
+    for (const other of others) this.#silent.add(other);
+  }
+
+  #beginTurn(): void {
+    this.#ticks = 0;
     this.#turn = (this.#turn + 1) % turnsPerRound;
     for (const watched of this.#turns[this.#turn]!) {
       const { session } = watched;
       if (session.unansweredPings > maxUnansweredPings) watched.dead();
       else {
+        if (!isSilent(watched)) watched.askedAtMs = this.#clock.monotonic();
         watched.heard = session.chunksHeard;
         session.ping();
       }
     }
-  };
+  }
 
   /** Of equals the one whose turn is last: a connection that just registered is known to live. */
   #emptiestTurn(): Set<Watched> {
@@ -99,4 +128,9 @@ export class Heartbeat {
     }
     return emptiest;
   }
+}
+
+/** Nothing came since it was asked. */
+function isSilent({ heard, session }: Watched): boolean {
+  return heard === session.chunksHeard;
 }

@@ -49,7 +49,8 @@ export class ManualClock implements Clock {
     await settle();
     for (let next = this.#next(); next !== undefined && next.atMs <= untilMs; next = this.#next()) {
       this.#timers.delete(next);
-      this.#elapsedMs = next.atMs;
+      // One that became due while time was frozen is late.
+      this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs);
       next.fire();
       await settle();
     }

@@ -154,4 +154,25 @@ describe('dial gate', () => {
     }
     expect(begun).to.have.length(2 * firstAtOnce + 10);
   });
+
+  it('gives few places on where nobody registers, and all of them once somebody does elsewhere', async () => {
+    enter(200, 1, 'busy');
+    await settle();
+    let reached = 0;
+    const pass = async (ms: number): Promise<number> => {
+      for (const untilMs = clock.monotonic() + ms; clock.monotonic() < untilMs; await clock.advance(500))
+        for (; reached < begun.length; reached += 1) turns[begun[reached]!]!.reached();
+      return begun.length;
+    };
+    const stuck = await pass(60_000);
+    expect(stuck).to.equal(firstAtOnce + leastAtOnce);
+    turns[begun[0]!]!.end(false);
+    expect(await pass(60_000), 'as one of those that hang is over').to.equal(stuck + 1);
+
+    enter(1, 0, 'sound');
+    turns[begun.at(-1)!]!.end(false);
+    expect(await pass(500)).to.equal(stuck + 2);
+    turns[begun.at(-1)!]!.end(true);
+    expect(await pass(stallMs.register)).to.be.at.least(stuck + 2 + leastAtOnce);
+  });
 });

@@ -12,9 +12,9 @@ class Peer {
   chunksHeard = 0;
   readonly #watch: { end(): void };
 
-  constructor(heartbeat: Heartbeat, clock: ManualClock) {
+  constructor(heartbeat: Heartbeat, clock: ManualClock, dialledAtMs = clock.monotonic()) {
     this.clock = clock;
-    this.#watch = heartbeat.watch(this, () => {
+    this.#watch = heartbeat.watch(this, dialledAtMs, () => {
       this.deadMs = clock.monotonic();
       this.end();
     });
@@ -110,6 +110,52 @@ describe('heartbeat', () => {
     peer.chunksHeard += 1;
     await clock.advance(clock.nextTimerMs!);
     expect(peer.deadMs).to.equal(null);
+  });
+
+  describe('when all fall silent at once', () => {
+    const roundMs = pingIntervalMs;
+    const turnMs = pingTimeoutMs;
+    const dead = (): number => peers.filter(({ deadMs }) => deadMs !== null).length;
+    beforeEach(async () => {
+      for (let count = 0; count < 400; count += 1) join();
+      await clock.advance(2 * roundMs);
+      for (const peer of peers) peer.peer = 'is silent';
+    });
+
+    it('gives up one a turn, and nobody any more once the others are heard again', async () => {
+      await clock.advance(roundMs);
+      const givenUp = dead();
+      expect(givenUp).to.be.within(1, roundMs / turnMs);
+      for (const peer of peers) {
+        peer.chunksHeard += 1;
+        peer.unansweredPings = 0;
+        peer.peer = 'answers';
+      }
+      // Those that were given up are back.
+      for (let count = 0; count < givenUp; count += 1) join();
+      await clock.advance(10 * roundMs);
+      expect(dead()).to.equal(givenUp);
+    });
+
+    it('gives up all that were asked before one was dialled that comes through', async () => {
+      const early = clock.monotonic();
+      await clock.advance(turnMs * 2);
+      expect(dead()).to.be.within(1, 2);
+      peers.push(new Peer(heartbeat, clock, early));
+      await clock.advance(turnMs / 2);
+      expect(dead(), 'one that was under way before shows nothing').to.be.within(1, 2);
+      await clock.advance(roundMs);
+      join();
+      await clock.advance(turnMs);
+      expect(dead()).to.equal(400);
+    });
+
+    it('gives up all in the end, although nobody comes through', async () => {
+      await clock.advance(roundMs * (maxUnansweredPings + 1));
+      expect(dead()).to.be.lessThan(400);
+      await clock.advance(roundMs);
+      expect(dead()).to.equal(400);
+    });
   });
 
   it('hears no more of a connection that was ended, twice at that', async () => {

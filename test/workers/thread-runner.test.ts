@@ -88,6 +88,21 @@ describe('thread runner, with real threads', () => {
     assert.strictEqual(await good.status(), 503);
   });
 
+  it('a thread is not blamed for the time in which ours stood still', async () => {
+    stage.createRunner();
+    const tunnel = stage.start(0);
+    await tunnel.registered();
+    for (let stall = 0; stall < 12; stall++) {
+      stage.clock.freeze(heartbeatDeadlineMs);
+      // What became due meanwhile happens, and hardly anything is read before the next stall.
+      await stage.clock.advance(0);
+    }
+    assert.strictEqual(await tunnel.status(), 503);
+    assert.isEmpty(tunnel.losses);
+    assert.strictEqual(tunnel.endings, 0);
+    assert.strictEqual(stage.living.size, 1);
+  });
+
   it('a tunnel with one connection has one thread, and its death ends each such tunnel on it once', async () => {
     stage.createRunner();
     const tunnels = [stage.start(0), stage.start(1), stage.start(2)] as const;

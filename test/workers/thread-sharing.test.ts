@@ -226,6 +226,24 @@ describe('threads that tunnels share', () => {
     for (const { losses } of [beside, far]) assert.lengthOf(losses, 1, 'hit once, not again');
   });
 
+  it('threads that die one after the other of nobody’s work cost no tunnel its last connection, and no other thread', async () => {
+    const runner = stage.createRunner({ maxThreads: 12, tunnelsPerThread: 4 });
+    const all = await tunnels(8, 4);
+    for (let deaths = 1; deaths <= 4; deaths++) {
+      const shared = all.find(({ index }) => !runner.quarantined().has(`app${index}.example.com`));
+      shared!.command('0.exits.test');
+      await threadsLost(deaths);
+      await stage.clock.advance(2 * partBackoff.baseMs);
+      await registered(all, 4);
+    }
+    for (const { facts, endings } of all) {
+      const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
+      assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
+      assert.strictEqual(endings, 0);
+    }
+    await threadsLost(4);
+  });
+
   it('who may have killed two threads is put alone into one, without a gap, until it is trusted', async () => {
     const runner = stage.createRunner({ maxThreads: 8 });
     const all = await tunnels(2, 2);
