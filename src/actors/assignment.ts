@@ -42,6 +42,7 @@ export function assignmentOf(
     released: [...held.keys()].filter((host) => !isMine(host) && world.ownerOf(host) !== null),
     alsoRun: [...held.keys()].filter((host) => holdings.hasFormer(host)),
     lingering: holdings.lingeringOf(key),
+    namesHosts: named.length > 0,
     keepOthers: known?.newest.refused ?? false,
     kept: spec?.unservable ?? [],
     settings: spec?.settings ?? null,

@@ -5,7 +5,7 @@ import type { HostTunnels } from './host-tunnels.ts';
 import type { Assignment, IngressMessage } from './messages.ts';
 
 /**
- * So long a host stays as it is once its Ingress names it no longer: that may be one half of a move whose other half,
+ * So long a host stays as it is once its Ingress names others in its place: that may be one half of a move whose other half,
  * an Ingress that names it now, is written next.
  */
 const moveMs = 5_000;
@@ -61,8 +61,8 @@ export class IngressHosts {
         state.move = this.#context.after(moveMs, { type: 'host.unmoved', host });
       }
       if (state.intent.kind !== 'unwanted') state.cleared = 'nothing';
-      // Who deletes an Ingress means it.
-      if (state.intent.kind !== 'unwanted' || next.settings === null) endMove(state);
+      // Who deletes an Ingress, or gives it another class, means it.
+      if (state.intent.kind !== 'unwanted' || !next.namesHosts) endMove(state);
     }
     return begun;
   }

@@ -93,6 +93,8 @@ export interface Assignment {
   readonly lingering: readonly string[];
   /** The object cannot be read: hosts that are not listed stay as they are. */
   readonly keepOthers: boolean;
+  /** The object is there, is ours and names hosts, whoever's they are. */
+  readonly namesHosts: boolean;
   /** Hosts that stay as they are although they are not to be served now. */
   readonly kept: readonly string[];
   readonly settings: IngressSettings | null;

@@ -186,15 +186,23 @@ describe('a host that moves to another Ingress', () => {
     });
   }
 
-  it('or might is removed after five seconds in which no Ingress has come to name it, at once when its own is deleted', async () => {
-    await house.tell(names('old', []));
+  it('or might is removed after five seconds in which no Ingress has come to name it', async () => {
+    await house.tell(names('old', ['b.example.com']));
+    await comesUp();
     await house.pass(4_900);
     expect([house.runner.isServed(host), house.cloudflare.records.has(host)]).to.deep.equal([true, true]);
     await house.pass(200);
-    house.expectNothingLeft();
+    expect(house.runner.hosts()).to.deep.equal(['b.example.com']);
+    expect([...house.cloudflare.records.keys()]).to.deep.equal(['b.example.com']);
+  });
+
+  it('or might is removed at once when its Ingress is deleted, or is not ours any more', async () => {
+    await house.tell(names('old', ['b.example.com']));
+    await house.tell(names('old', []));
+    expect(house.cloudflare.tunnels.size).to.equal(0);
     await house.tell(names('old', [host]));
     await comesUp();
-    await house.tell(names('old', []), removed('old'));
+    await house.tell(names('old', ['b.example.com']), removed('old'));
     house.expectNothingLeft();
   });
 
