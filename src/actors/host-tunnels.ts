@@ -5,8 +5,7 @@ import type { RouteTable } from '../domain/routes.ts';
 import type { Fault } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import type { IngressMessage, TunnelMessage } from './messages.ts';
-import type { ActorLog, TunnelRunner } from './ports.ts';
-import { tunnelActor, tunnelSpec } from './tunnel.ts';
+import { type TunnelWorld, tunnelActor, tunnelSpec } from './tunnel.ts';
 
 /** What should run. A change of routes is followed in place; a change of the rest needs a new connector. */
 export interface TunnelWish {
@@ -36,7 +35,7 @@ export class HostTunnels {
   readonly #host: string;
   readonly #ingress: string;
   readonly #context: ActorContext<IngressMessage>;
-  readonly #world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number };
+  readonly #world: TunnelWorld & { readonly graceMs: number };
   #current: Running | null = null;
   #successor: Running | null = null;
   readonly #draining = new Set<string>();
@@ -50,7 +49,7 @@ export class HostTunnels {
     host: string,
     ingress: string,
     context: ActorContext<IngressMessage>,
-    world: { readonly runner: TunnelRunner; readonly log: ActorLog; readonly graceMs: number },
+    world: TunnelWorld & { readonly graceMs: number },
   ) {
     this.#host = host;
     this.#ingress = ingress;

@@ -17,14 +17,13 @@ import { HostUpkeep } from './host-upkeep.ts';
 import { endMove, IngressHosts } from './ingress-hosts.ts';
 import { type IngressNotes, ingressNotes } from './ingress-notes.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
-import type { ActorLog, IngressSink, Telemetry, TunnelRunner } from './ports.ts';
+import type { IngressSink, Telemetry } from './ports.ts';
 import { StatusPublisher } from './status-publisher.ts';
+import type { TunnelWorld } from './tunnel.ts';
 
-export interface IngressWorld extends StepWorld {
-  readonly runner: TunnelRunner;
+export interface IngressWorld extends StepWorld, TunnelWorld {
   readonly sink: IngressSink;
   readonly telemetry: Telemetry;
-  readonly log: ActorLog;
   readonly random: () => number;
   readonly graceMs: number;
 }

@@ -3,10 +3,13 @@ import type { IngressKey } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ChildSpec } from '../kernel/actor.ts';
+import { Burst } from '../time/burst.ts';
 import { assignmentOf, routersOf } from './assignment.ts';
+import { ForeignLedgers } from './foreign-ledgers.ts';
 import { Holdings } from './holdings.ts';
 import type { IngressWorld } from './ingress.ts';
 import { IngressActors, stopSlackMs } from './ingress-actors.ts';
+import { type LostConnection, sayLost } from './lost-connections.ts';
 import { supervisorKey } from './message-keys.ts';
 import type { Assignment, IngressMessage, SupervisorMessage } from './messages.ts';
 import { OriginCas } from './origin-cas.ts';
@@ -19,7 +22,7 @@ import { World } from './world.ts';
  */
 const lingerMs = 60_000;
 
-export interface SupervisorWorld extends IngressWorld {
+export interface SupervisorWorld extends Omit<IngressWorld, 'lost'> {
   readonly caSecrets: CaSecrets;
   /** The caches are filled and the first actors are there. */
   readonly synced: () => void;
@@ -36,6 +39,7 @@ function supervisorActor(world: SupervisorWorld): ActorFactory<SupervisorMessage
       receive: (message) => supervisor.receive(message),
       childEnded: (key) => supervisor.actorEnded(key),
       childFailed: (key, fault, delayMs) => supervisor.actorFailed(key, fault, delayMs),
+      stop: () => supervisor.stop(),
     };
   };
 }
@@ -63,6 +67,8 @@ class Supervisor {
   /** Hosts whose tunnel is up, its name, and the tenure of who said so. */
   readonly #servedAt = new Map<string, { readonly hostname: string; readonly tenure: number }>();
   readonly #actors: IngressActors;
+  readonly #lost: Burst<LostConnection>;
+  readonly #foreign: ForeignLedgers;
   #credentialsFault: Fault | null = null;
   #synced = false;
 
@@ -70,7 +76,10 @@ class Supervisor {
     this.#context = context;
     this.#deps = deps;
     this.#cas = new OriginCas(deps.caSecrets);
-    this.#actors = new IngressActors(context, deps, {
+    this.#lost = new Burst(context.clock, (lost) => sayLost(deps.log, lost));
+    this.#foreign = new ForeignLedgers(context.clock, deps.log, deps.identity);
+    const world = { ...deps, lost: (connection: LostConnection) => this.#lost.add(connection) };
+    this.#actors = new IngressActors(context, world, {
       isNeeded: (key) => this.#isNeeded(key),
       assignmentOf: (key) => this.#assignmentOf(key),
     });
@@ -134,6 +143,11 @@ class Supervisor {
       default:
         return unreachable(message);
     }
+  }
+
+  stop(): void {
+    this.#lost.close();
+    this.#foreign.close();
   }
 
   actorEnded(key: IngressKey): void {
@@ -238,13 +252,7 @@ class Supervisor {
 
   #ledgerPresent(entry: LedgerEntry): void {
     // Not even looked at: with its token in our world its tunnel would be taken for ours, and removed as ours.
-    if (entry.identity !== this.#deps.identity) {
-      this.#deps.log.warn(
-        { host: entry.host, identity: entry.identity },
-        'ledger of another identity left alone',
-      );
-      return;
-    }
+    if (entry.identity !== this.#deps.identity) return this.#foreign.seen(entry);
     if (!this.#world.putLedger(entry) || !this.#synced) return;
     const holder = this.#holdings.holderOf(entry.host);
     if (holder === null) {

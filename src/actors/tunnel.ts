@@ -1,6 +1,7 @@
 import { type Fault, type FaultCode, unreachable } from '../fault.ts';
 import type { ActorFactory, ChildSpec } from '../kernel/actor.ts';
 import type { Backoff } from '../time/backoff.ts';
+import { type LostConnection, saidByRunner, sayOne } from './lost-connections.ts';
 import type { TunnelMessage } from './messages.ts';
 import type { ActorLog, TunnelRunner, TunnelRunRequest } from './ports.ts';
 
@@ -9,7 +10,7 @@ import type { ActorLog, TunnelRunner, TunnelRunRequest } from './ports.ts';
  * actor fails with the run's fault, and its supervision starts a new one with backoff.
  */
 export function tunnelActor(
-  world: { readonly runner: TunnelRunner; readonly log: ActorLog },
+  world: TunnelWorld,
   /** Asked at every start, so that a restarted tunnel begins with the routes of now. */
   begin: () => TunnelLife,
 ): ActorFactory<TunnelMessage> {
@@ -62,13 +63,7 @@ export function tunnelActor(
         case 'lost':
           refusals = fact.fault.code === 'edge-unauthorized' ? refusals + 1 : 0;
           if (refusals > 0 && refusals % doubtAfterRefusals === 0) hearUnauthorized();
-          // The runner says that once for all connections of the process.
-          if (fact.fault.code === 'files-exhausted') return;
-          world.log[isNews(fact.connIndex, fact.fault.code) ? 'warn' : 'debug'](
-            { host, connIndex: fact.connIndex, code: fact.fault.code, detail: fact.fault.message },
-            'edge connection lost',
-          );
-          return;
+          return lost({ host, connIndex: fact.connIndex, fault: fact.fault });
         case 'access':
           return hearAccess(fact.problem);
         case 'failing':
@@ -84,6 +79,12 @@ export function tunnelActor(
       }
     }
 
+    function lost(connection: LostConnection): void {
+      const { connIndex, fault } = connection;
+      if (!saidByRunner.has(fault.code) && isNews(connIndex, fault.code)) world.lost(connection);
+      else sayOne(world.log, 'debug', connection);
+    }
+
     function isNews(connIndex: number, code: FaultCode): boolean {
       const last = told.get(connIndex);
       const atMs = context.clock.monotonic();
@@ -92,6 +93,13 @@ export function tunnelActor(
       return true;
     }
   };
+}
+
+export interface TunnelWorld {
+  readonly runner: TunnelRunner;
+  readonly log: ActorLog;
+  /** Warns of a connection that was lost, together with others that are lost at that time. */
+  readonly lost: (connection: LostConnection) => void;
 }
 
 export interface TunnelLife {

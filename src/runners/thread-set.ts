@@ -137,7 +137,7 @@ export class ThreadSet {
     this.#hosts.delete(id);
     this.#threads.delete(thread);
     this.#options.onThread(id, null);
-    const fields = { thread: id, tunnels: host.tunnels.size };
+    const fields = { thread: id, tunnels: host.tunnels.size, connections: host.connections };
     if (cause === null) {
       this.#options.log.info(fields, 'thread ended');
     } else {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ActorHouse, ingress, present, removed, service, slice, synced } from '../support/actor-house.ts';
+import { keptLog } from '../support/kept-log.ts';
 
 const host = 'app.example.com';
 const name = `warp-me-${host}`;
@@ -32,6 +33,25 @@ describe('the ledger of a tunnel', () => {
     next.ledger.entries.set(host, foreign);
     await next.tell({ type: 'ledger.present', entry: foreign }, synced);
     expect(next.cloudflare.calls).to.deep.equal([]);
+    await next.stop();
+  });
+
+  it('says once and in one line that another install has ledgers here, however often they are listed', async () => {
+    const { log, lines } = keptLog();
+    const next = new ActorHouse({ log });
+    await serve();
+    const foreign = { ...house.ledger.entries.get(host)!, identity: 'somebody' };
+    const hosts = Array.from({ length: 30 }, (_, index) => `h${index}.example.com`);
+    for (const list of ['first', 'second']) {
+      for (const name of hosts)
+        await next.tell({ type: 'ledger.present', entry: { ...foreign, host: name } });
+      await next.tell(synced);
+      await next.pass(1_000);
+      const said = lines
+        .filter(({ level }) => level === 'warn')
+        .map(({ identity, ledgers }) => [identity, ledgers]);
+      expect(said, `after the ${list} listing`).to.deep.equal([['somebody', 30]]);
+    }
     await next.stop();
   });
 
