@@ -1,4 +1,4 @@
-import type { OriginCa } from '../domain/compile-host.ts';
+import { type OriginCa, unreadableCa } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { Result } from '../fault.ts';
 import type { CaSecrets } from './ports.ts';
@@ -50,19 +50,12 @@ export class OriginCas {
   /** What came of reading the Secret; of one that nobody names any more it is passed over. */
   read(secret: string, result: Result<string>): OriginCa | null {
     if (!this.#namedBy.has(secret)) return null;
-    const ca = result.ok ? { pem: result.value, note: null } : this.#unreadable(secret, result.fault.message);
+    const known = this.#known.get(secret)?.pem ?? null;
+    const ca = result.ok
+      ? { pem: result.value, note: null, isUnknown: false }
+      : unreadableCa(result.fault, known);
     this.#known.set(secret, ca);
     return ca;
-  }
-
-  #unreadable(secret: string, why: string): OriginCa {
-    const pem = this.#known.get(secret)?.pem ?? null;
-    const then =
-      pem === null ? 'until it can be read the answer is 503' : 'the CA that was read before stays';
-    return {
-      pem,
-      note: { type: 'Warning', reason: 'InvalidIngress', message: `ca-secret: ${why}; ${then}` },
-    };
   }
 
   #leave(key: IngressKey, secret: string): void {

@@ -1,3 +1,4 @@
+import type { Fault } from '../fault.ts';
 import type { BackendView, ServicePort, ServiceSpec } from './backend.ts';
 import type { EventNote } from './event.ts';
 import type { BackendRef, HostRules, IngressSettings, PathRule } from './ingress.ts';
@@ -9,7 +10,10 @@ export interface CompiledHost {
   readonly routes: RouteTable;
   /** At least one path has somewhere to go, so the tunnel should be up. */
   readonly usable: boolean;
-  /** They are more than the tunnel's place can take: what runs goes on with the routes that it has. */
+  /**
+   * They are more than the tunnel's place can take, or not known, and pods from before may serve as they should: what runs
+   * goes on with the routes that it has.
+   */
   readonly refused: boolean;
   /**
    * Why paths have nowhere to go, one note per distinct cause. Only of the Ingress whose settings were given:
@@ -24,9 +28,25 @@ export interface OriginCa {
   readonly pem: string | null;
   /** Why it could not be read, or not anew. */
   readonly note: EventNote | null;
+  /** Nothing is known: the API server was away, or did not let us look. */
+  readonly isUnknown: boolean;
 }
 
-const publicRoots: OriginCa = { pem: null, note: null };
+const publicRoots: OriginCa = { pem: null, note: null, isUnknown: false };
+
+/** Of a Secret that cannot be read, or not anew: `known` is what was read of it before, or null. */
+export function unreadableCa({ code, message }: Fault, known: string | null): OriginCa {
+  const isUnknown = known === null && code !== 'ingress-invalid';
+  const pods = isUnknown ? ', and tunnels in pods stay as they are' : '';
+  const then =
+    known === null ? `until it can be read the answer is 503${pods}` : 'the CA that was read before stays';
+  const note = {
+    type: 'Warning',
+    reason: 'InvalidIngress',
+    message: `ca-secret: ${message}; ${then}`,
+  } as const;
+  return { pem: known, note, isUnknown };
+}
 
 /** The Secret whose CA matters: certificates are looked at only with TLS, and only if they are to be verified. */
 function caSecretOf({ origin }: IngressSettings): string | null {
@@ -52,12 +72,14 @@ export function compileHost(
 ): CompiledHost {
   const notes = new Map<string, EventNote>();
   let usable = false;
+  let isUnknown = false;
   const routes = rules.paths.map((rule): Route => {
     const own = rule.settings ?? settings;
     const resolved = resolveBackend(rule.backend, backends.get(rule.backend.service), own);
     if (resolved.state === 'ready') usable = true;
     const secret = caSecretOf(own);
     const ca = secret === null ? publicRoots : (cas.get(secret) ?? null);
+    if (ca?.isUnknown) isUnknown = true;
     if (rule.settings === undefined) {
       const causes = [resolved.state === 'missing' ? resolved.note : null, ca?.note ?? null];
       for (const note of causes) if (note !== null) notes.set(note.message, note);
@@ -65,10 +87,11 @@ export function compileHost(
     return { path: rule.path, match: rule.match, target: targetOf(resolved, own, ca) };
   });
   const table = { host: rules.host, routes: sortedRoutes(routes), access: settings.access };
-  const runs = usable || settings.noBackend === '503';
-  const excess = runs && settings.mode === 'pod' ? excessOf(table) : null;
+  const runsInPods = settings.mode === 'pod' && (usable || settings.noBackend === '503');
+  const excess = runsInPods ? excessOf(table) : null;
   if (excess !== null) notes.set(excess, excessNote(rules.host, excess));
-  return { routes: table, usable, refused: excess !== null, notes: [...notes.values()] };
+  const refused = excess !== null || (runsInPods && isUnknown);
+  return { routes: table, usable, refused, notes: [...notes.values()] };
 }
 
 /** The notes on paths that are routed in the tunnel of another Ingress, for the one that they come from. */

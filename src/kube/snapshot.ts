@@ -1,5 +1,5 @@
 import type { ServiceSpec, SliceSpec } from '../domain/backend.ts';
-import { caSecretsOf, type OriginCa } from '../domain/compile-host.ts';
+import { caSecretsOf, type OriginCa, unreadableCa } from '../domain/compile-host.ts';
 import type { IngressSpec } from '../domain/ingress.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { ok, type Result } from '../fault.ts';
@@ -85,9 +85,7 @@ async function readCas(
   for (const name of new Set(ingresses.flatMap(({ hosts, settings }) => [...caSecretsOf(hosts, settings)]))) {
     const secret = await readCaSecret(client, name, signal);
     const ca = secret.ok ? caOf(name, secret.value) : secret;
-    const message = ca.ok ? '' : `ca-secret: ${ca.fault.message}; until it can be read the answer is 503`;
-    const note = ca.ok ? null : ({ type: 'Warning', reason: 'InvalidIngress', message } as const);
-    cas.set(name, { pem: ca.ok ? ca.value : null, note });
+    cas.set(name, ca.ok ? { pem: ca.value, note: null, isUnknown: false } : unreadableCa(ca.fault, null));
   }
   return cas;
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { defaultOriginSettings } from '../../src/domain/ingress.ts';
+import { fault } from '../../src/fault.ts';
 import {
   ActorHouse,
   ingress,
@@ -14,9 +15,9 @@ import { plainSettings } from '../support/ingress-settings.ts';
 
 const host = 'app.example.com';
 
-function withCa(caSecret: string | null) {
+function withCa(caSecret: string | null, mode: 'worker' | 'pod' = 'worker') {
   const origin = { ...defaultOriginSettings, protocol: 'https' as const, caSecret };
-  return present(ingress('web', [host], { settings: { ...plainSettings, origin } }));
+  return present(ingress('web', [host], { settings: { ...plainSettings, mode, origin } }));
 }
 
 describe('the CA of origins', () => {
@@ -86,6 +87,28 @@ describe('the CA of origins', () => {
     await house.quiet();
     expect(met()).to.equal('PEM 1');
     expect(house.sink.take()).to.deep.equal(['web InvalidIngress']);
+  });
+
+  it('leaves pods of an earlier process as they are while nobody can say what it is, and them alone', async () => {
+    house.caSecrets.failure = fault('kube-unreachable', 'away');
+    await house.tell(service(), slice(), withCa('my-ca', 'pod'), synced);
+    expect(met()).to.equal('no tunnel');
+    expect(house.runner.cleared, 'what another process has left').to.be.empty;
+    expect(house.sink.take()).to.deep.equal(['web InvalidIngress']);
+    house.caSecrets.failure = null;
+    house.caSecrets.set('my-ca', 'PEM 1');
+    await house.quiet();
+    expect(met()).to.equal('PEM 1');
+    house.caSecrets.failure = fault('kube-forbidden', 'not yet');
+    await house.tell(withCa('other', 'pod'));
+    expect(met(), 'while another one is not known').to.equal('PEM 1');
+    house.caSecrets.failure = null;
+    house.caSecrets.set('other', null);
+    await house.quiet();
+    expect(met(), 'once it is known that there is none').to.equal(503);
+    house.caSecrets.failure = fault('kube-unreachable', 'away');
+    await house.tell(withCa('third'));
+    expect(met(), 'a thread begins with what it can serve').to.equal(503);
   });
 
   it('follows the annotation to another Secret at once, and away from it', async () => {

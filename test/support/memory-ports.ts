@@ -11,7 +11,7 @@ import type {
 } from '../../src/actors/ports.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import type { RouteTable } from '../../src/domain/routes.ts';
-import { type Fault, type FaultCode, failed, ok, type Result } from '../../src/fault.ts';
+import { type Fault, type FaultCode, failed, fault, ok, type Result } from '../../src/fault.ts';
 
 /** The actors' ports in memory: their state is for a test to look at, and their next calls for it to let fail. */
 class Failures {
@@ -107,6 +107,8 @@ export class MemoryCaSecrets implements CaSecrets {
   readonly followed = new Set<string>();
   /** Nothing is told: as while the API server does not answer. */
   silent = false;
+  /** What reading a Secret fails with, as while the API server refuses. */
+  failure: Fault | null = null;
 
   constructor(tell: (message: SupervisorMessage) => void) {
     this.#tell = tell;
@@ -131,7 +133,9 @@ export class MemoryCaSecrets implements CaSecrets {
   #told(secret: string): void {
     if (this.silent) return;
     const ca = this.#cas.get(secret);
-    const result = ca === undefined ? failed('ingress-invalid', `Secret "${secret}" does not exist`) : ok(ca);
+    const missing = fault('ingress-invalid', `Secret "${secret}" does not exist`);
+    const refusal = this.failure ?? (ca === undefined ? missing : null);
+    const result = refusal === null ? ok(ca!) : { ok: false as const, fault: refusal };
     queueMicrotask(() => this.#tell({ type: 'ca.read', secret, result }));
   }
 }
