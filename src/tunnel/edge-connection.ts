@@ -79,6 +79,8 @@ export class EdgeConnection {
   #localIp: Uint8Array = Buffer.alloc(0);
   #left = false;
   readonly #dialledAtMs: number;
+  /** Why the session ends, before its streams are reset for it: the control stream's reset says less. */
+  #loss: Fault | null = null;
   /** The wait for the control stream, later the check of a drain. */
   #timer: Timer | null = null;
   #watch: { end(): void } | null = null;
@@ -129,6 +131,9 @@ export class EdgeConnection {
       stream: (stream, head) => this.#opened(stream, head),
       handlerThrew: (thrown) => this.#options.handlerThrew(thrown),
       goaway: (code) => this.#leave(fault('edge-lost', `the edge is going away (GOAWAY ${code})`)),
+      ending: (end) => {
+        this.#loss = lossOf(end);
+      },
       ended: (end) => this.#end(lossOf(end)),
     };
     const session = this.#options.createSession(socket, events, { clock: this.#options.clock });
@@ -166,8 +171,7 @@ export class EdgeConnection {
     const registration = { ...this.#options.registration, originLocalIp: this.#localIp };
     const control = new ControlStream(stream, registration, this.#options.clock, {
       registered: (details) => this.#registered(details),
-      // A session that ends resets its streams first, and then tells why in the same turn: that counts more.
-      lost: (cause) => queueMicrotask(() => this.#leave(cause)),
+      lost: (cause) => this.#leave(this.#loss ?? cause),
       configurationRefused: (cause) => this.#events.configurationRefused(cause),
     });
     this.#control = control;
@@ -195,7 +199,6 @@ export class EdgeConnection {
   #closeWhenIdle(): void {
     if (this.#phase !== 'draining' || this.#session === null) return;
     this.#controlStream?.reset(http2Error.noError);
-    this.#controlStream = null;
     if (this.#session.openStreams === 0) return this.#session.close();
     this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
   }

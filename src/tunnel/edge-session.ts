@@ -34,6 +34,8 @@ export interface EdgeSessionEvents {
   goaway(code: number): void;
   /** A handler threw, which is a bug: its stream was reset (INTERNAL_ERROR), the session goes on. */
   handlerThrew(thrown: unknown): void;
+  /** Nothing is read or sent any more; handlers that are left are told next. At most once, before `ended`. */
+  ending?(cause: ConnectionEnd): void;
   ended(cause: ConnectionEnd): void;
 }
 

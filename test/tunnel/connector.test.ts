@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
 import { controlStreamTimeoutMs } from '../../src/tunnel/edge-connection.ts';
@@ -146,13 +148,18 @@ describe('connector', () => {
     }
     (await connection(2)).cut();
     await running?.losses(3);
+    const lost = running?.factsOf('connection.lost') ?? [];
     assert.deepEqual(
-      running?.factsOf('connection.lost').map(({ fault, retryInMs }) => [fault.code, retryInMs]),
+      lost.map(({ fault, retryInMs }) => [fault.code, retryInMs]),
       [
         ['edge-lost', 750],
         ['edge-lost', 1500],
         ['edge-lost', 750],
       ],
+    );
+    assert.match(
+      lost[0]?.fault.message ?? '',
+      /^the (edge closed the connection|connection broke: ECONNRESET)/,
     );
   });
 
@@ -344,6 +351,7 @@ describe('connector', () => {
     connector.stop(30_000);
     connector.stop(30_000);
     await eventually('the idle one is closed', () => idle.closed);
+    assert.strictEqual((await busy.request({ ':path': '/' }).headers())[':status'], 503, 'it serves on');
     assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
     origin.finish();
     assert.strictEqual(await request.text(), 'part and end');
@@ -386,6 +394,23 @@ describe('connector', () => {
   it('ends once when it is stopped while it dials, waits or retries', async () => {
     start().connector.stop(1000);
     await running?.ended();
+    const silent = createServer().listen(0, '127.0.0.1');
+    const accepted = once(silent, 'connection');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const dialling = start({ edge: { addresses: [`127.0.0.1:${port}`], ca: edge.ca, region: '' } });
+    const [socket] = (await accepted) as [Socket];
+    const closed = once(socket.resume(), 'close');
+    dialling.connector.stop(1000);
+    await dialling.ended();
+    await closed;
+    silent.close();
+    edge.script = { controlStream: false };
+    const opening = start();
+    await eventually('a session', () => edge.connections.at(-1)?.ready);
+    opening.connector.stop(1000);
+    await opening.ended();
+    assert.strictEqual(opening.clock.pendingTimers, 0);
     edge.script = { answer: () => ({ kind: 'silence' }) };
     const registering = start();
     await eventually('asked', () => edge.connections.at(-1)?.registration);

@@ -49,7 +49,10 @@ class Session implements EdgeSession {
         settings: () =>
           this.#await(limits.settingsAckMs, http2Error.settingsTimeout, 'SETTINGS were not acknowledged'),
         settingsAck: () => this.#handshakeEnds(),
-        ending: () => this.#handshakeEnds(),
+        ending: (cause) => {
+          this.#handshakeEnds();
+          events.ending?.(cause);
+        },
         ended: (cause) => events.ended(cause),
         threw: (thrown) => events.handlerThrew(thrown),
       },
