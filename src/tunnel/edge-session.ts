@@ -67,7 +67,7 @@ export interface EdgeStream {
    * (what was given is still accepted).
    */
   write(chunk: Uint8Array): boolean;
-  /** Ends the response, with trailers (name, value, …) if there are any. */
+  /** Ends the response, with trailers (name, value, …) if there are any; no-op if its head has ended it. */
   end(trailers?: readonly string[]): void;
   /**
    * RST_STREAM with an HTTP/2 error code (`wire/http2-errors`); the handler hears nothing more. Idempotent.

@@ -70,8 +70,6 @@ export class HttpExchange implements StreamHandler, Exchange {
   #http1: boolean;
   /** Status of the head that was sent, or 0. */
   #status = 0;
-  /** END_STREAM was sent with the head. */
-  #bodyless = false;
   #upgraded = false;
   #over = false;
 
@@ -144,7 +142,6 @@ export class HttpExchange implements StreamHandler, Exchange {
     }
     this.#status = head.status;
     this.#body.settle();
-    this.#bodyless = head.bodyless;
     if (head.status !== 101 || this.#connection === null) return;
     this.#upgraded = true;
     if (this.#body.attach(this.#connection)) this.#stream.resume();
@@ -159,7 +156,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#connection = null;
     const kept = edgeTrailers(trailers);
     if (!this.#stream.takes(kept)) return this.failed(trailersTooLarge);
-    if (!this.#bodyless) this.#stream.end(kept);
+    this.#stream.end(kept);
     if (!this.#body.complete) stopRequest(this.#stream);
     this.#finish();
   }

@@ -291,6 +291,13 @@ describe('a tcp backend over WebSocket', () => {
       expect(here.proxy.openRequests).to.equal(0);
     });
 
+    it('when the edge connection is lost, at once', async () => {
+      await open();
+      here.edge.destroy();
+      await eventually('the origin to be closed', () => origin.closed(0));
+      expect(here.proxy.openRequests).to.equal(0);
+    });
+
     it('when the edge ends the stream without a close', async () => {
       const { client, stream } = await open();
       stream.end();

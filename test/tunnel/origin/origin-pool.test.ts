@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { expect } from 'chai';
+import { defaultOriginSettings } from '../../../src/domain/ingress.ts';
+import type { OriginConnection } from '../../../src/tunnel/origin/exchange.ts';
+import type { OriginFailure } from '../../../src/tunnel/origin/origin-failure.ts';
+import { OriginPool } from '../../../src/tunnel/origin/origin-pool.ts';
+import type { TcpConnection } from '../../../src/tunnel/origin/tcp-connection.ts';
+import { postOn } from '../../support/connection-to-origin.ts';
+import { eventually } from '../../support/eventually.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { type ScriptedOrigin, scriptOrigin } from '../../support/scripted-origin.ts';
+
+const caller = { serverName: '', http1: false, sinceMs: 0 };
+const over: OriginFailure = { reason: 'other', message: 'it is over' };
+
+describe('the connections to one address', () => {
+  const clock = new ManualClock();
+  let origin: ScriptedOrigin;
+  let pool: OriginPool;
+  beforeEach(async () => {
+    origin = await scriptOrigin(({ socket }) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
+    const address = { host: '127.0.0.1', port: origin.port };
+    const settings = { ...defaultOriginSettings, keepAliveTimeoutMs: 10_000 };
+    pool = new OriginPool({ addresses: [address], settings, ca: null }, address, clock);
+  });
+  afterEach(async () => {
+    pool.destroy(over);
+    await origin.stop();
+    expect([pool.outstanding, pool.empty, clock.pendingTimers]).to.deep.equal([0, true, 0]);
+  });
+
+  const dial = (): Promise<OriginConnection> =>
+    new Promise((connected, failed) => pool.dial(caller, connected, failed));
+  const dialTcp = (): Promise<TcpConnection> =>
+    new Promise((connected, failed) => pool.dialTcp(connected, failed));
+  /** Fails without a word when it is called: what was cancelled says nothing. */
+  const nothing = (): never => expect.fail('nothing was to be told');
+
+  it('count as under way from the dial until they are idle or gone', async () => {
+    const connections = await Promise.all([dial(), dial()]);
+    const stream = await dialTcp();
+    expect(pool.outstanding).to.equal(3);
+    await postOn(connections[0]);
+    connections[1].destroy();
+    connections[1].destroy();
+    stream.end();
+    await eventually('all to be done', () => pool.outstanding === 0);
+    const taken = pool.take('');
+    expect([taken === connections[0], pool.outstanding]).to.deep.equal([true, 1]);
+    taken?.destroy();
+    const cancelled = pool.dial(caller, nothing, nothing);
+    expect(pool.outstanding).to.equal(1);
+    cancelled.cancel();
+    cancelled.cancel();
+    expect(pool.outstanding).to.equal(0);
+    await origin.stop();
+    await dial().catch(() => {});
+    expect(pool.outstanding).to.equal(0);
+  });
+
+  it('are given to one at a time, the newest first, and not closed while they are used', async () => {
+    const [older, newer] = await Promise.all([dial(), dial()]);
+    await postOn(older);
+    await postOn(newer);
+    expect([pool.take('') === newer, pool.take('') === older, pool.take('')]).to.deep.equal([
+      ...[true, true, null],
+    ]);
+    await postOn(older);
+    await clock.advance(10_000);
+    await eventually('the idle one to be closed', () => origin.connections.some(({ closed }) => closed));
+    expect(await postOn(newer)).to.equal('answered');
+  });
+
+  it('are avoided for five seconds after a dial that failed, and not after one that did not', async () => {
+    const { port } = origin;
+    await origin.stop();
+    await dial().catch(() => {});
+    expect(pool.avoided).to.equal(true);
+    await clock.advance(4_999);
+    expect(pool.avoided).to.equal(true);
+    await clock.advance(1);
+    expect(pool.avoided).to.equal(false);
+    await dial().catch(() => {});
+    const again = createServer().listen(port, '127.0.0.1');
+    await once(again, 'listening');
+    await dial();
+    expect(pool.avoided).to.equal(false);
+    pool.destroy(over);
+    again.close();
+  });
+
+  it('end with their address: idle ones at once, others when they come back', async () => {
+    const [idle, busy] = await Promise.all([dial(), dial()]);
+    await postOn(idle);
+    pool.close();
+    await eventually('the idle one to be closed', () => origin.connections.some(({ closed }) => closed));
+    expect(await postOn(busy)).to.equal('answered');
+    await eventually('the other one', () => origin.connections.every(({ closed }) => closed));
+    expect(pool.empty).to.equal(true);
+  });
+
+  it('end at once with the tunnel, and none is opened any more', async () => {
+    const stream = await dialTcp();
+    const failures: OriginFailure[] = [];
+    const hear = (failure: OriginFailure): void => void failures.push(failure);
+    stream.start({ received() {}, requestDrained() {}, ended() {}, failed: hear });
+    pool.dial(caller, nothing, hear);
+    pool.destroy(over);
+    pool.dial(caller, nothing, hear);
+    pool.dial(caller, nothing, nothing).cancel();
+    await eventually('all to hear of it', () => failures.length === 3);
+    expect(failures).to.deep.equal([over, over, over]);
+    await eventually('all to be closed', () => origin.connections.every(({ closed }) => closed));
+  });
+});
