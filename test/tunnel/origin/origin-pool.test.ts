@@ -31,7 +31,7 @@ describe('the connections to one address', () => {
   });
 
   const dial = (): Promise<OriginConnection> =>
-    new Promise((connected, failed) => pool.dial(caller, connected, failed));
+    new Promise((connected, failed) => pool.dial(caller, false, connected, failed));
   const dialTcp = (): Promise<TcpConnection> =>
     new Promise((connected, failed) => pool.dialTcp(connected, failed));
   /** Fails without a word when it is called: what was cancelled says nothing. */
@@ -49,7 +49,7 @@ describe('the connections to one address', () => {
     const taken = pool.take('');
     expect([taken === connections[0], pool.outstanding]).to.deep.equal([true, 1]);
     taken?.destroy();
-    const cancelled = pool.dial(caller, nothing, nothing);
+    const cancelled = pool.dial(caller, false, nothing, nothing);
     expect(pool.outstanding).to.equal(1);
     cancelled.cancel();
     cancelled.cancel();
@@ -105,10 +105,10 @@ describe('the connections to one address', () => {
     const failures: OriginFailure[] = [];
     const hear = (failure: OriginFailure): void => void failures.push(failure);
     stream.start({ received() {}, requestDrained() {}, ended() {}, failed: hear });
-    pool.dial(caller, nothing, hear);
+    pool.dial(caller, false, nothing, hear);
     pool.destroy(over);
-    pool.dial(caller, nothing, hear);
-    pool.dial(caller, nothing, nothing).cancel();
+    pool.dial(caller, false, nothing, hear);
+    pool.dial(caller, false, nothing, nothing).cancel();
     await eventually('all to hear of it', () => failures.length === 3);
     expect(failures).to.deep.equal([over, over, over]);
     await eventually('all to be closed', () => origin.connections.every(({ closed }) => closed));
