@@ -183,12 +183,15 @@ describe('an origin that speaks HTTP/2', () => {
     });
 
     it('streaming both ways at the same time, message by message', async () => {
-      const { edge } = await serve((stream) => {
-        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-        stream.on('data', (chunk) => stream.write(`echo ${chunk}`));
-        stream.on('end', () => stream.end());
-      });
+      const { edge } = await serve(
+        (stream) => {
+          stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+          stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+          stream.on('data', (chunk) => stream.write(`echo ${chunk}`));
+          stream.on('end', () => stream.end());
+        }, // HTTP/2 has no chunks, so that nothing is collected.
+        { settings: { chunkedEncoding: false } },
+      );
       const stream = openStream(edge, '/pkg.Service/Chat', grpc);
       await once(stream, 'response');
       for (const message of ['one', 'two', 'three']) {

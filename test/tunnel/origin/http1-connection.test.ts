@@ -25,9 +25,12 @@ function planOf(method: string, headers: readonly string[]): RequestPlan {
 describe('a kept connection to an origin', () => {
   let sockets: ConnectionToOrigin;
   let connection: Http1Connection;
+  let ending: Http1Connection[];
   beforeEach(async () => {
     sockets = await connectionToOrigin();
-    connection = new Http1Connection(sockets.ours, '', { free() {}, ending() {}, gone() {} });
+    ending = [];
+    const owner = { free() {}, ending: (it: Http1Connection) => ending.push(it), gone() {} };
+    connection = new Http1Connection(sockets.ours, '', owner);
     const first = post();
     sockets.origin.write(answer);
     expect(await first).to.equal('answered');
@@ -113,6 +116,7 @@ describe('a kept connection to an origin', () => {
     connection.write(large);
     connection.pause();
     connection.endSoon();
+    expect(ending).to.deep.equal([connection]);
     sockets.origin.write(large, () => sockets.origin.resume());
     await once(sockets.origin, 'end');
     expect(received().subarray(-large.length).equals(large)).to.equal(true);

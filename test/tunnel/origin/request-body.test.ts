@@ -76,8 +76,9 @@ describe('the body of a request', () => {
     }
     lend(body, 'x'.repeat(10_000));
     for (let again = 0; again < 2; again += 1) {
-      body.attach(new Given());
-      expect(body.whole).to.equal(true);
+      const given = new Given();
+      body.attach(given);
+      expect([given.text.length, body.whole]).to.deep.equal([10_010, true]);
       if (again === 0) body.detach();
     }
     lend(body, 'x'.repeat(10_000));
