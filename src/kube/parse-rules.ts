@@ -66,7 +66,10 @@ export function parseRules(rules: unknown, defaultBackend: unknown): ParsedRules
       continue;
     }
     if (!isPublishableHost(host)) {
-      report(`${where}.host`, `${quoted(host)}: expected a name like app.example.com or *.example.com`);
+      const expected = host.split('.').some((label) => label.length > 63)
+        ? 'no more than 63 characters between two dots'
+        : 'a name like app.example.com or *.example.com';
+      report(`${where}.host`, `${quoted(host)}: expected ${expected}`);
       continue;
     }
     named.add(host);

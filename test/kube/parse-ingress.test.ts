@@ -122,6 +122,11 @@ describe('parseIngress', () => {
         'spec.rules[0].host: "localhost": expected a name like app.example.com or *.example.com',
       ],
       [
+        'a host with a label that DNS does not take, which Kubernetes does',
+        rule(`${'a'.repeat(64)}.example.com`),
+        `spec.rules[0].host: "${'a'.repeat(64)}…": expected no more than 63 characters between two dots`,
+      ],
+      [
         'http missing',
         { host: 'a.example.com' },
         'spec.rules[0].http: a.example.com has no http section: expected http.paths with a backend',
