@@ -52,6 +52,8 @@ export interface HostState {
   seenMeanwhile: Extract<IngressMessage, { type: 'ledger.seen' }> | null;
   /** Why the last step failed; null once one succeeded. */
   fault: Fault | null;
+  /** When that was last a warning, monotonic milliseconds. */
+  warnedAtMs: number;
   attempts: number;
   retry: Timer | null;
   readonly tunnels: HostTunnels;
@@ -89,6 +91,7 @@ export function newHostState(
     stepInFlight: null,
     seenMeanwhile: null,
     fault: null,
+    warnedAtMs: Number.NEGATIVE_INFINITY,
     attempts: 0,
     retry: null,
     tunnels,

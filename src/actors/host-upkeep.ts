@@ -13,6 +13,9 @@ import { whileLeading } from './while-leading.ts';
 /** A step that failed is tried again for ever. */
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
 
+/** What fails for one reason again and again is a warning this often; of an outage every host has its own. */
+const warnAgainAfterMs = 300_000;
+
 /** Some seconds: what passes sooner nobody needs to hear of. */
 const attemptsUntilMissed = 3;
 
@@ -220,10 +223,14 @@ export class HostUpkeep {
     const backoff = dispositionOf(fault.code) === 'await-change' ? awaitChangeBackoff : retryBackoff;
     const delayMs = backoffDelayMs(backoff, state.attempts, this.#world.random());
     const retryInMs = Math.max(delayMs, fault.retryAfterMs ?? 0);
+    const nowMs = this.#context.clock.monotonic();
+    const isNews = state.fault?.code !== fault.code || nowMs - state.warnedAtMs >= warnAgainAfterMs;
+    if (isNews) state.warnedAtMs = nowMs;
     state.fault = fault;
     state.attempts += 1;
     state.retry = this.#context.after(retryInMs, { type: 'step.due', host });
-    this.#world.log.warn({ host, step, code: fault.code, detail: fault.message, retryInMs }, 'step failed');
+    const fields = { host, step, code: fault.code, detail: fault.message, retryInMs };
+    this.#world.log[isNews ? 'warn' : 'debug'](fields, 'step failed');
     const isServed = state.tunnels.registered > 0 || state.intent.kind !== 'wanted';
     this.#notes.stepFailed(host, fault, !isServed && state.attempts >= attemptsUntilMissed);
   }

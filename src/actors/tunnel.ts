@@ -20,8 +20,8 @@ export function tunnelActor(
     let ended = false;
     let refusals = 0;
     let registered = 0;
-    /** What was last logged of each connection, since one was registered. */
-    const told = new Map<number, { readonly code: FaultCode; readonly atMs: number }>();
+    /** When each cause was last logged of each connection, since one was registered. */
+    const told = new Map<string, number>();
     let whenEnded = (): void => {};
     const run = world.runner.start(request, (fact) => {
       if (fact.type === 'ended') {
@@ -86,10 +86,10 @@ export function tunnelActor(
     }
 
     function isNews(connIndex: number, code: FaultCode): boolean {
-      const last = told.get(connIndex);
-      const atMs = context.clock.monotonic();
-      if (last?.code === code && atMs - last.atMs < tellAgainAfterMs) return false;
-      told.set(connIndex, { code, atMs });
+      const what = `${connIndex} ${code}`;
+      const nowMs = context.clock.monotonic();
+      if (nowMs - (told.get(what) ?? Number.NEGATIVE_INFINITY) < tellAgainAfterMs) return false;
+      told.set(what, nowMs);
       return true;
     }
   };

@@ -9,14 +9,14 @@ describe('connections that are lost', () => {
     const house = new ActorHouse({ log });
     await house.tell(service(), slice(), present(ingress('web', ['app.example.com'])), synced);
     const run = house.runner.of('app.example.com')!;
-    const lose = async (code: 'edge-lost' | 'edge-timeout'): Promise<void> => {
+    const lose = async (code: 'edge-lost' | 'edge-timeout' | 'edge-dial'): Promise<void> => {
       run.hear({ type: 'lost', connIndex: 1, fault: fault(code, 'why') });
       await house.pass(1_000);
     };
     run.hear({ type: 'connections', registered: 0 });
     await lose('edge-lost');
     for (let attempt = 0; attempt < 40; attempt++) {
-      await lose('edge-timeout');
+      await lose(attempt % 2 === 0 ? 'edge-timeout' : 'edge-dial');
       await house.pass(9_000);
     }
     run.hear({ type: 'connections', registered: 2 });
@@ -24,7 +24,14 @@ describe('connections that are lost', () => {
     await house.stop();
     const lost = lines.filter(({ msg }) => msg === 'edge connection lost');
     const warned = lost.filter(({ level }) => level === 'warn').map(({ code }) => code);
-    expect(warned).to.deep.equal(['edge-lost', 'edge-timeout', 'edge-timeout', 'edge-timeout']);
+    expect(warned).to.deep.equal([
+      'edge-lost',
+      'edge-timeout',
+      'edge-dial',
+      'edge-timeout',
+      'edge-dial',
+      'edge-timeout',
+    ]);
     expect(lost, 'the rest for who wants to know').to.have.length(42);
   });
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ActorHouse, ingress, present, service, slice, synced } from '../support/actor-house.ts';
+import { keptLog } from '../support/kept-log.ts';
 
 const host = 'app.example.com';
 
@@ -40,6 +41,20 @@ describe('a host whose world was away for minutes', () => {
     expect(house.states.get(host)).to.equal('failed');
     await house.pass(1_000);
     expect(house.states.get(host)).to.equal('up');
+  });
+
+  it('is a warning for each cause and one every five minutes, not for each attempt', async () => {
+    const { log, lines } = keptLog();
+    const other = new ActorHouse({ log });
+    other.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 6);
+    other.cloudflare.failNext('ensureTunnel', 'cloudflare-refused', 100);
+    await other.tell(service(), slice(), present(ingress('web', [host])), synced);
+    await other.pass(600_000);
+    await other.stop();
+    const failures = lines.filter(({ msg }) => msg === 'step failed');
+    const warned = failures.filter(({ level }) => level === 'warn').map(({ code }) => code);
+    expect(warned).to.deep.equal(['cloudflare-unreachable', 'cloudflare-refused', 'cloudflare-refused']);
+    expect(failures.length, 'the rest for who wants to know').to.be.above(10);
   });
 
   it('has its status written at once by who leads again, also when that had failed for long', async () => {
