@@ -34,8 +34,8 @@ export interface Circumstances {
   readonly limits: PlacementLimits;
   /** How many threads should be shared for the tunnels of now. */
   readonly sharedThreads: number;
-  /** Tunnels that were on a thread that died lately. */
-  readonly suspects: ReadonlySet<string>;
+  /** Tunnels that were on threads that died lately, and on how many. */
+  readonly suspects: ReadonlyMap<string, number>;
 }
 
 export type Place =
@@ -92,7 +92,7 @@ function placeShared(
   const mayShare = others.length === 0 ? mostShared(limits.maxThreads) : wanted;
   if (shared.length < mayShare && threads.length < limits.maxThreads) return { kind: 'new', reserved: false };
 
-  const order = suspects.has(tunnel) ? apartFrom(suspects) : unlike(sibling);
+  const order = suspects.has(tunnel) ? apartFrom(tunnel, suspects) : unlike(sibling);
   const best = least(kept(others, shared, sharedThreads), order) ?? sibling;
   return best === undefined ? null : { kind: 'thread', id: best.id };
 }
@@ -141,9 +141,17 @@ function unlike(sibling: ThreadLoad | undefined): Order {
   ];
 }
 
-/** Suspects are kept apart before all: the next death then leaves few of them. */
-function apartFrom(suspects: ReadonlySet<string>): Order {
-  return [({ tunnels }) => both(tunnels, suspects), ({ connections }) => connections];
+/**
+ * Those who are suspected as much are kept apart before all: the next death then leaves few of them. Whoever is
+ * suspected less does not count, as after some deaths nearly everybody is.
+ */
+function apartFrom(tunnel: string, suspects: ReadonlyMap<string, number>): Order {
+  const deathsOf = (other: string): number => suspects.get(other) ?? 0;
+  const deaths = deathsOf(tunnel);
+  return [
+    ({ tunnels }) => [...tunnels.keys()].filter((other) => deathsOf(other) >= deaths).length,
+    ({ connections }) => connections,
+  ];
 }
 
 function both(some: ReadonlyMap<string, number>, others: { has(tunnel: string): boolean }): number {

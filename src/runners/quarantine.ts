@@ -24,7 +24,7 @@ interface QuarantineOptions {
 export class Quarantine {
   readonly #options: QuarantineOptions;
   #evidence: Evidence = noEvidence;
-  #suspects: ReadonlySet<string> = new Set();
+  #suspects: ReadonlyMap<string, number> = new Map();
   #review: Timer | null = null;
   #isClosed = false;
 
@@ -32,8 +32,8 @@ export class Quarantine {
     this.#options = options;
   }
 
-  /** Those that may be to blame for a death. */
-  get suspects(): ReadonlySet<string> {
+  /** Those that may be to blame for deaths, and for how many. */
+  get suspects(): ReadonlyMap<string, number> {
     return this.#suspects;
   }
 
@@ -60,8 +60,10 @@ export class Quarantine {
     this.#evidence = evidence;
     this.#suspects = suspectsOf(evidence);
     const concerned = [...present()].filter(({ tunnel }) => before.has(tunnel) !== now.has(tunnel));
+    const accused = concerned.filter(({ tunnel }) => now.has(tunnel)).length;
     for (const { tunnel, host } of concerned) {
-      if (now.has(tunnel)) log.warn({ host, tunnel }, 'tunnel put into quarantine');
+      const deaths = this.#suspects.get(tunnel);
+      if (now.has(tunnel)) log.warn({ host, tunnel, deaths, accused }, 'tunnel put into quarantine');
       else log.info({ host, tunnel }, 'tunnel released from quarantine');
     }
     changed(new Set(concerned.map(({ tunnel }) => tunnel)));

@@ -63,8 +63,9 @@ export function nextChangeMs({ deaths: [oldest] }: Evidence): number | null {
   return oldest === undefined ? null : oldest.atMs + lastingHealthMs;
 }
 
-export function suspectsOf({ deaths }: Evidence): ReadonlySet<string> {
-  return new Set(deaths.flatMap(({ tunnels }) => [...tunnels]));
+/** Who may be to blame, and for how many deaths. */
+export function suspectsOf({ deaths }: Evidence): ReadonlyMap<string, number> {
+  return countDeaths(deaths);
 }
 
 function countDeaths(deaths: readonly Death[]): Map<string, number> {

@@ -8,7 +8,7 @@ import type { FromThread, ThreadTask, ToThread } from '../tunnel/link.ts';
 /** How long a thread may take until it says that it is ready, milliseconds. */
 const threadStartMs = 30_000;
 /** How often a thread is pinged, and how long it may stay silent until it is ended, milliseconds. */
-const heartbeatMs = 2000;
+export const heartbeatMs = 2000;
 export const heartbeatDeadlineMs = 10_000;
 /**
  * Such waits are counted in steps, milliseconds: while our own thread stands still, on a machine that is too busy or

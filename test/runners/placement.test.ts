@@ -9,7 +9,7 @@ import {
 } from '../../src/runners/placement.ts';
 import { defaultMaxThreads, mostShared, sharedThreads } from '../../src/runners/thread-count.ts';
 
-const none: ReadonlySet<string> = new Set();
+const none: ReadonlyMap<string, number> = new Map();
 
 function load(id: string, tunnels: Record<string, number>, reserved = false): ThreadLoad {
   const connections = Object.values(tunnels).reduce((sum, count) => sum + count, 0);
@@ -132,8 +132,15 @@ describe('placement of a part', () => {
       'a suspect away from other suspects',
       x,
       [a, b, load('d', { r: 9 })],
-      circumstances(4, 3, 'auto', new Set(['x', 'o', 'p'])),
+      circumstances(4, 3, 'auto', new Map([...'xop'].map((tunnel) => [tunnel, 1]))),
       on('d'),
+    ],
+    [
+      'a suspect of two deaths away from another one, where everybody is suspected of one',
+      x,
+      [load('a', { o: 2, p: 2 }), load('b', { r: 2 }), load('c', { x: 2 })],
+      circumstances(4, 3, 'auto', new Map(Object.entries({ x: 2, r: 2, o: 1, p: 1 }))),
+      on('a'),
     ],
     [
       'with more threads than needed, not on the emptiest, so that it can end',

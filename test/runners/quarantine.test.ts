@@ -28,7 +28,10 @@ describe('the quarantine of a runner', () => {
 
   it('is for the tunnel that was on both threads that died, until it has been without a death', async () => {
     quarantine.accuse(new Set(['bad', 'good']), 1);
-    expect([...quarantine.suspects].sort()).to.deep.equal(['bad', 'good']);
+    expect([...quarantine.suspects]).to.deep.equal([
+      ['bad', 1],
+      ['good', 1],
+    ]);
     expect(quarantine.has('bad')).to.equal(false);
     quarantine.accuse(new Set(['bad', 'other']), 1);
     expect(['bad', 'good', 'other'].filter((tunnel) => quarantine.has(tunnel))).to.deep.equal(['bad']);
@@ -36,6 +39,7 @@ describe('the quarantine of a runner', () => {
     await clock.advance(10 * minuteMs + 1);
     expect(quarantine.has('bad')).to.equal(false);
     expect(changes.flat()).to.deep.equal(['bad', 'bad']);
+    expect(kept.lines[0]).to.include({ deaths: 2, accused: 1 });
     expect(kept.lines.map(({ msg, host }) => [msg, host])).to.deep.equal([
       ['tunnel put into quarantine', 'bad.example.com'],
       ['tunnel released from quarantine', 'bad.example.com'],

@@ -13,6 +13,10 @@ const misdeeds: Readonly<Record<string, () => void>> = {
   'spins.test': () => {
     for (;;);
   },
+  /** As a thread does that hardly gets the processor. */
+  'dozes.test': () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  },
   'allocates.test': () => {
     const kept: number[][] = [];
     for (;;) kept.push(new Array<number>(100_000).fill(1.5));
