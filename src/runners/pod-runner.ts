@@ -67,6 +67,7 @@ export class PodRunner implements TunnelRunner {
         return image.ok ? pods.wanted(request, { ...settings, image: image.value }) : image;
       },
       apply: (wanted, aborted) => pods.apply(wanted, aborted),
+      nudge: (seen, aborted) => pods.nudge(seen, aborted),
       remove: (seen, aborted) => pods.remove(seen, aborted),
     };
     this.#questions = new PodQuestions({

@@ -7,6 +7,7 @@ import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import { PodNudge } from './pod-nudge.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
 import { PodUpkeep } from './pod-upkeep.ts';
@@ -24,6 +25,8 @@ export interface PodTunnelWorld {
   /** What should be for such a run. */
   wanted(request: TunnelRunRequest): Promise<Result<WantedPods>>;
   apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
+  /** As `TunnelPods.nudge`. */
+  nudge(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
   remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
 }
 
@@ -51,6 +54,7 @@ export class PodTunnel {
   readonly #pods = new Map<string, SeenPod>();
   readonly #troubles: PodTroubles;
   readonly #upkeep: PodUpkeep;
+  readonly #nudge: PodNudge;
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
   #wantedMaking = '';
@@ -65,6 +69,7 @@ export class PodTunnel {
     this.#world = world;
     this.#troubles = new PodTroubles(world.clock, () => this.advance());
     this.#upkeep = new PodUpkeep(world, () => this.advance());
+    this.#nudge = new PodNudge(world, () => void this.#askAgain());
   }
 
   /** Nothing is known of it and nobody needs it. */
@@ -126,6 +131,7 @@ export class PodTunnel {
     }
     this.#wish = null;
     this.#upkeep.stop();
+    this.#nudge.stop();
     this.#unwanted = true;
     this.advance();
   }
@@ -148,6 +154,7 @@ export class PodTunnel {
     this.#retry?.cancel();
     this.#troubles.stop();
     this.#upkeep.stop();
+    this.#nudge.stop();
     this.#drained();
   }
 
@@ -219,6 +226,7 @@ export class PodTunnel {
     // One that is being deleted is made again once it is gone.
     if (seen?.deleting || !mayWrite() || this.#retry !== null) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
+    this.#nudge.look(seen?.hash === this.#wantedHash && seen.trouble !== null);
     const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
     if (strays?.length === 0) return;
     const applied = await this.#world.apply(said, signal);
@@ -226,6 +234,16 @@ export class PodTunnel {
     this.#failures = 0;
     this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
     this.deployment(applied.value);
+  }
+
+  async #askAgain(): Promise<void> {
+    const { mayWrite, log, signal } = this.#world;
+    const seen = this.#seen;
+    if (seen === null || !mayWrite()) return;
+    const asked = await this.#world.nudge(seen, signal);
+    const { host, name: pods } = seen;
+    if (asked.ok) log.debug({ host, pods }, 'Kubernetes asked again for tunnel pods');
+    this.advance();
   }
 
   /** While nothing serves that is the run's end, and its actor starts the next one; else it is tried again here. */

@@ -249,6 +249,22 @@ describe('the pod runner', () => {
     expect(facts).to.deep.equal([connections(8), failing('exceeded quota')]);
   });
 
+  it('has Kubernetes try again within two minutes while it refuses pods, and no longer', async () => {
+    await start();
+    pods.writes.length = 0;
+    pods.refuse(host, 'exceeded quota');
+    for (let second = 0; second < 600; second++) {
+      await clock.advance(1_000);
+      await quiet();
+    }
+    expect(pods.writes.length).to.be.within(5, 10);
+    expect(new Set(pods.writes)).to.deep.equal(new Set([`nudge ${host}`]));
+    pods.writes.length = 0;
+    pods.ready(host, 2);
+    await clock.advance(600_000);
+    expect(pods.writes).to.be.empty;
+  });
+
   it('does not take the failure of pods of an older making for one of the new', async () => {
     await start();
     pods.pod(host, 'old', 'ErrImagePull');

@@ -66,6 +66,11 @@ export class MemoryPods implements TunnelPods {
     return ok(this.#put(seen));
   }
 
+  async nudge({ host }: SeenPods): Promise<Result<void>> {
+    this.writes.push(`nudge ${host}`);
+    return ok(undefined);
+  }
+
   async remove({ name, host }: SeenPods): Promise<Result<void>> {
     this.writes.push(`remove ${host}`);
     const failure = this.failures.shift();
@@ -74,9 +79,9 @@ export class MemoryPods implements TunnelPods {
     return ok(undefined);
   }
 
-  /** Kubernetes reports so many ready pods. */
+  /** Kubernetes reports so many ready pods, and no refusal. */
   ready(host: string, ready: number, isRolledOut = true): void {
-    this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut });
+    this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut, trouble: null });
   }
 
   /** What becomes of a Deployment that is applied: an admission webhook may change it. */

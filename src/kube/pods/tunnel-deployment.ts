@@ -51,6 +51,8 @@ export interface WantedPods {
 export const podsHashAnnotation = 'cloudflare-warp/wanted';
 /** Of the template that a pod was made from, without this. */
 export const makingAnnotation = 'cloudflare-warp/making';
+/** On a Deployment alone: when Kubernetes was last asked to try again. */
+export const askedAgainAnnotation = 'cloudflare-warp/asked-again';
 const tunnelAnnotation = 'cloudflare-warp/tunnel';
 const tokenAnnotation = 'cloudflare-warp/token-hash';
 const edgeCaAnnotation = 'cloudflare-warp/edge-ca';

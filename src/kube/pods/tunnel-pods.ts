@@ -9,7 +9,7 @@ import { startWatch, type Watch, type WatchTelemetry } from '../watch.ts';
 import { askPod, type PodAnswer } from './ask-pod.ts';
 import { mayListDeployments } from './may-list.ts';
 import { parseSeenPod, parseSeenPods, type SeenPod, type SeenPods } from './parse-pods.ts';
-import { type PodSettings, tunnelPods, type WantedPods } from './tunnel-deployment.ts';
+import { askedAgainAnnotation, type PodSettings, tunnelPods, type WantedPods } from './tunnel-deployment.ts';
 
 export interface TunnelPodsOptions {
   readonly client: KubeClient;
@@ -42,6 +42,11 @@ export interface TunnelPods {
   exist(signal: AbortSignal): Promise<Result<boolean>>;
   /** Creates or changes it; answers it as stored. The budget first: the Deployment says by its hash that all is done. */
   apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
+  /**
+   * Has Kubernetes try again at once to make the pods that were refused: an annotation of a Deployment is copied to its
+   * ReplicaSet (deployment_util.go, `SetNewReplicaSetAnnotations`), whose change ends the backoff. No pod is made anew.
+   */
+  nudge(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
   /** What the pod at this address says of itself. Fails when it cannot be asked. */
   ask(address: string, signal: AbortSignal): Promise<Result<PodAnswer>>;
   /** Already gone, or replaced by another one, is success. */
@@ -122,6 +127,12 @@ export function createTunnelPods(options: TunnelPodsOptions): TunnelPods {
           await Promise.all(watches.map((each) => each.stop()));
         },
       };
+    },
+    async nudge({ name, uid }, signal) {
+      const annotations = { [askedAgainAnnotation]: new Date(clock.now()).toISOString() };
+      const body = { metadata: { uid, annotations } };
+      const answer = await client.call({ method: 'PATCH', resource: 'deployments', name, body }, signal);
+      return answer.ok ? ok(undefined) : answer;
     },
     ask: (address, signal) => askPod(address, clock, signal),
     async exist(signal) {

@@ -93,6 +93,19 @@ describe('the door to tunnel pods', () => {
     expect(answer.ok ? null : answer.fault.code).to.equal('kube-forbidden');
   });
 
+  it('asks Kubernetes again by an annotation of exactly the Deployment that it saw, and not of its pods', async () => {
+    const { name } = wanted(1);
+    const metadata = { name, uid: 'u', annotations: { 'cloudflare-warp/host': host } };
+    const nudged = pods.nudge(parseSeenPods({ metadata, spec: {} })!, signal);
+    const call = await kube.next(`PATCH /deployments/${name}`);
+    expect(call.headers['content-type']).to.equal('application/merge-patch+json');
+    expect(call.body).to.have.all.keys('metadata');
+    expect(call.body).to.have.nested.property('metadata.uid', 'u');
+    expect(call.body).to.have.nested.property('metadata.annotations.cloudflare-warp/asked-again');
+    call.json(200, {});
+    expect(await nudged).to.deep.equal({ ok: true, value: undefined });
+  });
+
   it('removes exactly the Deployment that it saw', async () => {
     const { name } = wanted(1);
     const seen = parseSeenPods({
