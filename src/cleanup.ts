@@ -104,9 +104,11 @@ export function printCleanup(cleanup: Cleanup, output: Output): string {
   if (output === 'json') return `${JSON.stringify(cleanup, null, 2)}\n`;
   const { identity, leftovers, leftAlone, failures } = cleanup;
   const untouched = leftovers.every(({ removed }) => !removed) && failures.length === 0;
+  const nothing =
+    leftAlone.length === 0 ? 'Nothing is left over' : 'Nothing that may be removed is left over';
   const parts = [
     leftovers.length === 0
-      ? `Nothing is left over of the identity ${identity}.\n`
+      ? `${nothing} of the identity ${identity}.\n`
       : `Left over of the identity ${identity}${untouched ? '; --delete removes it' : ''}\n`,
     textTable(
       ['KIND', 'NAME', 'ID', 'DETAIL', 'REMOVED'],

@@ -175,6 +175,9 @@ describe('warp-ingress plan and cleanup', function () {
     expect(unclear.leftAlone.map(({ why }) => why)).to.deep.equal([
       `it may be of the identity "me-too" for ${host}, and no owner mark tells`,
     ]);
+    expect((await run('cleanup')).stdout).to.contain(
+      'Nothing that may be removed is left over of the identity me.',
+    );
 
     tunnels.create({ accountId, name: tunnelName('me', host), secret: null, configSrc: 'local' });
     const name = ledgerSecretName(host);
