@@ -144,8 +144,9 @@ export class Exchange {
       response.addTrailers(entriesOf(rawTrailers));
     });
     stream.once('end', () => {
-      // A reset ends the readable side, too: an answer that was cut must not look whole.
-      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) response.destroy();
+      // A reset ends the readable side, too: an answer that was cut must not look whole. One without an error only
+      // says that nobody reads on behind a whole answer (RFC 9113 section 8.1).
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || this.#isConnectionLost) response.destroy();
       else response.end();
     });
   }
@@ -170,6 +171,11 @@ export class Exchange {
     });
   }
 
+  /** The one that was tried last. */
+  get #isConnectionLost(): boolean {
+    return [...this.#tried].at(-1)?.isLost ?? false;
+  }
+
   #ended(stream: ClientHttp2Stream): void {
     const { request, response } = this.#eyeball;
     if (this.#isAnswered) {
@@ -180,8 +186,7 @@ export class Exchange {
     const nothingSent = !this.#hasBody || !request.readableDidRead;
     const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     const isSafe = safeMethods.has(request.method ?? '') && this.#eyeball.upgrade === null;
-    const isConnectionLost = [...this.#tried].at(-1)?.isLost;
-    if (nothingSent && (isRefused || (isSafe && isConnectionLost))) this.start();
+    if (nothingSent && (isRefused || (isSafe && this.#isConnectionLost))) this.start();
     else this.#refuse(502, 502);
   }
 }

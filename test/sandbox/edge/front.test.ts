@@ -1,3 +1,4 @@
+import { constants } from 'node:http2';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
@@ -198,6 +199,17 @@ describe('sandbox edge: front door', () => {
       (error: NodeJS.ErrnoException) => error.code,
     );
     expect(outcome).to.equal('ECONNRESET');
+  });
+
+  it('passes on a whole answer to an upload that the connector stops with it', async () => {
+    await stage.serve((stream, headers) => {
+      answering(413, [], 'too much')(stream, headers);
+      stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+    const upload = new Readable({ read() {} });
+    upload.push('the first of much');
+    const answer = await visit(front(), { host, method: 'POST', body: upload });
+    expect(answer).to.include({ status: 413, body: 'too much' });
   });
 
   it('resets the stream when the visitor goes away', async () => {
