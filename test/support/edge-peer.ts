@@ -82,7 +82,12 @@ export function sessionOn(
 
 /** Node's HTTP/2 client in the edge's place. */
 export function nodeEdge(socket: Socket, settings: Settings = {}): ClientHttp2Session {
-  const client = connectHttp2('http://edge.test', { createConnection: () => socket, settings });
+  const client = connectHttp2('http://edge.test', {
+    createConnection: () => socket,
+    settings,
+    // Megabytes; with Node's ten some uploads that wait are too many.
+    maxSessionMemory: 1_000,
+  });
   client.on('error', () => {});
   return client;
 }

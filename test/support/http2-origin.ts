@@ -21,6 +21,9 @@ export interface Http2Origin {
 
 export type Http2Script = (stream: ServerHttp2Stream, head: IncomingHttpHeaders, count: number) => void;
 
+/** Megabytes; with Node's ten a hundred bodies that wait are too many. */
+const maxSessionMemory = 1_000;
+
 export async function scriptHttp2(
   script: Http2Script,
   { tls, settings = {} }: { readonly tls?: IssuedCertificate; readonly settings?: Settings } = {},
@@ -29,7 +32,9 @@ export async function scriptHttp2(
   const streams: ServerHttp2Stream[] = [];
   const heads: IncomingHttpHeaders[] = [];
   const server: Http2Server =
-    tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings });
+    tls === undefined
+      ? createServer({ settings, maxSessionMemory })
+      : createSecureServer({ ...tls, settings, maxSessionMemory });
   server.on('session', (session) => {
     sessions.push(session);
     session.on('error', () => {});

@@ -115,7 +115,16 @@ async function survives(frames: readonly Buffer[], plan: readonly number[], cut:
       act();
       return new WatchedHandler(head.ended, act);
     },
-    { clock, limits: { streamWindowBytes: 2000, connectionWindowBytes: 70_000, streamQueueBytes: 1000 } },
+    {
+      clock,
+      limits: {
+        streamWindowBytes: 2000,
+        narrowWindowBytes: 300,
+        maxHeldBytes: 8000,
+        connectionWindowBytes: 70_000,
+        streamQueueBytes: 1000,
+      },
+    },
   );
   far.on('data', () => {});
   far.on('error', () => {});

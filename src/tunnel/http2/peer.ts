@@ -140,6 +140,8 @@ export class Peer<S extends Http2Stream> implements FrameSink {
   }
 
   settingsAck(): void {
+    this.#faults.idle('SETTINGS acknowledged');
+    this.#streams.settingsAcknowledged();
     this.#events.settingsAck();
   }
 

@@ -6,6 +6,7 @@ import type { Http2Limits } from '../wire/http2-limits.ts';
 import { StreamSlots } from '../wire/stream-slots.ts';
 import type { Sender, SendingHalf } from './sender.ts';
 import type { Http2Stream, StreamHost } from './stream.ts';
+import { StreamWindows } from './stream-windows.ts';
 
 /** Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. */
 const maxRememberedResets = 1000;
@@ -21,26 +22,26 @@ export interface StreamTableEvents {
 /**
  * The open streams of one connection and the receive windows. The rule for windows: what was handed to a handler
  * is given back to the connection at once, and to its stream unless the handler has paused it. So a paused
- * stream holds back nobody else, and can be sent one stream window at most. Over all streams, paused handlers
- * are given `maxHeldBytes` at most; from there on the connection's window waits for them.
+ * stream holds back nobody else, and can be sent one stream window at most: a narrow one if many are paused
+ * (`StreamWindows`). Over all streams, paused handlers are given `maxHeldBytes` at most; from there on the
+ * connection's window waits for them.
  */
 export class StreamTable<S extends Http2Stream> implements StreamHost {
   readonly sender: Sender;
   readonly #output: Output;
-  readonly #limits: Http2Limits;
   readonly #events: StreamTableEvents;
   readonly #streams = new StreamSlots<S>();
   readonly #resets = new Set<number>();
   readonly #window: ReceiveWindow;
+  readonly #streamWindows: StreamWindows;
   #headBytes = 0;
-  #heldBytes = 0;
 
   constructor(sender: Sender, output: Output, limits: Http2Limits, events: StreamTableEvents) {
     this.sender = sender;
     this.#output = output;
-    this.#limits = limits;
     this.#events = events;
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
+    this.#streamWindows = new StreamWindows(output, limits, (change) => this.#resize(change));
   }
 
   get size(): number {
@@ -50,11 +51,6 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
   /** Of the heads of all open streams. */
   get headBytes(): number {
     return this.#headBytes;
-  }
-
-  /** Paused handlers hold so much that the connection's window, and with it every stream, may soon wait for them. */
-  get burdened(): boolean {
-    return this.#heldBytes > this.#limits.maxHeldBytes / 2;
   }
 
   get(id: number): S | undefined {
@@ -67,7 +63,12 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
 
   /** A receive window for the peer's half of a new stream. */
   newWindow(): ReceiveWindow {
-    return new ReceiveWindow(this.#limits.streamWindowBytes);
+    return this.#streamWindows.open();
+  }
+
+  /** The peer has acknowledged our SETTINGS, the oldest that it had not. */
+  settingsAcknowledged(): void {
+    this.#streamWindows.acknowledged();
   }
 
   add(stream: S): void {
@@ -155,7 +156,7 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
     if (stream.closed) return;
     if (stream.paused) {
       stream.heldBytes += bytes;
-      this.#heldBytes += bytes;
+      this.#streamWindows.hold(bytes);
     } else {
       stream.receiving!.consume(bytes);
       this.#announceStream(stream);
@@ -170,21 +171,29 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
     this.#announceStream(stream);
   }
 
+  #resize(change: number): void {
+    for (const stream of this.#streams.values()) {
+      stream.receiving?.resize(change);
+      // Of what was consumed less may be enough to tell now, and the peer may have nothing else.
+      this.#announceStream(stream);
+    }
+  }
+
   #announceStream(stream: Http2Stream): void {
-    if (stream.peerEnded) return;
-    const increment = stream.receiving!.takeIncrement();
+    if (stream.peerEnded || stream.receiving === null) return;
+    const increment = stream.receiving.takeIncrement();
     if (increment > 0) this.#output.frame(windowUpdateFrame(stream.id, increment));
   }
 
   #announceConnection(): void {
-    if (this.#heldBytes > this.#limits.maxHeldBytes) return;
+    if (this.#streamWindows.exhausted) return;
     const increment = this.#window.takeIncrement();
     if (increment > 0) this.#output.frame(windowUpdateFrame(0, increment));
   }
 
   #release(stream: Http2Stream): void {
     if (stream.heldBytes === 0) return;
-    this.#heldBytes -= stream.heldBytes;
+    this.#streamWindows.release(stream.heldBytes);
     stream.heldBytes = 0;
     this.#announceConnection();
   }

@@ -155,11 +155,10 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
     this.#connection.ping();
   }
 
-  /** Whether another stream may be opened now. Who comes new is not to wait for readers that are slow. */
+  /** Whether another stream may be opened now. */
   get hasRoom(): boolean {
-    const { role, streams } = this.#connection;
-    const most = Math.min(maxStreams, role.maxConcurrentStreams);
-    return this.#usable && this.streams < most && !streams.burdened;
+    const most = Math.min(maxStreams, this.#connection.role.maxConcurrentStreams);
+    return this.#usable && this.streams < most;
   }
 
   /** A place for one exchange. Only with `hasRoom`. */

@@ -11,14 +11,14 @@ export const defaultWindowBytes = 65_535;
  * batches of half a window, so that a WINDOW_UPDATE is rare and the peer never runs dry while we keep up.
  */
 export class ReceiveWindow {
-  readonly #batchBytes: number;
+  #bytes: number;
   #available: number;
   /** Consumed bytes that the peer was not told of. */
   #unannounced = 0;
 
   constructor(bytes: number) {
+    this.#bytes = bytes;
     this.#available = bytes;
-    this.#batchBytes = Math.max(1, bytes >>> 1);
   }
 
   /** False when the peer sent more than it may. */
@@ -28,6 +28,12 @@ export class ReceiveWindow {
     return true;
   }
 
+  /** The window becomes so much larger, or smaller: the peer may have to wait until more than that was consumed. */
+  resize(change: number): void {
+    this.#bytes += change;
+    this.#available += change;
+  }
+
   /** These bytes need no more room here. */
   consume(bytes: number): void {
     this.#unannounced += bytes;
@@ -35,7 +41,7 @@ export class ReceiveWindow {
 
   /** The increment to announce now; 0 while it is not worth a frame. The caller sends what it took. */
   takeIncrement(): number {
-    if (this.#unannounced < this.#batchBytes) return 0;
+    if (this.#unannounced < Math.max(1, this.#bytes >>> 1)) return 0;
     const increment = this.#unannounced;
     this.#unannounced = 0;
     this.#available += increment;

@@ -23,6 +23,8 @@ export interface Http2Limits {
   readonly maxOpenHeaderBytes: number;
   /** Announced as INITIAL_WINDOW_SIZE: the most body bytes that still arrive on a paused stream. */
   readonly streamWindowBytes: number;
+  /** The same once paused handlers hold a quarter of `maxHeldBytes`, and until they hold a sixteenth. */
+  readonly narrowWindowBytes: number;
   /** Receive window of the connection. Given back as soon as bytes were handed to a handler. */
   readonly connectionWindowBytes: number;
   /**
@@ -88,6 +90,7 @@ export const defaultHttp2Limits: Http2Limits = {
   headerBlockMs: 10_000,
   maxOpenHeaderBytes: 32 * mebi,
   streamWindowBytes: mebi,
+  narrowWindowBytes: 64 * kibi - 1,
   connectionWindowBytes: 4 * mebi,
   maxHeldBytes: 64 * mebi,
   maxSettingsPerFrame: 128,

@@ -4,8 +4,7 @@ import { Http2OriginSession } from '../../../src/tunnel/origin/http2-origin-sess
 import { http2Error } from '../../../src/tunnel/wire/http2-errors.ts';
 import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
-import { rawData, rawFrame, rawHeaders, rawSettings, uint32 } from '../../support/raw-frames.ts';
-import { okBlock } from '../../support/raw-http2-origin.ts';
+import { rawFrame, rawSettings, uint32 } from '../../support/raw-frames.ts';
 
 describe('an HTTP/2 session to an origin', () => {
   let sockets: ConnectionToOrigin;
@@ -54,23 +53,6 @@ describe('an HTTP/2 session to an origin', () => {
     expect(await asked)
       .to.include({ reason: 'reset' })
       .and.not.have.property('unprocessed');
-  });
-
-  it('gives no more places while many readers are slow, and carries on with those it has given', async () => {
-    const slow = Array.from({ length: 37 }, () => session.open());
-    for (const [index, stream] of slow.entries()) {
-      void postOn(stream);
-      stream.pause();
-      const id = 2 * index + 1;
-      sockets.origin.write(rawHeaders(id, okBlock, false));
-      for (let i = 0; i < 7; i += 1) sockets.origin.write(rawData(id, Buffer.alloc(128 * 1024)));
-    }
-    const other = postOn(session.open());
-    await eventually('no room', () => !session.hasRoom);
-    sockets.origin.write(rawHeaders(75, okBlock));
-    expect(await other).to.equal('answered');
-    for (const stream of slow) stream.resume();
-    expect(session.hasRoom).to.equal(true);
   });
 
   it('that says what it left undone, and cuts the connection under the next request, is heard', async () => {
