@@ -25,9 +25,10 @@ export class PodNudge {
     this.#nudge = nudge;
   }
 
-  /** Whether pods are refused now. */
-  look(areRefused: boolean): void {
-    if (!areRefused) return this.stop();
+  /** Each try takes the refusal back for a moment, so only pods that are all there are the end of it. */
+  look(areRefused: boolean, isRolledOut: boolean): void {
+    if (isRolledOut) return this.stop();
+    if (!areRefused) return this.#rest();
     this.#timer ??= this.#clock.after(backoffDelayMs(backoff, this.#tries++, this.#random()), () => {
       this.#timer = null;
       this.#nudge();
@@ -36,8 +37,12 @@ export class PodNudge {
 
   /** Idempotent. */
   stop(): void {
+    this.#rest();
+    this.#tries = 0;
+  }
+
+  #rest(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#tries = 0;
   }
 }

@@ -226,7 +226,8 @@ export class PodTunnel {
     // One that is being deleted is made again once it is gone.
     if (seen?.deleting || !mayWrite() || this.#retry !== null) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
-    this.#nudge.look(seen?.hash === this.#wantedHash && seen.trouble !== null);
+    const areRefused = seen?.hash === this.#wantedHash && seen.trouble !== null;
+    this.#nudge.look(areRefused, seen?.isRolledOut ?? false);
     const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
     if (strays?.length === 0) return;
     const applied = await this.#world.apply(said, signal);
