@@ -32,7 +32,7 @@ export interface Idle extends LoopDelay {
   readonly calls: Calls;
 }
 
-export interface Times extends Cost {
+interface Times extends Cost {
   readonly p50Ms: number;
   readonly maxMs: number;
 }

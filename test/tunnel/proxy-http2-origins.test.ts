@@ -189,7 +189,8 @@ describe('an origin that speaks HTTP/2', () => {
           stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
           stream.on('data', (chunk) => stream.write(`echo ${chunk}`));
           stream.on('end', () => stream.end());
-        }, // HTTP/2 has no chunks, so that nothing is collected.
+        },
+        // HTTP/2 has no chunks, so nothing is collected.
         { settings: { chunkedEncoding: false } },
       );
       const stream = openStream(edge, '/pkg.Service/Chat', grpc);

@@ -3,11 +3,13 @@ import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { defaultOriginSettings } from '../../../src/domain/ingress.ts';
 import type { OriginConnection } from '../../../src/tunnel/origin/exchange.ts';
+import { planRequest, type RequestPlan } from '../../../src/tunnel/origin/http1-request.ts';
 import type { OriginFailure } from '../../../src/tunnel/origin/origin-failure.ts';
 import { OriginPool } from '../../../src/tunnel/origin/origin-pool.ts';
-import type { TcpConnection } from '../../../src/tunnel/origin/tcp-connection.ts';
+import { endingLimitMs, type TcpConnection } from '../../../src/tunnel/origin/tcp-connection.ts';
 import { postOn } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
+import { scriptHttp2 } from '../../support/http2-origin.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { type ScriptedOrigin, scriptOrigin } from '../../support/scripted-origin.ts';
 
@@ -56,6 +58,47 @@ describe('the connections to one address', () => {
     expect(pool.outstanding).to.equal(0);
     await origin.stop();
     await dial().catch(() => {});
+    expect(pool.outstanding).to.equal(0);
+  });
+
+  it('count streams of HTTP/2 in the same way', async () => {
+    const http2 = await scriptHttp2((stream) => {
+      stream.respond({ ':status': 204 }, { endStream: true });
+    });
+    const address = { host: '127.0.0.1', port: http2.port };
+    const settings = { ...defaultOriginSettings, protocol: 'h2c' as const };
+    const shared = new OriginPool({ addresses: [address], settings, ca: null }, address, clock);
+    const first = await new Promise<OriginConnection>((connected, failed) =>
+      shared.dial(caller, false, connected, failed),
+    );
+    await postOn(first);
+    const second = shared.take('')!;
+    expect(shared.outstanding).to.be.greaterThan(0);
+    await postOn(second);
+    await eventually('both to be over', () => shared.outstanding === 0);
+    shared.destroy(over);
+    await http2.stop();
+  });
+
+  it('that were upgraded and are not read to their end are closed after a while', async () => {
+    const connection = await dial();
+    await eventually('the connection', () => origin.connections[0]);
+    origin.connections[0]?.socket.pause();
+    const headers = ['cf-cloudflared-proxy-connection-upgrade', 'websocket'];
+    const head = { method: 'GET', path: '/', scheme: 'https', authority: 'a', headers, ended: false };
+    const plan = planRequest(head, { connectorId: 'the-id', hostHeader: null }) as RequestPlan;
+    const switched = new Promise<void>((resolve) => {
+      const exchange = {
+        ...{ responseHead: () => resolve(), responseBody() {}, responseEnd() {} },
+        ...{ failed() {}, requestDrained() {} },
+      };
+      connection.start(exchange, plan, 'none', true);
+    });
+    origin.connections[0]?.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
+    await switched;
+    connection.write(Buffer.alloc(16 << 20));
+    connection.endSoon();
+    await clock.advance(endingLimitMs);
     expect(pool.outstanding).to.equal(0);
   });
 
