@@ -32,11 +32,6 @@ export interface Idle extends LoopDelay {
   readonly calls: Calls;
 }
 
-interface Times extends Cost {
-  readonly p50Ms: number;
-  readonly maxMs: number;
-}
-
 /** One world. Times are milliseconds, and null is "not asked for". */
 export interface Measured {
   readonly ingresses: number;
