@@ -1,5 +1,6 @@
 import type { RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import type { RouteTable } from '../domain/routes.ts';
+import type { Fault } from '../fault.ts';
 import type { EdgeProblem, PodAnswer } from '../kube/pods/ask-pod.ts';
 
 /** Of one look at one pod; many more make no difference. */
@@ -22,15 +23,34 @@ export class PodRun implements TunnelRun {
   #toldAttempts: ReadonlyMap<string, number> = new Map();
   /** False for a successor until all pods are of its making: the run that it replaces counts them until then. */
   counts: boolean;
-  /** The last count of connections that was heard. */
-  told = 0;
-  isOver = false;
+  #told = 0;
+  #isOver = false;
 
   constructor(owner: PodRuns, request: TunnelRunRequest, counts: boolean, hear: (fact: RunFact) => void) {
     this.#owner = owner;
     this.request = request;
     this.counts = counts;
     this.hear = hear;
+  }
+
+  /** The last count of connections that was told. */
+  get told(): number {
+    return this.#told;
+  }
+
+  tellReady(pods: number): void {
+    const registered = this.counts ? pods * this.request.haConnections : 0;
+    if (registered === this.#told) return;
+    this.#told = registered;
+    this.hear({ type: 'connections', registered });
+  }
+
+  /** Idempotent. */
+  end(cause: Fault | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Never before the caller has what it asked for.
+    queueMicrotask(() => this.hear({ type: 'ended', fault: cause }));
   }
 
   /** `isGuarded`: they are to let nobody in without a token. */
@@ -65,14 +85,14 @@ export class PodRun implements TunnelRun {
   }
 
   updateRoutes(routes: RouteTable): void {
-    if (!this.isOver) this.#owner.follow(routes);
+    if (!this.#isOver) this.#owner.follow(routes);
   }
 
   stop(): void {
-    if (!this.isOver) this.#owner.stop(this);
+    if (!this.#isOver) this.#owner.stop(this);
   }
 
   kill(): void {
-    if (!this.isOver) this.#owner.kill(this);
+    if (!this.#isOver) this.#owner.kill(this);
   }
 }

@@ -5,9 +5,9 @@ import type { Fault, Result } from '../fault.ts';
 import type { PodAnswer } from '../kube/pods/ask-pod.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
-import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { PodNudge } from './pod-nudge.ts';
+import { PodRetry } from './pod-retry.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
 import { PodUpkeep } from './pod-upkeep.ts';
@@ -30,8 +30,6 @@ export interface PodTunnelWorld {
   remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
 }
 
-/** Of writes that failed while pods serve on. */
-const writeBackoff: Backoff = { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 0 };
 /** Beyond the grace period, until pods that were asked to end are given up waiting for. */
 const endingSlackMs = 10_000;
 
@@ -55,13 +53,12 @@ export class PodTunnel {
   readonly #troubles: PodTroubles;
   readonly #upkeep: PodUpkeep;
   readonly #nudge: PodNudge;
+  readonly #retry: PodRetry;
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
   #wantedMaking = '';
   /** The run that ends when no pod is left. */
   #draining: { readonly run: PodRun; readonly overdue: Timer } | null = null;
-  #retry: Timer | null = null;
-  #failures = 0;
   #isMoving = false;
   #isDue = false;
 
@@ -70,6 +67,7 @@ export class PodTunnel {
     this.#troubles = new PodTroubles(world.clock, () => this.advance());
     this.#upkeep = new PodUpkeep(world, () => this.advance());
     this.#nudge = new PodNudge(world, () => void this.#askAgain());
+    this.#retry = new PodRetry(world, () => this.advance());
   }
 
   /** Nothing is known of it and nobody needs it. */
@@ -106,10 +104,10 @@ export class PodTunnel {
 
   stop(run: PodRun): void {
     this.#leave(run);
-    if (!this.#world.mayWrite()) return this.#end(run, null);
+    if (!this.#world.mayWrite()) return run.end(null);
     this.clear();
-    if (this.#runs.length > 0) return this.#end(run, null);
-    if (this.#seen === null && this.#pods.size === 0 && !this.#isMoving) return this.#end(run, null);
+    if (this.#runs.length > 0) return run.end(null);
+    if (this.#seen === null && this.#pods.size === 0 && !this.#isMoving) return run.end(null);
     const { clock, graceMs } = this.#world;
     const overdue = clock.after(graceMs + endingSlackMs, () => this.#drained());
     this.#draining = { run, overdue };
@@ -118,7 +116,7 @@ export class PodTunnel {
   kill(run: PodRun): void {
     if (this.#draining?.run === run) return this.#drained();
     this.#leave(run);
-    this.#end(run, null);
+    run.end(null);
     this.clear();
   }
 
@@ -136,11 +134,9 @@ export class PodTunnel {
     this.advance();
   }
 
-  /** Whoever leads has the API server, and what failed before says nothing about the next try. */
+  /** Whoever leads has the API server. */
   leadershipChanged(): void {
-    this.#retry?.cancel();
-    this.#retry = null;
-    this.#failures = 0;
+    this.#retry.stop();
     this.advance();
   }
 
@@ -151,7 +147,7 @@ export class PodTunnel {
 
   /** Nothing is written any more and nothing waited for. */
   release(): void {
-    this.#retry?.cancel();
+    this.#retry.stop();
     this.#troubles.stop();
     this.#upkeep.stop();
     this.#nudge.stop();
@@ -207,10 +203,10 @@ export class PodTunnel {
     if (!maySee()) return;
     if (wish === null) {
       const seen = this.#seen;
-      if (seen === null || seen.deleting || !this.#unwanted || !mayWrite() || this.#retry !== null) return;
+      if (seen === null || seen.deleting || !this.#unwanted || !mayWrite() || this.#retry.isWaiting) return;
       const removed = await this.#world.remove(seen, signal);
       if (!removed.ok) return this.#failed(seen.host, removed.fault);
-      this.#failures = 0;
+      this.#retry.succeeded();
       this.#removedUid = seen.uid;
       if (this.#seen?.uid === seen.uid) this.#seen = null;
       this.#world.log.info({ host: seen.host }, 'tunnel pods removed');
@@ -224,7 +220,7 @@ export class PodTunnel {
     this.#wantedMaking = wanted.value.making;
     const seen = this.#seen;
     // One that is being deleted is made again once it is gone.
-    if (seen?.deleting || !mayWrite() || this.#retry !== null) return;
+    if (seen?.deleting || !mayWrite() || this.#retry.isWaiting) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
     const areRefused = seen?.hash === this.#wantedHash && seen.trouble !== null;
     this.#nudge.look(areRefused, seen?.isRolledOut ?? false);
@@ -232,7 +228,7 @@ export class PodTunnel {
     if (strays?.length === 0) return;
     const applied = await this.#world.apply(said, signal);
     if (!applied.ok) return this.#failed(wish.host, applied.fault);
-    this.#failures = 0;
+    this.#retry.succeeded();
     this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
     this.deployment(applied.value);
   }
@@ -249,18 +245,12 @@ export class PodTunnel {
 
   /** While nothing serves that is the run's end, and its actor starts the next one; else it is tried again here. */
   #failed(host: string, cause: Fault): void {
-    const { clock, log, random, signal } = this.#world;
+    const { log, signal } = this.#world;
     if (signal.aborted) return;
     const newest = this.#runs.at(-1);
     if (newest?.told === 0) return this.#fail(newest, cause);
-    const delayMs = backoffDelayMs(writeBackoff, this.#failures++, random());
-    const retryInMs = Math.max(delayMs, cause.retryAfterMs ?? 0);
+    const retryInMs = this.#retry.failed(cause);
     log.warn({ host, code: cause.code, detail: cause.message, retryInMs }, 'tunnel pods not changed');
-    this.#retry?.cancel();
-    this.#retry = clock.after(retryInMs, () => {
-      this.#retry = null;
-      this.advance();
-    });
   }
 
   /** Those of an older making are on their way out. */
@@ -275,10 +265,7 @@ export class PodTunnel {
     const newest = this.#runs.at(-1);
     if (newest !== undefined && isWanted && seen.isRolledOut) newest.counts = true;
     for (const run of [...this.#runs]) {
-      const registered = run.counts ? (seen?.ready ?? 0) * run.request.haConnections : 0;
-      if (registered === run.told) continue;
-      run.told = registered;
-      run.hear({ type: 'connections', registered });
+      run.tellReady(seen?.ready ?? 0);
     }
     if (newest !== undefined && isWanted) {
       const { trouble, isRolledOut } = seen;
@@ -298,7 +285,7 @@ export class PodTunnel {
   /** What it wanted stays wanted: its actor starts another one, or clears. */
   #fail(run: PodRun, cause: Fault): void {
     this.#leave(run);
-    this.#end(run, cause);
+    run.end(cause);
   }
 
   #leave(run: PodRun): void {
@@ -307,18 +294,11 @@ export class PodTunnel {
     if (this.#runs.length === 0) this.#troubles.stop();
   }
 
-  #end(run: PodRun, cause: Fault | null): void {
-    if (run.isOver) return;
-    run.isOver = true;
-    // Never before the caller has what it asked for.
-    queueMicrotask(() => run.hear({ type: 'ended', fault: cause }));
-  }
-
   #drained(): void {
     const draining = this.#draining;
     this.#draining = null;
     draining?.overdue.cancel();
-    if (draining !== null) this.#end(draining.run, null);
+    if (draining !== null) draining.run.end(null);
   }
 }
 
