@@ -100,9 +100,10 @@ export class Heartbeat {
   };
 
   #endTurn(): void {
-    const [first, ...others] = [...this.#turns[this.#turn]!].filter(isSilent);
-    first?.dead();
-    for (const other of others) this.#silent.add(other);
+    const silent = [...this.#turns[this.#turn]!].filter(isSilent);
+    // All of them before one is dead, whose owner may end others.
+    for (const watched of silent) this.#silent.add(watched);
+    silent[0]?.dead();
   }
 
   #beginTurn(): void {

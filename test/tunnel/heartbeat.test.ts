@@ -158,6 +158,50 @@ describe('heartbeat', () => {
     });
   });
 
+  it('finds all that fall silent at once within ten seconds where what replaces them registers', async () => {
+    const stepMs = 97;
+    const handshakeMs = stepMs;
+    const backoffMs = 1_000;
+    for (let offsetMs = 0; offsetMs < pingIntervalMs; offsetMs += 485) {
+      const fallen = Array.from({ length: 40 }, join);
+      await clock.advance(2 * pingIntervalMs + offsetMs);
+      for (const peer of fallen) peer.peer = 'is silent';
+      const sinceMs = clock.monotonic();
+      const unreplaced = new Set(fallen);
+      const replacements: Peer[] = [];
+      while (clock.monotonic() < sinceMs + 10_000) {
+        await clock.advance(stepMs);
+        for (const peer of unreplaced) {
+          if (peer.deadMs === null || clock.monotonic() < peer.deadMs + backoffMs + handshakeMs) continue;
+          unreplaced.delete(peer);
+          replacements.push(new Peer(heartbeat, clock, clock.monotonic() - handshakeMs));
+        }
+      }
+      for (const { deadMs } of fallen) expect((deadMs ?? Infinity) - sinceMs).to.be.at.most(10_000);
+      expect(replacements.some(({ deadMs }) => deadMs !== null)).to.equal(false);
+      for (const peer of replacements) peer.end();
+    }
+  });
+
+  it('leaves alone whom the owner of a dead one ends in the same turn', async () => {
+    let told = 0;
+    const dead = { ping() {}, unansweredPings: 0, chunksHeard: 0 };
+    const first = heartbeat.watch(dead, clock.monotonic(), () => {
+      first.end();
+      second.end();
+    });
+    // The next turns are theirs.
+    const others = Array.from({ length: 3 }, join);
+    const second = heartbeat.watch(dead, clock.monotonic(), () => {
+      told += 1;
+    });
+    await clock.advance(2 * pingIntervalMs);
+    join();
+    await clock.advance(2 * pingIntervalMs);
+    expect(told).to.equal(0);
+    expect(others.some(({ deadMs }) => deadMs !== null)).to.equal(false);
+  });
+
   it('hears no more of a connection that was ended, twice at that', async () => {
     const peer = join();
     peer.end();
