@@ -131,7 +131,8 @@ export class HeadReader {
   /** At the empty line after the last header line. */
   framing(bare: boolean): ParseFailure | null {
     this.#mixed ||= this.#lastDiffers || bare !== this.#bare;
-    if (this.#mixed && (this.chunked || this.contentLength >= 0 || this.status === 101)) {
+    // An interim response ends with its head, and so says where the next one begins.
+    if (this.#mixed && (this.chunked || this.contentLength >= 0 || this.status < 200)) {
       return { code: 'line-ending', message: 'some lines of the head end in CR LF, others in LF alone' };
     }
     if (!this.chunked || this.contentLength < 0) return null;

@@ -198,6 +198,11 @@ describe('HTTP/1.1 response parser', () => {
         'line-ending',
       ],
       [
+        'an early hint in lines that end differently, which may hold what follows it',
+        `HTTP/1.1 103 Early Hints\r\nLink: a\n\n${ok}Content-Length: 0\r\n\r\n`,
+        'line-ending',
+      ],
+      [
         'an upgrade in lines that end differently',
         'HTTP/1.1 101 Switching\r\nUpgrade: websocket\n\r\n',
         'line-ending',
