@@ -29,7 +29,7 @@ export interface WatchedSession {
 
 /**
  * Finds out that the host of a session is gone without a word, while streams are open: TCP would notice after a quarter of
- * an hour. A PING is sent after 5 to 10 s of silence; where none is answered the session is dead within 25 s of the
+ * an hour. A PING is sent after 10 to 15 s of silence; where none is answered the session is dead within 30 s of the
  * last word, or 20 s of a request that was the first for a while. Of later silences only those are looked into in which
  * requests were sent. Time is counted in ticks: when the thread itself stood still, what had come meanwhile is read
  * before the next tick. One timer, which runs on for one tick after the last stream.
