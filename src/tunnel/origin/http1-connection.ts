@@ -44,6 +44,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   #chunked = false;
   #announcedTrailers: readonly string[] = [];
   #paused = false;
+  /** It carries the bytes of another protocol, to its end. */
+  #upgraded = false;
   #destroyed = false;
   /** Why the origin takes no more of the request, once it does not: its answer is still read. */
   #deaf: OriginFailure | null = null;
@@ -122,6 +124,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
 
   responseHead(head: ResponseHead): void {
     this.keepAliveSeconds = head.keepAliveSeconds;
+    this.#upgraded = head.status === 101;
     this.#exchange?.responseHead(head);
   }
 
@@ -136,7 +139,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
       this.exchanges += 1;
       if (this.#paused) this.resume();
       this.#owner.free(this);
-    } else this.destroy();
+    } else if (this.#upgraded) this.endSoon();
+    else this.destroy();
     exchange?.responseEnd(trailers);
   }
 
@@ -149,6 +153,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   #ended(): void {
     // Behind a failed write the end may be that of a connection that was cut: it completes no answer.
     if (this.#deaf !== null) return this.lose(this.#deaf);
+    // While it ends, the origin may end its own side and still take the rest.
+    if (this.#exchange === null && this.#upgraded) return;
     if (this.#exchange !== null && this.#parser.finish() === null) return;
     this.lose(closedEarly);
   }

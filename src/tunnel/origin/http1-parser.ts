@@ -78,7 +78,6 @@ export class Http1Parser {
     this.#method = method;
     this.#upgrade = upgrade;
     this.#interimResponses = 0;
-    this.#reusable = false;
     this.#trailers = [];
     this.#expectHead();
   }
@@ -251,7 +250,6 @@ export class Http1Parser {
   #chunkSize(line: string): void {
     const found = chunkLine.exec(line);
     if (found === null) return this.#fail('chunk', 'a chunk does not begin with its size in hexadecimal');
-    this.#headBytes = 0;
     this.#missingBytes = Number.parseInt(found[1]!, 16);
     this.#state = this.#missingBytes === 0 ? 'trailer-line' : 'chunk-body';
   }

@@ -105,21 +105,48 @@ describe('a kept connection to an origin', () => {
     await eventually('the next request', () => received().lastIndexOf('GET / HTTP/1.1') > large.length);
   });
 
-  it('that is upgraded sends all that it was given before it ends, also to one who reads when it has spoken', async () => {
-    const received = receivedBy(sockets.origin.pause());
-    const plan = planOf('GET', ['cf-cloudflared-proxy-connection-upgrade', 'websocket']);
-    const switched = new Promise<void>((resolve) => {
-      connection.start({ ...noExchange, responseHead: () => resolve() }, plan, 'none', true);
+  describe('that is upgraded sends all that it was given before it ends, also to one', () => {
+    let received: () => Buffer;
+    let toldOfEnd: Promise<void>;
+    beforeEach(async () => {
+      received = receivedBy(sockets.origin.pause());
+      const plan = planOf('GET', ['cf-cloudflared-proxy-connection-upgrade', 'websocket']);
+      const switched = new Promise<void>((resolve) => {
+        toldOfEnd = new Promise((ended) => {
+          const exchange = { ...noExchange, responseHead: () => resolve(), responseEnd: () => ended() };
+          connection.start(exchange, plan, 'none', true);
+        });
+      });
+      sockets.origin.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
+      await switched;
+      connection.write(large);
     });
-    sockets.origin.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
-    await switched;
-    connection.write(large);
-    connection.pause();
-    connection.endSoon();
-    expect(ending).to.deep.equal([connection]);
-    sockets.origin.write(large, () => sockets.origin.resume());
-    await once(sockets.origin, 'end');
-    expect(received().subarray(-large.length).equals(large)).to.equal(true);
+    afterEach(() => {
+      expect(received().subarray(-large.length).equals(large)).to.equal(true);
+      expect(ending).to.deep.equal([connection]);
+    });
+
+    it('who reads when it has spoken', async () => {
+      connection.pause();
+      connection.endSoon();
+      sockets.origin.write(large, () => sockets.origin.resume());
+      await once(sockets.origin, 'end');
+    });
+
+    it('who has said all that it has to say before', async () => {
+      sockets.origin.end();
+      await toldOfEnd;
+      sockets.origin.resume();
+      await once(sockets.origin, 'end');
+    });
+
+    it('who says all that it has to say meanwhile', async () => {
+      connection.endSoon();
+      sockets.origin.end();
+      await once(sockets.ours, 'end');
+      sockets.origin.resume();
+      await once(sockets.origin, 'close');
+    });
   });
 
   function receivedBy(origin: ConnectionToOrigin['origin']): () => Buffer {

@@ -13,6 +13,11 @@ import {
 import { cutAt, cuts } from '../../support/arbitrary-cuts.ts';
 import { type Reading, readResponse, type SeenResponse } from '../../support/http1-reading.ts';
 
+/** More of them than a head may have bytes. */
+const longestChunkLines = `1;${'x'.repeat(maxChunkLineBytes - 2)}\r\nx\r\n`.repeat(
+  maxHeadBytes / maxChunkLineBytes,
+);
+
 function readText(text: string, reading?: Reading): SeenResponse {
   return readResponse([Buffer.from(text, 'latin1')], reading);
 }
@@ -94,6 +99,22 @@ describe('HTTP/1.1 response parser', () => {
         [],
       ],
       [
+        'an upgrade that says that it has no body',
+        'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n\x81\x05',
+        { upgrade: true, closes: true },
+        '\x81\x05',
+        ['Upgrade', 'websocket', 'Content-Length', '0'],
+        [],
+      ],
+      [
+        'a line and lines of chunks that are as long as they may be',
+        `HTTP/1.1 200 OK\r\nA: ${'b'.repeat(maxLineBytes - 3)}\r\nTransfer-Encoding: chunked\r\n\r\n${longestChunkLines}0\r\n\r\n`,
+        {},
+        'x'.repeat(maxHeadBytes / maxChunkLineBytes),
+        ['A', 'b'.repeat(maxLineBytes - 3), 'Transfer-Encoding', 'chunked'],
+        [],
+      ],
+      [
         'repeated, empty and odd headers as they are',
         'HTTP/1.1 200 OK\r\nsEt-cOOkie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\nX-Blank: \t \r\nX-Latin: \xe9\t\xff \r\nContent-Length: 0\r\n\r\n',
         {},
@@ -168,9 +189,22 @@ describe('HTTP/1.1 response parser', () => {
         expect(seen.failure).to.equal(null);
         expect(seen.body).to.equal(body);
         expect(seen.head?.headers).to.deep.equal(headers);
+        expect(seen.head?.bodyless).to.equal(body === '');
         expect(seen.trailers).to.deep.equal(trailers);
       });
     }
+
+    it('each response of a kept connection as if it were the first', () => {
+      let ends = 0;
+      const parser = new Http1Parser({ responseHead() {}, responseBody() {}, responseEnd: () => ends++ });
+      const long = `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`;
+      const responses = Math.max(maxInterimResponses, Math.ceil(maxHeadBytes / 20_000)) + 1;
+      for (let i = 0; i < responses; i += 1) {
+        parser.start('GET', false);
+        expect(parser.feed(Buffer.from(long))).to.equal(null);
+      }
+      expect(ends).to.equal(responses);
+    });
   });
 
   describe('refuses', () => {
@@ -292,8 +326,8 @@ describe('HTTP/1.1 response parser', () => {
   });
 
   describe('says of the connection', () => {
-    const reusable = (text: string, method = 'GET'): boolean => {
-      let told = false;
+    const reusable = (text: string, closes = false): boolean => {
+      let told: boolean | null = null;
       const parser: Http1Parser = new Http1Parser({
         responseHead: () => {},
         responseBody: () => {},
@@ -301,14 +335,16 @@ describe('HTTP/1.1 response parser', () => {
           told = parser.reusable;
         },
       });
-      parser.start(method, false);
+      parser.start('GET', false);
       parser.feed(Buffer.from(text));
+      if (closes) parser.finish();
+      if (told === null) throw new Error('no end was told');
       return told;
     };
     it('that it can be used again after a delimited response', () => {
       expect(reusable('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')).to.equal(true);
       expect(reusable('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')).to.equal(true);
-      expect(reusable('HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n')).to.equal(
+      expect(reusable('HTTP/1.0 200 OK\r\nConnection: x, keep-alive\r\nContent-Length: 0\r\n\r\n')).to.equal(
         true,
       );
     });
@@ -320,13 +356,18 @@ describe('HTTP/1.1 response parser', () => {
       expect(reusable('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokX')).to.equal(false);
       expect(reusable('HTTP/1.1 204 No\r\n\r\nX')).to.equal(false);
     });
+    it('that it cannot after a body that ends with it, or one that may still come where none must be', () => {
+      expect(reusable('HTTP/1.1 200 OK\r\n\r\nall of it', true)).to.equal(false);
+      expect(reusable('HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n')).to.equal(false);
+      expect(reusable('HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n')).to.equal(false);
+    });
     it('that it cannot after a head whose lines end in LF, but can after folded ones', () => {
       expect(reusable('HTTP/1.1 200 OK\nContent-Length: 2\n\nok')).to.equal(false);
       expect(reusable('HTTP/1.1 204 No\r\nA: b\n\r\n')).to.equal(false);
       expect(reusable('HTTP/1.1 204 No\r\nA: b\n c\r\n\r\n')).to.equal(true);
     });
     it('how long the origin keeps it', () => {
-      const text = 'HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=5\r\nContent-Length: 0\r\n\r\n';
+      const text = 'HTTP/1.1 200 OK\r\nKeep-Alive: idle-timeout=9, timeout=5\r\nContent-Length: 0\r\n\r\n';
       expect(readText(text).head?.keepAliveSeconds).to.equal(5);
       expect(readText('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n').head?.keepAliveSeconds).to.equal(-1);
     });
