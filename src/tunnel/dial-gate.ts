@@ -62,7 +62,7 @@ export class DialGate {
 
   /** Calls `go` once, after this has returned, unless the turn was ended before. Low ranks are first. */
   enter(rank: number, go: () => void): Turn {
-    if (this.#letIn.size === 0 && this.#next() === undefined) this.#forget();
+    if (this.#letIn.size === 0) this.#forget();
     while (this.#waiting.length <= rank) this.#waiting.push(new Set());
     const queue = this.#waiting[rank]!;
     const attempt = new Attempt(this.#clock, go, {

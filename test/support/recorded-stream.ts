@@ -6,6 +6,7 @@ export class RecordedStream implements EdgeStream {
   readonly responses: { status: number; ended: boolean }[] = [];
   readonly written: Buffer[] = [];
   ended = false;
+  paused = false;
   resetWith: number | null = null;
 
   takes(): boolean {
@@ -29,7 +30,11 @@ export class RecordedStream implements EdgeStream {
     this.resetWith ??= code;
   }
 
-  pause(): void {}
+  pause(): void {
+    this.paused = true;
+  }
 
-  resume(): void {}
+  resume(): void {
+    this.paused = false;
+  }
 }

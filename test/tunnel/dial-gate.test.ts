@@ -66,6 +66,10 @@ describe('dial gate', () => {
     turns[3]!.end(false);
     turns[3]!.end(false);
     expect(begun).to.have.length(firstAtOnce + 1);
+    turns[3]!.reached();
+    turns[4]!.end(true);
+    turns[4]!.end(true);
+    expect(begun, 'one for it and one more, as it has registered').to.have.length(firstAtOnce + 3);
   });
 
   it('lets in first whose tunnel has the fewest connections, and others in their order', async () => {
@@ -97,6 +101,45 @@ describe('dial gate', () => {
     const most = await serve(20, 4, 2_000);
     expect(clock.monotonic()).to.equal((2_000 / 4) * 20);
     expect(most).to.be.lessThan(64);
+  });
+
+  it('lets in one more for one that was not much slower than the quickest, and one less for one that was', async () => {
+    enter(200);
+    await settle();
+    await clock.advance(1);
+    turns[0]!.end(true);
+    const first = firstAtOnce + 2;
+    expect(begun).to.have.length(first);
+    // What takes no time takes a little more at times.
+    await clock.advance(99);
+    turns[1]!.end(true);
+    expect(begun, 'after 100 ms').to.have.length(first + 2);
+    await clock.advance(100);
+    turns[2]!.end(true);
+    expect(begun, 'after 200 ms').to.have.length(first + 3);
+    await clock.advance(100);
+    for (const turn of turns.slice(3, 6)) turn.end(false);
+    expect(begun, 'after 300 ms and a failure').to.have.length(first + 3);
+    for (const turn of turns.slice(100)) turn.end(false);
+    turns[first]!.end(true);
+    expect(begun, 'with many given up that had not begun').to.have.length(first + 4);
+  });
+
+  it('lets in no more than before when fewer have asked for it', async () => {
+    enter(1);
+    for (let index = 1; index <= firstAtOnce; index += 1) {
+      enter(1);
+      await settle();
+      turns[index]!.end(true);
+    }
+    enter(100);
+    await settle();
+    expect(begun).to.have.length(1 + firstAtOnce + (firstAtOnce - 1));
+  });
+
+  it('measures an edge by itself, not by that of the time before', async () => {
+    await serve(1, Number.POSITIVE_INFINITY, 1);
+    expect(await serve(900, Number.POSITIVE_INFINITY, 100)).to.be.greaterThan(firstAtOnce);
   });
 
   it('goes down to the least while everything takes long, and begins anew after a rest', async () => {

@@ -92,6 +92,20 @@ describe('connections to origins', () => {
       await eventually('it to be closed', () => origin.connections[0]?.closed);
     });
 
+    it('where the table around their address changes, not where their settings do, nor where they go', async () => {
+      const { edge, origin, proxy } = await serve(answers);
+      await ask(edge, '/');
+      proxy.updateRoutes({ ...tableTo([origin.port]), routes: [routeTo([origin.port], {}, '/new')] });
+      await ask(edge, '/new');
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([2]);
+      proxy.updateRoutes(tableTo([origin.port], { connectTimeoutMs: 1_000 }));
+      await eventually('the first to be closed', () => origin.connections[0]?.closed);
+      await ask(edge, '/');
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([2, 1]);
+      proxy.updateRoutes({ ...tableTo([]), routes: [] });
+      await eventually('the second to be closed', () => origin.connections[1]?.closed);
+    });
+
     it('until the origin closes them', async () => {
       const { edge, origin } = await serve(answers);
       await ask(edge, '/');
