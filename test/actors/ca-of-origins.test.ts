@@ -106,9 +106,24 @@ describe('the CA of origins', () => {
     house.caSecrets.set('other', null);
     await house.quiet();
     expect(met(), 'once it is known that there is none').to.equal(503);
+  });
+
+  it('keeps no thread from beginning with what it can serve while nobody can say what it is', async () => {
     house.caSecrets.failure = fault('kube-unreachable', 'away');
-    await house.tell(withCa('third'));
-    expect(met(), 'a thread begins with what it can serve').to.equal(503);
+    await serve('my-ca');
+    expect(met()).to.equal(503);
+  });
+
+  it('that was read before keeps pods from no other change', async () => {
+    house.caSecrets.set('my-ca', 'PEM 1');
+    await house.tell(service(), slice(), withCa('my-ca', 'pod'), synced);
+    house.caSecrets.failure = fault('kube-unreachable', 'away');
+    house.caSecrets.set('my-ca', 'PEM 2');
+    await house.quiet();
+    await house.tell(service('web', 80, '10.0.0.2'));
+    expect(met()).to.equal('PEM 1');
+    const target = house.runner.of(host)!.routes.routes[0]!.target;
+    expect(target).to.have.nested.property('origin.addresses[0].host', '10.0.0.2');
   });
 
   it('follows the annotation to another Secret at once, and away from it', async () => {

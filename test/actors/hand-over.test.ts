@@ -189,11 +189,30 @@ describe('a host that moves to another Ingress', () => {
   it('or might is removed after five seconds in which no Ingress has come to name it', async () => {
     await house.tell(names('old', ['b.example.com']));
     await comesUp();
-    await house.pass(4_900);
+    await house.pass(2_500);
+    await house.tell(names('old', ['b.example.com']));
+    await house.pass(2_400);
     expect([house.runner.isServed(host), house.cloudflare.records.has(host)]).to.deep.equal([true, true]);
     await house.pass(200);
     expect(house.runner.hosts()).to.deep.equal(['b.example.com']);
     expect([...house.cloudflare.records.keys()]).to.deep.equal(['b.example.com']);
+  });
+
+  it('or might is removed by a controller that is started, or that leads, only meanwhile', async () => {
+    const lost = names('old', ['b.example.com']);
+    const next = house.successor();
+    await next.tell(service(), slice(), lost);
+    await next.tellLedger();
+    next.leadership.isLeading = false;
+    await next.tell(synced);
+    await next.pass(2_500);
+    await house.stop();
+    next.leadership.isLeading = true;
+    await next.pass(2_600);
+    expect(next.runner.hosts()).to.deep.equal(['b.example.com']);
+    expect([...next.cloudflare.records.keys()]).to.deep.equal(['b.example.com']);
+    expect([...next.cloudflare.tunnels.keys()]).to.have.length(1);
+    await next.stop();
   });
 
   it('or might is removed at once when its Ingress is deleted, or is not ours any more', async () => {

@@ -55,4 +55,16 @@ describe('connections that are lost', () => {
       ['edge connections lost', 'edge-timeout', hosts[0], 2],
     ]);
   });
+
+  it('just before the end are told of as well', async () => {
+    const { log, lines } = keptLog();
+    const house = new ActorHouse({ log });
+    await house.tell(service(), slice(), present(ingress('web', ['app.example.com'])), synced);
+    house.runner
+      .of('app.example.com')!
+      .hear({ type: 'lost', connIndex: 1, fault: fault('edge-lost', 'why') });
+    await house.quiet();
+    await house.stop();
+    expect(lines.filter(({ msg }) => msg === 'edge connection lost')).to.have.length(1);
+  });
 });

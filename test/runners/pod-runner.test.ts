@@ -269,6 +269,10 @@ describe('the pod runner', () => {
     pods.ready(host, 2);
     await clock.advance(600_000);
     expect(pods.writes).to.be.empty;
+    pods.refuse(host, 'exceeded quota');
+    await quiet();
+    await clock.advance(30_000);
+    expect(pods.writes, 'as soon as the first time').to.have.length(1);
   });
 
   it('does not take the failure of pods of an older making for one of the new', async () => {

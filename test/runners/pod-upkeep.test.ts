@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { TunnelRun } from '../../src/actors/ports.ts';
 import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { PodRunner } from '../../src/runners/pod-runner.ts';
 import { keptLog } from '../support/kept-log.ts';
@@ -14,6 +15,7 @@ describe('a Deployment of tunnel pods that somebody changes', () => {
   let clock: ManualClock;
   let runner: PodRunner;
   let leadership: ScriptedLeadership;
+  let run: TunnelRun;
   let kept: ReturnType<typeof keptLog>;
 
   beforeEach(async () => {
@@ -37,7 +39,7 @@ describe('a Deployment of tunnel pods that somebody changes', () => {
     const tunnel = { accountId: 'account', id: 'tunnel', token: 'token' };
     const routes = routesToUrl(host, 'http://10.0.0.1');
     const request = { host, ingress: 'web', tunnel, haConnections: 4, routes };
-    runner.start({ ...request, place: { mode: 'pod', replicas: 2 } }, () => {});
+    run = runner.start({ ...request, place: { mode: 'pod', replicas: 2 } }, () => {});
     await quiet();
     pods.ready(host, 2);
     await quiet();
@@ -87,6 +89,21 @@ describe('a Deployment of tunnel pods that somebody changes', () => {
     await clock.advance(hourMs);
     await scale(5);
     expect(pods.writes, 'after a long rest at once').to.have.length(1);
+    await scale(5);
+    await clock.advance(5_000);
+    await quiet();
+    expect(pods.writes, 'and as soon as at first').to.have.length(2);
+  });
+
+  it('is waited for once only, and no longer than it is wanted', async () => {
+    await scale(5);
+    const before = clock.pendingTimers;
+    await scale(6);
+    await scale(7);
+    expect(clock.pendingTimers).to.equal(before + 1);
+    run.kill();
+    await quiet();
+    expect(clock.pendingTimers).to.be.at.most(before);
   });
 
   it('stays as an admission webhook makes it, after one try', async () => {
