@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { slabBytes } from '../../src/tunnel/slabs.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawFrame, rawHeaders, rawReset, rawSettings, rawWindowUpdate } from '../support/raw-frames.ts';
 import { type SeenStream, SessionStage } from '../support/session-stage.ts';
@@ -200,6 +201,34 @@ describe('HTTP/2 session, sending', () => {
     expect(stage.edge.bodyBytes(1)).to.equal(10);
     expect(stage.edge.bodyBytes(3)).to.equal(65_535 - 10);
     expect(stage.tested.session.openStreams).to.equal(1);
+  });
+
+  it('sends nothing more on a stream that was reset while it waited for the connection', async () => {
+    stage = await SessionStage.open({}, answering(100_000));
+    stage.edge.shakeHands({ 4: maxWindow });
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    await settled();
+    const before = stage.edge.frames.length;
+    stage.edge.send(rawReset(1, 8), rawWindowUpdate(0, maxWindow - 65_535));
+    await settled();
+    expect(stage.edge.bodyBytes(3)).to.equal(100_000);
+    expect(stage.edge.frames.slice(before).filter(({ streamId }) => streamId === 1)).to.deep.equal([]);
+  });
+
+  it('sends heads and bodies of any length to a peer that takes frames of any length', async () => {
+    const long = 3 * slabBytes;
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, ['x-large', '~'.repeat(long)], false);
+      stream.write(Buffer.alloc(long));
+      stream.end();
+    });
+    stage.edge.shakeHands({ 4: maxWindow, 5: 2 ** 24 - 1 });
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
+    await settled();
+    const heads = stage.edge.frames.filter(({ type }) => type === 1 || type === 9);
+    expect(heads.reduce((sum, { payload }) => sum + payload.length, 0)).to.be.greaterThan(long);
+    expect(stage.edge.bodyBytes(1)).to.equal(long);
+    expect(stage.edge.on(1, 0).at(-1)!.flags).to.equal(1);
   });
 
   it('gives the answers of one turn to the socket in one write', async () => {

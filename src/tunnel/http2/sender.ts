@@ -13,8 +13,8 @@ import { headersFit } from '../wire/http2-header-bounds.ts';
 import type { Http2Limits } from '../wire/http2-limits.ts';
 import { SendQueue } from './send-queue.ts';
 
-/** Header blocks that may be longer than this are encoded in a buffer of their own. */
-const gatheredHeadersBytes = 16 * 1024;
+/** Header blocks that may be longer than what every peer takes as one frame are encoded in a buffer of their own. */
+const gatheredHeadersBytes = defaultMaxFrameBytes;
 /** A queue that was too long counts as drained from here on. */
 const drainedQueueBytes = 16 * 1024;
 
@@ -82,7 +82,7 @@ export class Sender {
   headers(half: SendingHalf, status: number, headers: readonly string[], end: boolean): void {
     const bound = HpackEncoder.maxBytes(headers);
     const endFlag = end ? frameFlag.endStream : 0;
-    if (bound > Math.min(gatheredHeadersBytes, this.#maxFrameBytes)) {
+    if (bound > gatheredHeadersBytes) {
       half.lastFrameEpoch = -1;
       this.#longHeaders(half.id, status, headers, bound, endFlag);
     } else {
