@@ -127,7 +127,7 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
 
   /** Streams that are open or about to be. */
   get streams(): number {
-    return this.#unstarted + this.#connection.streams.size;
+    return this.#unstarted + this.openStreams;
   }
 
   /** Streams that are over. */
@@ -157,8 +157,7 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
 
   /** Whether another stream may be opened now. */
   get hasRoom(): boolean {
-    const most = Math.min(maxStreams, this.#connection.role.maxConcurrentStreams);
-    return this.#usable && this.streams < most;
+    return this.#usable && this.streams < Math.min(maxStreams, this.#connection.role.maxConcurrentStreams);
   }
 
   /** A place for one exchange. Only with `hasRoom`. */

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../time/clock.ts';
 import type { Caller, OriginConnection } from './exchange.ts';
 import { maxStreams } from './http2-origin-limits.ts';
 import { Http2OriginSession } from './http2-origin-session.ts';
-import { type Waiter, Waiters } from './http2-waiters.ts';
+import { type Line, type Opening, type Waiter, Waiters } from './http2-waiters.ts';
 import type { OriginFailure } from './origin-failure.ts';
 import type { Dial } from './origin-socket.ts';
 
@@ -27,20 +27,6 @@ export interface SessionsHost {
   fellSilent(): void;
   /** A stream that `take` or `dial` gave is over. */
   streamOver(): void;
-}
-
-/** One session on its way. */
-interface Opening {
-  cancel: () => void;
-}
-
-/** Who waits for a place in a session with one server name, and what is on its way. */
-interface Line {
-  readonly serverName: string;
-  readonly waiters: Waiters;
-  readonly openings: Set<Opening>;
-  /** No further session could be opened while others carry on: why, and when it is tried again. */
-  stuck: { readonly failure: OriginFailure; readonly redial: Timer } | null;
 }
 
 const notNeeded: OriginFailure = { reason: 'reset', message: 'nobody needs the HTTP/2 session any more' };

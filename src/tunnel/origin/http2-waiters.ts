@@ -1,3 +1,4 @@
+import type { Timer } from '../../time/clock.ts';
 import type { Caller, OriginConnection } from './exchange.ts';
 import type { OriginFailure } from './origin-failure.ts';
 
@@ -46,4 +47,18 @@ export class Waiters {
   failAll(failure: OriginFailure): void {
     for (const waiter of this.#waiters.splice(0)) waiter.failed(failure);
   }
+}
+
+/** One session on its way. */
+export interface Opening {
+  cancel: () => void;
+}
+
+/** Who waits for a place in a session with one server name, and what is on its way. */
+export interface Line {
+  readonly serverName: string;
+  readonly waiters: Waiters;
+  readonly openings: Set<Opening>;
+  /** No further session could be opened while others carry on: why, and when it is tried again. */
+  stuck: { readonly failure: OriginFailure; readonly redial: Timer } | null;
 }
