@@ -150,6 +150,16 @@ describe('heartbeat', () => {
       expect(dead()).to.equal(400);
     });
 
+    it('counts from the first PING without an answer, however many followed', async () => {
+      await clock.advance(roundMs + turnMs / 2);
+      const between = clock.monotonic();
+      await clock.advance(roundMs);
+      expect(dead()).to.be.lessThan(20);
+      peers.push(new Peer(heartbeat, clock, between));
+      await clock.advance(turnMs);
+      expect(dead()).to.equal(400);
+    });
+
     it('gives up all in the end, although nobody comes through', async () => {
       await clock.advance(roundMs * (maxUnansweredPings + 1));
       expect(dead()).to.be.lessThan(400);

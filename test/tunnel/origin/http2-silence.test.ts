@@ -108,6 +108,26 @@ describe('the watch over a session that may fall silent', () => {
     expect(diedAt).to.not.equal(null);
   });
 
+  it('lets a stream live that carries nothing, and looks into that again after five minutes', async () => {
+    await begun();
+    await clock.advance(10 * minute);
+    expect({ pingedAt, diedAt }).to.deep.equal({ pingedAt: [15, 320], diedAt: null });
+    alive = false;
+    await clock.advance(2 * minute);
+    expect({ pingedAt, diedAt }).to.deep.equal({ pingedAt: [15, 320, 625], diedAt: 640 });
+  });
+
+  it('looks into one further silence with a new request for each word of the origin', async () => {
+    for (let words = 1; words <= 3; words += 1) {
+      message();
+      for (let requests = 0; requests < 3; requests += 1) {
+        ask();
+        await clock.advance(25_000);
+      }
+      expect(pingedAt).to.have.length(2 * words);
+    }
+  });
+
   it('sends a server of gRPC no PING too many, whatever comes to it and whatever it sends', async () => {
     // grpc-go, `handlePing`: what it sends forgives what came before.
     let forgiven = false;
