@@ -41,10 +41,10 @@ export class Quarantine {
     return this.#evidence.quarantined.has(tunnel);
   }
 
-  /** A thread died under these tunnels; so many threads may still be started for tunnels of their own. */
-  accuse(tunnels: ReadonlySet<string>, free: number): void {
+  /** A thread died under these tunnels; so many threads there may be for tunnels of their own. */
+  accuse(tunnels: ReadonlySet<string>, places: number): void {
     const death = { atMs: this.#options.clock.monotonic(), tunnels };
-    this.#judge(withDeath(this.#evidence, death, free));
+    this.#judge(withDeath(this.#evidence, death, places));
   }
 
   /** Nothing is judged by time any more. Idempotent. */

@@ -230,16 +230,25 @@ class RunnerOverThreads implements ThreadRunner {
 
   #accuse(tunnels: ReadonlySet<string>): void {
     // The only tunnel has no neighbours that would have to be saved from it.
-    const free = this.#runs.size > 1 ? this.#options.maxThreads - this.#threads.hosts.size : 0;
-    this.#quarantine.accuse(tunnels, free);
+    const shared = Math.max(this.#hostsToShare(), this.#circumstances().sharedThreads);
+    this.#quarantine.accuse(tunnels, this.#runs.size > 1 ? this.#options.maxThreads - shared : 0);
   }
 
   #quarantineChanged(changed: ReadonlySet<string>): void {
-    // A thread whose tunnel is released is shared from now on, which moves nothing.
+    const { sharedThreads } = this.#circumstances();
     for (const host of this.#threads.hosts.values()) {
-      host.reserved &&= [...host.tunnels.keys()].some((tunnel) => this.#quarantine.has(tunnel));
+      const tenants = [...host.tenants.values()];
+      if (!host.reserved || tenants.some(({ run }) => this.#quarantine.has(run.tunnel))) continue;
+      // A released tunnel leaves its thread, which makes room for another quarantine: but not one that cannot without
+      // a gap, nor where a thread to share is missing.
+      const canLeave = tenants.every(({ run }) => run.parts.size > 1);
+      host.reserved = canLeave && this.#hostsToShare() >= sharedThreads;
     }
     for (const run of this.#runs) if (changed.has(run.tunnel)) this.#settle(run);
+  }
+
+  #hostsToShare(): number {
+    return [...this.#threads.hosts.values()].filter(({ reserved }) => !reserved).length;
   }
 
   #repairLater(): Timer {
@@ -251,29 +260,34 @@ class RunnerOverThreads implements ThreadRunner {
   }
 
   /**
-   * Moves a part that is where it should not be: outside of its tunnel's quarantine, or beside the tunnel's other
-   * part without need. Only while all parts serve, and one at a time, so that the tunnel always does. True if so.
+   * Moves a part that is where it should not be: outside of its tunnel's quarantine or still in it after release, or
+   * beside the tunnel's other part without need. Only while all parts serve, and one at a time, so that the tunnel
+   * always does. True if so.
    */
   #settle(run: ThreadRun): boolean {
     if (run.parts.size < 2 || !run.isSettled) return false;
     const parts = Array.from(run.parts, (part) => ({ part, host: this.#threads.hostOf(part) }));
+    // One whose thread has just died is about to be lost.
+    if (parts.some(({ host }) => host === undefined)) return false;
     const own = parts.find(({ host }) => host?.reserved)?.host;
+    const isAlone = this.#quarantine.has(run.tunnel);
     const [misplaced] =
-      own === undefined ? this.#needlesslyTogether(run, parts) : parts.filter(({ host }) => host !== own);
-    if (misplaced === undefined) return false;
+      own === undefined
+        ? this.#betterElsewhere(run, parts)
+        : parts.filter(({ host }) => (host === own) !== isAlone);
+    if (misplaced === undefined || this.#bestPlace(run, false) === null) return false;
     run.move(misplaced.part);
     return true;
   }
 
-  #needlesslyTogether<P extends { readonly host: Host | undefined }>(
-    run: ThreadRun,
-    parts: readonly P[],
-  ): P[] {
+  #betterElsewhere<P extends { readonly host: Host | undefined }>(run: ThreadRun, parts: readonly P[]): P[] {
     const [first] = parts;
-    if (first === undefined || parts.some(({ host }) => host !== first.host)) return [];
+    if (first === undefined) return [];
+    const together = parts.every(({ host }) => host === first.host);
+    if (!together && !this.#quarantine.has(run.tunnel)) return [];
     const place = this.#bestPlace(run, false);
-    const elsewhere = place !== null && (place.kind === 'new' || place.id !== first.host?.id);
-    return elsewhere ? [first] : [];
+    if (place?.kind === 'new') return place.reserved || together ? [first] : [];
+    return place !== null && together && place.id !== first.host?.id ? [first] : [];
   }
 
   #resolveWhenEmpty(): void {

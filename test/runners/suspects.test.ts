@@ -100,6 +100,30 @@ describe('quarantine', () => {
       'xy',
     ],
     [
+      'the stronger suspect, when the weaker holds the only place',
+      [
+        [0, 'aw'],
+        [1, 'bw'],
+        [2, 'cdx'],
+        [3, 'efx'],
+        [4, 'ghx'],
+      ],
+      1,
+      'x',
+    ],
+    [
+      'no other one, while that one is proven guilty',
+      [
+        [0, 'aw'],
+        [1, 'bw'],
+        [2, 'w'],
+        [3, 'cdx'],
+        [4, 'efx'],
+      ],
+      1,
+      'w',
+    ],
+    [
       'no longer those who died beside one that is now proven guilty',
       [
         [0, 'abx'],

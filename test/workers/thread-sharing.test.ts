@@ -285,6 +285,27 @@ describe('threads that tunnels share', () => {
     assert.lengthOf(good.losses, 2);
   });
 
+  it('a thread that quarantine no longer needs ends without a gap, where enough are shared', async () => {
+    stage.createRunner({ maxThreads: 8 });
+    const all = await tunnels(4, 2);
+    const [bad, ...others] = all as [StagedRun, ...StagedRun[]];
+    await killTwice(bad, all);
+    await eventually('each in its own thread', () =>
+      isDeepStrictEqual([...stage.living.values()], [1, 1, 1, 1]),
+    );
+    await registered(all, 2);
+    bad.command('exits.test');
+    await bad.ended();
+    await eventually('three on two threads', () =>
+      isDeepStrictEqual([...stage.living.values()], [others.length, others.length]),
+    );
+    await registered(others, 2);
+    for (const { facts } of others) {
+      const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
+      assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
+    }
+  });
+
   /** Two threads die of the tunnel, one after the other; everything lost comes back. */
   async function killTwice(bad: StagedRun, all: readonly StagedRun[]): Promise<void> {
     for (const deaths of [1, 2]) {
