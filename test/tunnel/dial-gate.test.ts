@@ -70,6 +70,8 @@ describe('dial gate', () => {
     turns[4]!.end(true);
     turns[4]!.end(true);
     expect(begun, 'one for it and one more, as it has registered').to.have.length(firstAtOnce + 3);
+    turns[5]!.end(false);
+    expect(begun).to.have.length(firstAtOnce + 4);
   });
 
   it('lets in first whose tunnel has the fewest connections, and others in their order', async () => {

@@ -236,7 +236,11 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
       const held = rawBlock(':method', 'GET', ':scheme', 'https', ':path', '/hold', 'x', 'y'.repeat(500));
       stage.edge.send(rawHeaders(1, held), rawHeaders(3, held));
       expect(await stage.edge.resetOf(3)).to.equal(refusedStream);
-      stage.edge.send(rawReset(1, 8));
+      // Room for as much as the first had, and not for more.
+      stage.edge.send(rawReset(1, 8), rawHeaders(5, held), rawHeaders(7, held));
+      expect(await stage.edge.resetOf(7)).to.equal(refusedStream);
+      expect(stage.seen).to.have.length(2);
+      stage.edge.send(rawReset(5, 8));
     });
 
     it('by a header list above 1 MiB, with 431', async () => {

@@ -217,18 +217,19 @@ describe('HTTP/2 session, sending', () => {
 
   it('sends heads and bodies of any length to a peer that takes frames of any length', async () => {
     const long = 3 * slabBytes;
-    stage = await SessionStage.open({}, ({ stream }) => {
-      stream.respond(200, ['x-large', '~'.repeat(long)], false);
-      stream.write(Buffer.alloc(long));
-      stream.end();
+    stage = await SessionStage.open({}, (seen) => {
+      if (seen.stream.id === 1) seen.stream.respond(200, ['x-large', '~'.repeat(long)], true);
+      else answering(long)(seen);
     });
     stage.edge.shakeHands({ 4: maxWindow, 5: 2 ** 24 - 1 });
     stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
     await settled();
-    const heads = stage.edge.frames.filter(({ type }) => type === 1 || type === 9);
+    const heads = stage.edge.frames.filter(({ streamId }) => streamId === 1);
     expect(heads.reduce((sum, { payload }) => sum + payload.length, 0)).to.be.greaterThan(long);
-    expect(stage.edge.bodyBytes(1)).to.equal(long);
-    expect(stage.edge.on(1, 0).at(-1)!.flags).to.equal(1);
+    stage.edge.send(rawHeaders(3));
+    await settled();
+    expect(stage.edge.bodyBytes(3)).to.equal(long);
+    expect(stage.edge.on(3, 0).at(-1)!.flags).to.equal(1);
   });
 
   it('gives the answers of one turn to the socket in one write', async () => {

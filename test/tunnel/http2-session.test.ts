@@ -314,6 +314,25 @@ for (const [transport, pair] of [
       expect(await tested.ended).to.deep.equal({ by: 'own' });
     });
 
+    it('tells no handler of the end whose stream another one has reset as it was told', async () => {
+      const streams: EdgeStream[] = [];
+      let told = 0;
+      await start((stream) => {
+        streams.push(stream);
+        stream.respond(200, [], false);
+        const reset = (): void => {
+          told += 1;
+          for (const other of streams) other.reset(http2Error.cancel);
+        };
+        return { ...silent, reset };
+      });
+      const requests = [client.request(), client.request()];
+      for (const request of requests) request.on('error', () => {});
+      await Promise.all(requests.map((request) => once(request, 'response')));
+      tested.session.destroy();
+      expect([told, tested.session.openStreams]).to.deep.equal([1, 0]);
+    });
+
     describe('when a handler throws', () => {
       const bug = new Error('a bug');
       const throwing: [where: string, stream: EdgeSessionEvents['stream']][] = [
