@@ -62,7 +62,7 @@ export function caSecretsOf(hosts: readonly HostRules[], settings: IngressSettin
 /**
  * Rules and backends → routes. A path whose backend is not there stays in the table and answers 503, so that it
  * does not fall through to a shorter path's backend. The same while the CA of its origins is not known (`cas`, by
- * Secret); the tunnel is up then, because it is not the backend that is missing.
+ * Secret): it is not the backend that is missing, so a tunnel may be up then; see `refused` for one in pods.
  */
 export function compileHost(
   rules: HostRules,
