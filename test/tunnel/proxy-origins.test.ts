@@ -209,6 +209,24 @@ describe('connections to origins', () => {
       }
       expect(counted()?.originErrors).to.deep.equal({});
     });
+
+    it('try three of them, and no more', async () => {
+      let dialled = 0;
+      const ports: number[] = [];
+      for (let i = 0; i < 4; i += 1) {
+        // It hangs up in the handshake.
+        const server = createServer((socket) => {
+          dialled += 1;
+          socket.destroy();
+        });
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        stops.push(() => new Promise((resolve) => server.close(resolve)));
+        ports.push((server.address() as AddressInfo).port);
+      }
+      const { edge } = await serve(answers, { routes: () => tableTo(ports, { protocol: 'https' }) });
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(dialled).to.equal(3);
+    });
   });
 
   describe('that do not come about', () => {
