@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeStream } from './edge-session.ts';
 import type { StreamHandler } from './http2/stream.ts';
+import { afterReads } from './origin/after-reads.ts';
 import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { hostOf, type RequestPlan } from './origin/http1-request.ts';
@@ -202,6 +203,15 @@ export class HttpExchange implements StreamHandler, Exchange {
   #reachOrigin(): void {
     this.#firstByte?.cancel();
     const pool = this.#origin.choose();
+    // What is lost with a connection that its origin has just ended cannot be sent again: whether it has is looked at first.
+    if (this.#http1 || this.#repeatable || !pool.rested(this.#serverName)) return this.#sendTo(pool);
+    this.#dial = afterReads(() => {
+      this.#dial = null;
+      this.#sendTo(pool);
+    });
+  }
+
+  #sendTo(pool: OriginPool): void {
     const idle = this.#http1 ? null : pool.take(this.#serverName);
     if (idle === null) this.#dialOrigin(pool);
     else this.#send(idle);
@@ -239,12 +249,12 @@ export class HttpExchange implements StreamHandler, Exchange {
     // With prior knowledge of HTTP/2 nothing else is spoken (RFC 9113, section 3.3).
     if (failure.unprocessed === 'http1' && this.#origin.settings.protocol !== 'https') return false;
     if (failure.unprocessed !== undefined) return this.#body.whole;
-    return (
-      connection.exchanges > 0 &&
-      !connection.answered &&
-      this.#body.empty &&
-      idempotentMethods.has(this.#plan.method)
-    );
+    return connection.exchanges > 0 && !connection.answered && this.#repeatable;
+  }
+
+  /** May be sent again also where the origin could have acted on it. */
+  get #repeatable(): boolean {
+    return this.#body.empty && idempotentMethods.has(this.#plan.method);
   }
 
   #answer(status: number): void {

@@ -1,12 +1,16 @@
+import { stat } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect } from 'chai';
 import type { RouteTable } from '../../src/domain/routes.ts';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
+import { maxKeptBytes } from '../../src/tunnel/origin/request-body.ts';
+import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type Proxied, type ProxiedOptions, proxied } from '../support/proxied.ts';
+import { RecordedStream } from '../support/recorded-stream.ts';
 import { routeTo, tableTo } from '../support/route-to.ts';
 import { type OriginScript, type ScriptedOrigin, scriptOrigin } from '../support/scripted-origin.ts';
 
@@ -175,6 +179,48 @@ describe('connections to origins', () => {
       await ask(edge, '/');
       expect((await ask(edge, '/')).status).to.equal(502);
       expect(origin.connections).to.have.length(1);
+    });
+  });
+
+  describe('that have rested', () => {
+    const head = { path: '/', scheme: 'https', authority: 'app.example.com', ended: false };
+    const rested = async (): Promise<Proxied> => {
+      const clock = new ManualClock();
+      const here = await serve(answers, { clock });
+      await ask(here.edge, '/');
+      await clock.advance(1_000);
+      // What follows is amid the reads of one turn, as whatever a request begins.
+      await stat('.');
+      return here;
+    };
+
+    for (const [method, bytes] of [
+      ['POST', 0],
+      ['POST', 100],
+      ['PUT', 2 * maxKeptBytes],
+    ] as const) {
+      it(`and were ended just before ${method} with ${bytes} bytes, are not used for it`, async () => {
+        const { proxy, origin } = await rested();
+        origin.connections[0]?.socket.destroy();
+        const stream = new RecordedStream();
+        const headers = ['content-length', String(bytes)];
+        const request = proxy.open(stream, { ...head, method, headers });
+        request.data(Buffer.alloc(bytes, 'x'));
+        request.end([]);
+        await eventually('the answer', () => stream.responses.length > 0);
+        expect(stream.responses).to.deep.equal([{ status: 200, ended: false }]);
+        expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([1, 1]);
+        expect(origin.connections[1]?.received.endsWith(`\r\n\r\n${'x'.repeat(bytes)}`)).to.equal(true);
+      });
+    }
+
+    it('are left to the next request by one that is given up at once', async () => {
+      const { proxy, origin, edge } = await rested();
+      const request = proxy.open(new RecordedStream(), { ...head, method: 'POST', headers: [] });
+      request.reset(http2Error.cancel);
+      await ask(edge, '/next');
+      expect(origin.connections.map(({ requests }) => requests)).to.deep.equal([2]);
+      expect(origin.connections[0]?.received).to.contain('GET /next').and.not.contain('POST');
     });
   });
 

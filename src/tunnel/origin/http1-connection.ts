@@ -27,6 +27,8 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   readonly serverName: string;
   /** `clock.monotonic()` at which the pool ends it: finite while it is idle or ending, set by the pool. */
   expiresAtMs = Number.POSITIVE_INFINITY;
+  /** `clock.monotonic()` at which it last became idle, set by the pool. */
+  freeSinceMs = 0;
   exchanges = 0;
   answered = false;
   /** Of the last response: see `ResponseHead`. */

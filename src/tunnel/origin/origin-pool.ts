@@ -12,6 +12,8 @@ import { endingLimitMs, TcpConnection } from './tcp-connection.ts';
 const avoidAfterFailureMs = 5_000;
 /** A connection is let go this long before the origin does (`Keep-Alive: timeout=`), so that both do not cross. */
 const keepAliveMarginMs = 1_000;
+/** Under load none idles for so long; before, no origin ends one that it means to keep. */
+const restedAfterMs = 10;
 
 const http1Only: Alpn = ['http/1.1'];
 /** h2c has no handshake in which anything could be chosen: there it is prior knowledge (RFC 9113, section 3.3). */
@@ -68,15 +70,19 @@ export class OriginPool implements ConnectionOwner {
       this.outstanding += 1;
       return stream;
     }
-    for (let i = this.#idle.length - 1; i >= 0; i -= 1) {
-      const connection = this.#idle[i]!;
-      if (connection.serverName !== serverName) continue;
-      this.#idle.splice(i, 1);
-      connection.expiresAtMs = Number.POSITIVE_INFINITY;
-      this.outstanding += 1;
-      return connection;
-    }
-    return null;
+    const at = this.#newestIdle(serverName);
+    if (at < 0) return null;
+    const connection = this.#idle[at]!;
+    this.#idle.splice(at, 1);
+    connection.expiresAtMs = Number.POSITIVE_INFINITY;
+    this.outstanding += 1;
+    return connection;
+  }
+
+  /** The connection of HTTP/1.1 that `take` would give has idled so long that its origin may be ending it right now. */
+  rested(serverName: string): boolean {
+    const at = this.#newestIdle(serverName);
+    return at >= 0 && this.#clock.monotonic() - this.#idle[at]!.freeSinceMs >= restedAfterMs;
   }
 
   /**
@@ -142,7 +148,8 @@ export class OriginPool implements ConnectionOwner {
   free(connection: Http1Connection): void {
     this.outstanding -= 1;
     const lifeMs = this.#idleLifeMs(connection.keepAliveSeconds);
-    connection.expiresAtMs = this.#clock.monotonic() + lifeMs;
+    connection.freeSinceMs = this.#clock.monotonic();
+    connection.expiresAtMs = connection.freeSinceMs + lifeMs;
     this.#idle.push(connection);
     if (this.#closed || lifeMs <= 0) connection.destroy();
     // The oldest goes: it is the one least likely to be used again.
@@ -163,6 +170,12 @@ export class OriginPool implements ConnectionOwner {
     if (this.#connections.size > 0) return;
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  #newestIdle(serverName: string): number {
+    let at = this.#idle.length - 1;
+    while (at >= 0 && this.#idle[at]!.serverName !== serverName) at -= 1;
+    return at;
   }
 
   /** A dial is outstanding until it fails or is cancelled; what it gives is outstanding from there on. */

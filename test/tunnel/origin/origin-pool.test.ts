@@ -115,6 +115,18 @@ describe('the connections to one address', () => {
     expect(await postOn(newer)).to.equal('answered');
   });
 
+  it('have rested once they were idle for some milliseconds, each for itself', async () => {
+    const [older, newer] = await Promise.all([dial(), dial()]);
+    expect(pool.rested('')).to.equal(false);
+    await postOn(older);
+    await clock.advance(10);
+    expect([pool.rested(''), pool.rested('another')]).to.deep.equal([true, false]);
+    await postOn(newer);
+    expect(pool.rested('')).to.equal(false);
+    pool.take('');
+    expect(pool.rested('')).to.equal(true);
+  });
+
   it('are avoided for five seconds after a dial that failed, and not after one that did not', async () => {
     const { port } = origin;
     await origin.stop();
