@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { pingTimeoutMs } from '../../src/tunnel/origin/http2-silence.ts';
 import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -42,10 +43,10 @@ describe('an origin of HTTP/2 whose host is gone without a word', () => {
     const asked = ask(here.edge, '/', { ':method': 'POST', 'content-length': '0' });
     await having(2);
     await pinged(origin);
-    await clock.advance(15_000);
+    await clock.advance(pingTimeoutMs);
     expect((await asked).status).to.equal(504);
     expect(here.counted()?.originErrors).to.deep.equal({ timeout: 1 });
-    expect(here.logged.at(-1)?.message).to.contain('answered no PING within 15000 ms');
+    expect(here.logged.at(-1)?.message).to.contain(`answered no PING within ${pingTimeoutMs} ms`);
     const next = ask(here.edge, '/next');
     (await origin.settled(1)).write(rawHeaders(1, okBlock));
     expect((await next).status).to.equal(200);
@@ -63,7 +64,7 @@ describe('an origin of HTTP/2 whose host is gone without a word', () => {
     const silent = await having(2);
     const alive = origins.find((origin) => origin !== silent)!;
     await pinged(silent);
-    await clock.advance(15_000);
+    await clock.advance(pingTimeoutMs);
     await eventually('the request elsewhere', () => alive.requestsOf(0).length === 2);
     alive.sockets[0]!.write(rawHeaders(3, okBlock));
     expect((await asked).status).to.equal(200);

@@ -4,9 +4,12 @@ const tickMs = 5_000;
 /** Ticks without a word, in which a PING is due. */
 const silentTicks = 2;
 /** Ticks in which its answer, or anything else, is to come. */
-const answerTicks = 3;
+const answerTicks = 9;
 
-/** How long an origin may leave a PING without an answer, milliseconds: as Go's client (`PingTimeout`), a long pause of a runtime. */
+/**
+ * How long an origin may leave a PING without an answer, milliseconds: one with a single thread answers none while that
+ * works on a request, and is alive. It is well within the hundred seconds after which Cloudflare answers 524 itself.
+ */
 export const pingTimeoutMs = answerTicks * tickMs;
 
 /**
@@ -29,8 +32,8 @@ export interface WatchedSession {
 
 /**
  * Finds out that the host of a session is gone without a word, while streams are open: TCP would notice after a quarter of
- * an hour. A PING is sent after 10 to 15 s of silence; where none is answered the session is dead within 30 s of the
- * last word, or 20 s of a request that was the first for a while. Of later silences only those are looked into in which
+ * an hour. A PING is sent after 10 to 15 s of silence; where none is answered the session is dead within 60 s of the
+ * last word, or 50 s of a request that was the first for a while. Of later silences only those are looked into in which
  * requests were sent. Time is counted in ticks: when the thread itself stood still, what had come meanwhile is read
  * before the next tick. One timer, which runs on for one tick after the last stream.
  */
