@@ -9,12 +9,12 @@ export function defaultMaxThreads(cores: number, memoryBytes: number): number {
 }
 
 /** `auto`: one more shared thread for each so many tunnels, so that one death costs few of them … */
-const tunnelsPerSharedThread = 25;
+const tunnelsPerSharedThread = 10;
 /**
- * … up to this many per core. Each one more costs 14 MiB: with six of them a thousand tunnels on two cores take more than
- * half a mebibyte each; with four a death takes 500 of their connections along instead of 400.
+ * … up to this many, or one for each core where there are more. A thousand tunnels then lose 286 connections with a thread,
+ * as many as two cores and an edge on them dial within a second. Each thread costs 14 MiB.
  */
-const sharedThreadsPerCore = 5;
+const mostSharedThreads = 14;
 /** A tunnel's connections are spread over two threads. */
 const leastShared = 2;
 
@@ -30,7 +30,7 @@ export function sharedThreads(tunnels: number, limits: ThreadLimits): number {
   const { cores, tunnelsPerThread } = limits;
   const wanted =
     tunnelsPerThread === 'auto'
-      ? Math.min(Math.ceil(tunnels / tunnelsPerSharedThread), cores * sharedThreadsPerCore)
+      ? Math.min(Math.ceil(tunnels / tunnelsPerSharedThread), Math.max(mostSharedThreads, cores))
       : Math.ceil((leastShared * tunnels) / tunnelsPerThread);
   return Math.min(mostShared(limits.maxThreads), Math.max(leastShared, wanted));
 }

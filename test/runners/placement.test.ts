@@ -293,7 +293,7 @@ describe('placement, over any history of tunnels', () => {
     const model = new Model({ cores: 2, maxThreads: 32, tunnelsPerThread: 'auto' });
     for (let index = 0; index < 1000; index++) model.come(`t${index}`, 4);
     const connections = model.loads.map((thread) => thread.connections);
-    assert.lengthOf(connections, 10);
+    assert.lengthOf(connections, 14);
     assert.isAtMost(Math.max(...connections), (Math.min(...connections) * 4) / 3);
     for (const one of model.loads) {
       const lost = [...one.tunnels.keys()];
@@ -308,8 +308,9 @@ describe('placement, over any history of tunnels', () => {
 describe('number of shared threads', () => {
   const cases: [string, number, Parameters<typeof sharedThreads>[1], number][] = [
     ['two for one tunnel', 1, { cores: 8, maxThreads: 100, tunnelsPerThread: 'auto' }, 2],
-    ['one more for 25 tunnels', 51, { cores: 8, maxThreads: 100, tunnelsPerThread: 'auto' }, 3],
-    ['five for a core at most', 1000, { cores: 2, maxThreads: 100, tunnelsPerThread: 'auto' }, 10],
+    ['one more for ten tunnels', 21, { cores: 8, maxThreads: 100, tunnelsPerThread: 'auto' }, 3],
+    ['fourteen at most', 1000, { cores: 2, maxThreads: 100, tunnelsPerThread: 'auto' }, 14],
+    ['or as many as cores', 1000, { cores: 32, maxThreads: 100, tunnelsPerThread: 'auto' }, 32],
     [
       'one fewer than there may be, for a quarantine',
       1000,
