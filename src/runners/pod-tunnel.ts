@@ -5,9 +5,10 @@ import type { Fault, Result } from '../fault.ts';
 import type { PodAnswer } from '../kube/pods/ask-pod.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
 import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
+import type { Backoff } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import { RetryTimer } from '../time/retry-timer.ts';
 import { PodNudge } from './pod-nudge.ts';
-import { PodRetry } from './pod-retry.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
 import { PodUpkeep } from './pod-upkeep.ts';
@@ -30,6 +31,8 @@ export interface PodTunnelWorld {
   remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
 }
 
+/** Of writes that failed while pods serve on. */
+const writeBackoff: Backoff = { baseMs: 1_000, capMs: 60_000, healthyAfterMs: 0 };
 /** Beyond the grace period, until pods that were asked to end are given up waiting for. */
 const endingSlackMs = 10_000;
 
@@ -53,7 +56,8 @@ export class PodTunnel {
   readonly #troubles: PodTroubles;
   readonly #upkeep: PodUpkeep;
   readonly #nudge: PodNudge;
-  readonly #retry: PodRetry;
+  /** Nothing is written while it waits. */
+  readonly #retry: RetryTimer;
   /** What the wish comes to, once it is known. */
   #wantedHash = '';
   #wantedMaking = '';
@@ -67,7 +71,7 @@ export class PodTunnel {
     this.#troubles = new PodTroubles(world.clock, () => this.advance());
     this.#upkeep = new PodUpkeep(world, () => this.advance());
     this.#nudge = new PodNudge(world, () => void this.#askAgain());
-    this.#retry = new PodRetry(world, () => this.advance());
+    this.#retry = new RetryTimer(world, writeBackoff, () => this.advance());
   }
 
   /** Nothing is known of it and nobody needs it. */
@@ -136,7 +140,7 @@ export class PodTunnel {
 
   /** Whoever leads has the API server. */
   leadershipChanged(): void {
-    this.#retry.stop();
+    this.#retry.reset();
     this.advance();
   }
 
@@ -147,7 +151,7 @@ export class PodTunnel {
 
   /** Nothing is written any more and nothing waited for. */
   release(): void {
-    this.#retry.stop();
+    this.#retry.reset();
     this.#troubles.stop();
     this.#upkeep.stop();
     this.#nudge.stop();
@@ -206,7 +210,7 @@ export class PodTunnel {
       if (seen === null || seen.deleting || !this.#unwanted || !mayWrite() || this.#retry.isWaiting) return;
       const removed = await this.#world.remove(seen, signal);
       if (!removed.ok) return this.#failed(seen.host, removed.fault);
-      this.#retry.succeeded();
+      this.#retry.reset();
       this.#removedUid = seen.uid;
       if (this.#seen?.uid === seen.uid) this.#seen = null;
       this.#world.log.info({ host: seen.host }, 'tunnel pods removed');
@@ -228,7 +232,7 @@ export class PodTunnel {
     if (strays?.length === 0) return;
     const applied = await this.#world.apply(said, signal);
     if (!applied.ok) return this.#failed(wish.host, applied.fault);
-    this.#retry.succeeded();
+    this.#retry.reset();
     this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
     this.deployment(applied.value);
   }
@@ -249,7 +253,7 @@ export class PodTunnel {
     if (signal.aborted) return;
     const newest = this.#runs.at(-1);
     if (newest?.told === 0) return this.#fail(newest, cause);
-    const retryInMs = this.#retry.failed(cause);
+    const retryInMs = this.#retry.wait(cause.retryAfterMs);
     log.warn({ host, code: cause.code, detail: cause.message, retryInMs }, 'tunnel pods not changed');
   }
 

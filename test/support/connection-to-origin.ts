@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { systemClock } from '../../src/time/clock.ts';
 import type { Exchange, OriginConnection } from '../../src/tunnel/origin/exchange.ts';
 import { planRequest, type RequestPlan } from '../../src/tunnel/origin/http1-request.ts';
+import { Http2OriginSession } from '../../src/tunnel/origin/http2-origin-session.ts';
 import type { OriginFailure } from '../../src/tunnel/origin/origin-failure.ts';
 import { withSharedReads } from '../../src/tunnel/shared-reads.ts';
 
@@ -60,4 +62,23 @@ export function postOn(connection: OriginConnection): Promise<OriginFailure | 'a
     connection.write(Buffer.from(body));
     connection.requestDone([]);
   });
+}
+
+/** A session whose owner has nothing to do; `ready` once the origin has said its SETTINGS. */
+export function sessionToOrigin(socket: Socket): {
+  readonly session: Http2OriginSession;
+  readonly ready: Promise<void>;
+} {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const settings = { serverName: '', scheme: 'http', idleLifeMs: 60_000 } as const;
+  const session = new Http2OriginSession(socket, settings, systemClock, {
+    ready: resolve,
+    settingsChanged() {},
+    streamOver() {},
+    cutOff() {},
+    fellSilent() {},
+    unusable() {},
+    gone() {},
+  });
+  return { session, ready: promise };
 }

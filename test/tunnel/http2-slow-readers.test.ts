@@ -2,12 +2,11 @@ import { once } from 'node:events';
 import type { ClientHttp2Session } from 'node:http2';
 import { connect } from 'node:net';
 import { expect } from 'chai';
-import { systemClock } from '../../src/time/clock.ts';
-import { Http2OriginSession } from '../../src/tunnel/origin/http2-origin-session.ts';
+import type { Http2OriginSession } from '../../src/tunnel/origin/http2-origin-session.ts';
 import { withSharedReads } from '../../src/tunnel/shared-reads.ts';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { setting } from '../../src/tunnel/wire/http2-frames.ts';
-import { postOn } from '../support/connection-to-origin.ts';
+import { postOn, sessionToOrigin } from '../support/connection-to-origin.ts';
 import { answerOf, nodeEdge, sessionOn, socketPair, type TestedSession } from '../support/edge-peer.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Http2Origin, scriptHttp2 } from '../support/http2-origin.ts';
@@ -35,18 +34,9 @@ describe('a hundred readers that are slow', () => {
     });
     const socket = withSharedReads((reads) => connect({ host: '127.0.0.1', port: origin.port, ...reads }));
     await once(socket, 'connect');
-    const idle = {
-      settingsChanged() {},
-      streamOver() {},
-      cutOff() {},
-      fellSilent() {},
-      unusable() {},
-      gone() {},
-    };
-    await new Promise<void>((ready) => {
-      const settings = { serverName: '', scheme: 'http', idleLifeMs: 60_000 } as const;
-      session = new Http2OriginSession(socket, settings, systemClock, { ...idle, ready });
-    });
+    const opened = sessionToOrigin(socket);
+    session = opened.session;
+    await opened.ready;
   });
   afterEach(async () => {
     session.destroy({ reason: 'reset', message: 'the test is over' });

@@ -157,6 +157,10 @@ if (cloudflaredPath !== undefined) {
     });
 
     it('comes back after its connections were cut', async () => {
+      // A new one: the more connections one has lost, the longer it waits, beyond our patience.
+      await cloudflared.stop();
+      cloudflared = await run();
+      await until('two connections', () => serving() === 2);
       stage.edge.faults.cut({ tunnelId });
       await until('no connection', () => serving() === 0);
       await until('two connections again', () => serving() === 2);

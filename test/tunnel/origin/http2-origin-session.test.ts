@@ -1,8 +1,12 @@
 import { expect } from 'chai';
-import { systemClock } from '../../../src/time/clock.ts';
-import { Http2OriginSession } from '../../../src/tunnel/origin/http2-origin-session.ts';
+import type { Http2OriginSession } from '../../../src/tunnel/origin/http2-origin-session.ts';
 import { http2Error } from '../../../src/tunnel/wire/http2-errors.ts';
-import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
+import {
+  type ConnectionToOrigin,
+  connectionToOrigin,
+  postOn,
+  sessionToOrigin,
+} from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
 import { rawFrame, rawSettings, uint32 } from '../../support/raw-frames.ts';
 
@@ -11,23 +15,10 @@ describe('an HTTP/2 session to an origin', () => {
   let session: Http2OriginSession;
   beforeEach(async () => {
     sockets = await connectionToOrigin();
-    await new Promise<void>((ready) => {
-      session = new Http2OriginSession(
-        sockets.ours,
-        { serverName: '', scheme: 'http', idleLifeMs: 60_000 },
-        systemClock,
-        {
-          ready,
-          settingsChanged() {},
-          streamOver() {},
-          cutOff() {},
-          fellSilent() {},
-          unusable() {},
-          gone() {},
-        },
-      );
-      sockets.origin.write(rawSettings());
-    });
+    const opened = sessionToOrigin(sockets.ours);
+    session = opened.session;
+    sockets.origin.write(rawSettings());
+    await opened.ready;
   });
   afterEach(() => {
     session.destroy({ reason: 'reset', message: 'the test is over' });
