@@ -1,19 +1,23 @@
 // Writes what the image carries into a folder: `node scripts/image.mjs FOLDER`. The program is bundled, because the SDKs
 // that it uses a little of are 150 MB on disk and take most of a second to load. What a worker thread loads stays a file
 // of its own. Neither minified nor mapped: a stack trace names our functions as they are, and no map is kept in memory.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** It finds its own worker beside its own file, and is small. */
 const kept = 'piscina';
 
-const [folder] = process.argv.slice(2);
-if (folder === undefined) throw new Error('expected the folder to write');
-const target = resolve(folder);
-rmSync(target, { recursive: true, force: true });
+const { positionals } = parseArgs({ allowPositionals: true });
+const [target] = positionals.map((folder) => resolve(folder));
+if (target === undefined || positionals.length > 1)
+  throw new Error('expected one argument: the folder to write');
+mkdirSync(target, { recursive: true });
+if (readdirSync(target).length > 0)
+  throw new Error(`${target}: expected a folder that is empty or not there yet`);
 
 /** The sandbox is for development; `warp-ingress sandbox` says that it is not there. */
 const withoutSandbox = {
@@ -88,6 +92,5 @@ function licenceText({ path, name, version, license }) {
 }
 
 function writeJson(file, content) {
-  if (!existsSync(target)) mkdirSync(target, { recursive: true });
   writeFileSync(join(target, file), `${JSON.stringify(content, null, 2)}\n`);
 }

@@ -45,6 +45,21 @@ describe('the image', function () {
       ({ code, stderr }: { code: number; stderr: string }) => ({ code, text: stderr }),
     );
 
+  it('is written to no folder that has something in it, and to none that is a flag', async () => {
+    const written = readdirSync(app);
+    for (const [args, complaint] of [
+      [[app], 'empty or not there yet'],
+      [['--help'], "Unknown option '--help'"],
+      [[], 'expected one argument'],
+    ] as const) {
+      const error = await run(process.execPath, ['scripts/image.mjs', ...args]).catch(
+        (reason: Error) => reason,
+      );
+      expect(String(error)).to.contain(complaint);
+    }
+    expect(readdirSync(app)).to.deep.equal(written);
+  });
+
   it('runs as a user that is a number, and not root', () => {
     expect(/^USER (\d+):\d+$/m.exec(dockerfile)?.[1]).to.equal('65532');
   });
