@@ -28,7 +28,7 @@ import { defaultMaxThreads } from './runners/thread-count.ts';
 import { createThreadRunner } from './runners/thread-runner.ts';
 import type { Running } from './running.ts';
 import { type Backoff, backoffDelayMs } from './time/backoff.ts';
-import { sleep, systemClock } from './time/clock.ts';
+import { type Clock, sleep, systemClock } from './time/clock.ts';
 import { readEdgeRoots } from './tunnel/edge-roots.ts';
 
 export interface Controller extends Running {
@@ -40,7 +40,6 @@ export interface Controller extends Running {
 type Closers = (() => Promise<void> | void)[];
 
 const identityBackoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 0 };
-const clock = systemClock;
 
 /**
  * Composes the controller: adapters, actors, watches. Rejects with a `FaultError` for what makes a start
@@ -48,7 +47,11 @@ const clock = systemClock;
  * credentials file that is not mounted yet, is waited for, with `/healthz` up and `/readyz` saying what for. `stop` drains
  * every tunnel and removes nothing at Cloudflare.
  */
-export async function runController(config: ControllerConfig, log: Logger): Promise<Controller> {
+export async function runController(
+  config: ControllerConfig,
+  log: Logger,
+  clock: Clock = systemClock,
+): Promise<Controller> {
   const closers: Closers = [];
   const ended = Promise.withResolvers<Fault | null>();
   const stopping = new AbortController();
@@ -73,7 +76,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
     );
 
     const { signal } = stopping;
-    const place = { config, log, metrics, client, ca, template, closers, ended, progress, signal };
+    const place = { config, log, clock, metrics, client, ca, template, closers, ended, progress, signal };
     const working = work(place).catch((thrown: unknown) => {
       if (!signal.aborted) ended.resolve(faultOf(thrown));
     });
@@ -101,6 +104,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
 interface Workplace {
   readonly config: ControllerConfig;
   readonly log: Logger;
+  readonly clock: Clock;
   readonly metrics: Metrics;
   readonly client: KubeClient;
   readonly ca: string | null;
@@ -121,7 +125,7 @@ const firstListing = 'the first listing of the namespace';
 
 /** Starts what needs the API server, from the adapters up to the watches that feed the actors. */
 async function work(place: Workplace): Promise<void> {
-  const { config, log, metrics, client, ca, template, closers, ended, progress } = place;
+  const { config, log, clock, metrics, client, ca, template, closers, ended, progress } = place;
   const identity = await ownerIdentity(place);
 
   // Of this process alone: what had the pod's name before may not have ended.
@@ -277,7 +281,7 @@ async function work(place: Workplace): Promise<void> {
 }
 
 /** Waits for the API server where the identity is to be read from it. */
-async function ownerIdentity({ config, client, log, progress, signal }: Workplace): Promise<string> {
+async function ownerIdentity({ config, client, log, clock, progress, signal }: Workplace): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     const identity = await readIdentity(config, client, signal);
     progress.waitingFor = () => firstListing;

@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+import { bundledProgram } from './program.ts';
 
 /** Longer than any command that ends by itself needs, also on a busy machine. */
 const patienceMs = 30_000;
@@ -15,8 +13,13 @@ export interface Ended {
 /** Runs the program itself to its end, with no variables but the given ones. */
 export function warpIngress(argv: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...argv], { env, timeout: patienceMs }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : (error.code ?? 'killed'), stdout, stderr });
-    });
+    execFile(
+      process.execPath,
+      [bundledProgram(), ...argv],
+      { env, timeout: patienceMs },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : (error.code ?? 'killed'), stdout, stderr });
+      },
+    );
   });
 }

@@ -13,6 +13,7 @@ import type { KubeApi } from '../../src/sandbox/kube-api/kube-api.ts';
 import { startWorld, type World } from '../../src/sandbox/world.ts';
 import { eventually } from './eventually.ts';
 import { type KubeObject, type KubeUser, kubeUser } from './kube-user.ts';
+import { LeapingClock } from './leaping-clock.ts';
 import { WorkerThreads } from './worker-threads.ts';
 
 const namespace = 'town';
@@ -37,6 +38,8 @@ export interface Answer {
 export class Town {
   readonly user: KubeUser;
   readonly threads = new WorkerThreads();
+  /** Of all its controllers; threads and pods have time of their own. */
+  readonly clock = new LeapingClock();
   readonly log: string[] = [];
   readonly #world: World;
   readonly #origins = new Map<string, Server>();
@@ -112,7 +115,7 @@ export class Town {
     const config = readControllerConfig([...this.controllerFlags, ...flags], {}, false);
     if (!config.ok) throw new Error(config.fault.message);
     const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
-    return runController(config.value, log);
+    return runController(config.value, log, this.clock);
   }
 
   async stopController(): Promise<void> {
@@ -157,6 +160,16 @@ export class Town {
 
   async until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
     await eventually(what, look, { withinMs: patienceMs, everyMs: 20 });
+  }
+
+  /** Its controllers' clock goes five times as fast while this lasts, which waits for one of their longer periods. */
+  async hastened<T>(wait: Promise<T>): Promise<T> {
+    const leaping = setInterval(() => this.clock.leap(80), 20);
+    try {
+      return await wait;
+    } finally {
+      clearInterval(leaping);
+    }
   }
 
   /** The names that lead to a tunnel. */

@@ -18,7 +18,9 @@ describe('a cert.pem', function () {
 
   async function whatIsTold(town: Town, why: string): Promise<string> {
     const messages = () => town.messages('web', 'CredentialsInvalid');
-    await town.until(`${why}: CredentialsInvalid is told`, async () => (await messages()).length > 0);
+    await town.hastened(
+      town.until(`${why}: CredentialsInvalid is told`, async () => (await messages()).length > 0),
+    );
     return (await messages()).join('\n');
   }
 
@@ -43,7 +45,7 @@ describe('a cert.pem', function () {
       await town.startController();
       expect(await whatIsTold(town, what), what).to.not.include('v1.0-secret');
       await town.writeCert(good);
-      await town.answers(host, '/', 'web');
+      await town.hastened(town.answers(host, '/', 'web'));
     });
     await Promise.all(lives);
   });
@@ -67,7 +69,7 @@ describe('a cert.pem', function () {
     const checks = () => town.log.join('').split('credentials checked').length;
     const before = checks();
     await town.writeCert(good);
-    await town.until('it is looked at', () => checks() > before);
+    await town.hastened(town.until('it is looked at', () => checks() > before));
     await town.user.apply(ingress('later', 'later.example.com'));
     await town.answers('later.example.com', '/', 'web');
     expect(await town.reasons('later')).to.not.include('CredentialsInvalid');

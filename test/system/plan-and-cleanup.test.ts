@@ -112,8 +112,7 @@ describe('warp-ingress plan and cleanup', function () {
 
   it('an error is 1 and one line on stderr', async () => {
     town.cloudflare.faults.outage = true;
-    for (const command of ['plan', 'cleanup']) {
-      const { code, stdout, stderr } = await run(command);
+    for (const { code, stdout, stderr } of await Promise.all(['plan', 'cleanup'].map((each) => run(each)))) {
       expect([code, stdout]).to.deep.equal([1, '']);
       expect(stderr).to.match(/^warp-ingress: .*Cloudflare's API.*\n$/);
     }

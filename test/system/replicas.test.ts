@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ControllerReplica } from '../support/controller-replica.ts';
+import { type ControllerReplica, HousedReplica, ReplicaProcess } from '../support/controller-replica.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
 import { deployFolder, installedIn, objectsIn } from '../support/manifests-of.ts';
@@ -11,7 +11,10 @@ const hosts = ['app.example.com', 'api.example.com'] as const;
 /** Service accounts of replicas, so that one of them can be cut off and the user not. */
 const [one, other] = ['cloudflare-warp-ingress', 'other'];
 
-/** Several controllers as processes, one world, and requests all the while. */
+/**
+ * Several controllers, one world, and requests all the while. They are processes where it counts how a process ends or what
+ * it brings along, and in this one where they wait for a Lease, whose clock then goes faster.
+ */
 describe('several replicas of the controller', function () {
   this.timeout(120_000);
   let town: Town;
@@ -37,21 +40,19 @@ describe('several replicas of the controller', function () {
   });
   afterEach(() => endLoad());
   after(async () => {
-    for (const replica of replicas) await replica.end('SIGKILL');
+    for (const replica of replicas)
+      await (replica instanceof ReplicaProcess ? replica.kill() : replica.stop());
     await town.stop();
   });
 
-  function start(): ControllerReplica {
-    const replica = new ControllerReplica(town.controllerFlags);
+  async function started<R extends ControllerReplica>(replica: R): Promise<R> {
     replicas.add(replica);
-    return replica;
-  }
-
-  async function readyReplica(): Promise<ControllerReplica> {
-    const replica = start();
     await town.until('the replica is ready', () => replica.isReady());
     return replica;
   }
+
+  const readyProcess = () => started(new ReplicaProcess(town.controllerFlags));
+  const readyHere = async () => started(new HousedReplica(await town.runController()));
 
   /** Requests without a pause, of these methods, until what is given back is called: what went wrong. */
   function load(methods: readonly string[]): () => Promise<readonly string[]> {
@@ -83,12 +84,15 @@ describe('several replicas of the controller', function () {
   const connections = () => hosts.map((host) => town.connections(host));
   const isServing = (count: number) => () => connections().every((seen) => seen === count);
 
+  /** Leads until it is killed. */
+  let leadingProcess: ReplicaProcess;
+  /** Leads from then on. */
   let leader: ControllerReplica;
 
   it('begins with one, which leads', async () => {
-    leader = await readyReplica();
+    leadingProcess = await readyProcess();
     for (const host of hosts) await town.answers(host, '/', 'web');
-    expect(await leader.leads()).to.equal(true);
+    expect(await leadingProcess.leads()).to.equal(true);
     expect(await town.user.get('Lease', 'cloudflare-warp-leader')).to.have.nested.property(
       'spec.holderIdentity',
     );
@@ -97,20 +101,20 @@ describe('several replicas of the controller', function () {
   it('a rolling upgrade loses no request: the new one is ready once it serves, and leads when the old one goes', async () => {
     const [before, status] = [writes(), await town.status('app')];
     const failures = load(['GET', 'POST']);
-    const next = await readyReplica();
+    const next = await readyProcess();
     for (const count of connections()) expect(count, 'of both, once the new one is ready').to.be.above(2);
     expect(await next.leads()).to.equal(false);
-    expect(await leader.end('SIGTERM')).to.equal(0);
+    expect(await leadingProcess.stop()).to.equal(0);
     await town.until('the new one leads', () => next.leads());
     expect(await failures()).to.deep.equal([]);
     await town.until('its connections are left', isServing(2));
     expect(writes() - before, 'nothing was to be changed').to.equal(0);
     expect(await town.status('app')).to.deep.equal(status);
-    leader = next;
+    leadingProcess = next;
   });
 
   it('a follower serves what the leader makes, and lets go of what its user deletes', async () => {
-    const follower = await readyReplica();
+    const follower = await readyProcess();
     await town.user.apply(ingress('late', 'late.example.com'));
     await town.until('both serve it', () => town.connections('late.example.com') === 4);
     expect(await follower.isReady()).to.equal(true);
@@ -120,8 +124,8 @@ describe('several replicas of the controller', function () {
       'no ledger either',
       async () => (await town.user.list('Secret')).length === hosts.length,
     );
-    expect(await follower.end('SIGTERM')).to.equal(0);
-    expect(await leader.leads()).to.equal(true);
+    expect(await follower.stop()).to.equal(0);
+    expect(await leadingProcess.leads()).to.equal(true);
   });
 
   it('a request that runs on a follower when its Ingress is deleted comes to its end', async () => {
@@ -131,11 +135,11 @@ describe('several replicas of the controller', function () {
     await town.user.apply(ingress('slow', host, { paths: [{ service: 'slow' }] }));
     const ofTunnel = () => town.edge.connections().filter(({ tunnelId }) => tunnelId === town.tunnelOf(host));
     await town.until('the leader serves it', () => town.connections(host) === 2);
-    const leaders = new Set(ofTunnel().map(({ clientId }) => clientId));
-    const follower = await readyReplica();
+    const ofLeader = new Set(ofTunnel().map(({ clientId }) => clientId));
+    const follower = await readyProcess();
     await town.until('both serve it', () => town.connections(host) === 4);
     const isOnFollower = () =>
-      ofTunnel().some(({ clientId, openStreams }) => openStreams > 0 && !leaders.has(clientId));
+      ofTunnel().some(({ clientId, openStreams }) => openStreams > 0 && !ofLeader.has(clientId));
     let answer = send(town.edge.frontUrl, 'GET', host, '/hold');
     await town.until('it is held', () => origin.held === 1);
     while (!isOnFollower()) {
@@ -153,15 +157,15 @@ describe('several replicas of the controller', function () {
     expect(await answer).to.equal('200 part and end');
     await town.until('the tunnel is gone', () => !town.tunnelIds().includes(tunnel!));
     await town.until('its ledger, too', async () => (await town.user.list('Secret')).length === hosts.length);
-    expect(await follower.end('SIGTERM')).to.equal(0);
+    expect(await follower.stop()).to.equal(0);
     await origin.close();
   });
 
   it('the leader is killed: no request that may be sent again is lost, and another leads', async () => {
-    const follower = await readyReplica();
+    const follower = await readyHere();
     const failures = load(['GET']);
-    await leader.end('SIGKILL');
-    await town.until('the other leads', () => follower.leads());
+    await leadingProcess.kill();
+    await town.hastened(town.until('the other leads', () => follower.leads()));
     expect(await failures()).to.deep.equal([]);
     await town.user.apply(ingress('after', 'after.example.com'));
     await town.answers('after.example.com', '/', 'web');
@@ -171,9 +175,9 @@ describe('several replicas of the controller', function () {
   });
 
   it('a restart serves everything that is known without one call to Cloudflare', async () => {
-    expect(await leader.end('SIGTERM')).to.equal(0);
+    expect(await leader.stop()).to.equal(0);
     const before = town.cloudflare.calls.length;
-    leader = await readyReplica();
+    leader = await readyHere();
     await town.until('it leads', () => leader.leads());
     for (const host of hosts) await town.answers(host, '/', 'web');
     await town.until('all connections are there', isServing(2));
@@ -182,9 +186,10 @@ describe('several replicas of the controller', function () {
 
   it('a replica that has not heard of changes does not lead before it has', async () => {
     await town.actAs(other);
-    const follower = await readyReplica();
+    const follower = await readyHere();
     await town.actAs(one);
     const brief = 'brief.example.com';
+    const said = town.log.length;
     town.cloudflare.faults.outage = true;
     await town.user.apply(ingress('brief', brief));
     await town.until('the follower has heard of it', async () =>
@@ -193,14 +198,14 @@ describe('several replicas of the controller', function () {
     for (const verb of ['list', 'watch']) town.kubeFaults.add({ account: other, verb, cut: true });
     town.kubeFaults.dropWatches({ account: other });
     await town.user.remove('Ingress', 'brief');
-    expect(await leader.end('SIGTERM')).to.equal(0);
+    expect(await leader.stop()).to.equal(0);
     await town.until('it says why it does not lead', () =>
-      follower.lines.some((line) => line.includes('our view is not up to date')),
+      town.log.slice(said).some((line) => line.includes('our view is not up to date')),
     );
     expect(await follower.leads()).to.equal(false);
     town.cloudflare.faults.clear();
     town.kubeFaults.heal();
-    await town.until('it leads', () => follower.leads());
+    await town.hastened(town.until('it leads', () => follower.leads()));
     await town.until(
       'nothing is left of it',
       async () => (await town.user.list('Secret')).length === hosts.length,
@@ -214,14 +219,14 @@ describe('several replicas of the controller', function () {
     afterEach(async () => {
       town.cloudflare.faults.clear();
       town.kubeFaults.heal();
-      await town.until('somebody leads', () => leader.leads());
+      await town.hastened(town.until('somebody leads', () => leader.leads()));
     });
 
     it("Cloudflare's API is down: what runs goes on, and so does a restart", async () => {
       town.cloudflare.faults.outage = true;
       const failures = load(['GET', 'POST']);
-      const next = await readyReplica();
-      expect(await leader.end('SIGTERM')).to.equal(0);
+      const next = await readyHere();
+      expect(await leader.stop()).to.equal(0);
       leader = next;
       await town.until('the new one leads', () => next.leads());
       expect(await failures()).to.deep.equal([]);
@@ -233,7 +238,7 @@ describe('several replicas of the controller', function () {
         town.kubeFaults.add({ account, cut: true });
         town.kubeFaults.dropWatches({ account });
       }
-      await town.until('it has given up to lead', async () => !(await leader.leads()));
+      await town.hastened(town.until('it has given up to lead', async () => !(await leader.leads())));
       expect(await leader.isReady()).to.equal(true);
       await town.user.apply(ingress('late', 'late.example.com'));
       await town.user.apply(service('next'), slice('next-1', 'next', await town.origin('next')));
@@ -251,17 +256,19 @@ describe('several replicas of the controller', function () {
       const failures = load(['GET', 'POST']);
       town.kubeFaults.outage(true);
       town.cloudflare.faults.outage = true;
-      await town.until('it has given up to lead', async () => !(await leader.leads()));
+      await town.hastened(town.until('it has given up to lead', async () => !(await leader.leads())));
       expect(await leader.isReady()).to.equal(true);
       expect(await failures()).to.deep.equal([]);
       expect(isServing(2)()).to.equal(true);
     });
 
     it('one that starts meanwhile stays, says what it waits for, and serves as soon as Kubernetes is back', async () => {
-      expect(await leader.end('SIGTERM')).to.equal(0);
+      expect(await leader.stop()).to.equal(0);
       town.cloudflare.faults.outage = true;
       town.kubeFaults.outage(true);
-      leader = start();
+      const starting = new ReplicaProcess(town.controllerFlags);
+      replicas.add(starting);
+      leader = starting;
       await town.until('it says why', async () =>
         /the namespace town: .+/.test((await leader.ops('/readyz')).body),
       );

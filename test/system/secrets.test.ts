@@ -66,7 +66,9 @@ describe('no secret is shown', function () {
   }
 
   const told = (reason: string) =>
-    town.until(`${reason} is told`, async () => (await town.reasons('thread')).includes(reason));
+    town.hastened(
+      town.until(`${reason} is told`, async () => (await town.reasons('thread')).includes(reason)),
+    );
 
   it('through creation, service, other and bad credentials, failures of the API, and deletion', async () => {
     await town.startController(`--pod-image=${sandboxImage}`, '--log-level=debug');
@@ -91,7 +93,7 @@ describe('no secret is shown', function () {
       },
     }));
     await town.user.apply({ ...ingress('thread', threaded), spec: { rules: more } });
-    await town.answers('more.example.com', '/', 'web');
+    await town.hastened(town.answers('more.example.com', '/', 'web'));
     await look();
 
     await town.writeCert(good.replace(/\n([^-\n]{8})/, '\n$1!'));

@@ -61,7 +61,9 @@ describe('tunnels that share threads, as is the default', function () {
       const clients = await underLoad(async (answered) => {
         await town.until('under load', () => answered() > 200);
         await town.threads.evaluate(threads[0]!, expression);
-        await town.until('the thread is lost', () => town.log.some((line) => line.includes('thread lost')));
+        await town.hastened(
+          town.until('the thread is lost', () => town.log.some((line) => line.includes('thread lost'))),
+        );
         for (const host of hosts) expect(town.connections(host)).to.be.at.least(haConnections / 2);
         await allConnected();
         const soFar = answered();
