@@ -34,7 +34,7 @@ describe('npm run bench', function () {
 
   it('carries every kind of load to the end, writes the rows, leaves nothing', async () => {
     const names = [
-      ...['get-128b-c50-ha4', 'get-64k-c50-http2', 'get-1m-c8', 'post-1m-c8'],
+      ...['get-128b-c50-ha4', 'get-64k-c50-http2', 'post-1m-c8'],
       ...['websocket-idle-1000', 'hosted-64k-c50'],
     ];
     const json = join(folder, 'rows.json');

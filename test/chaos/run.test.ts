@@ -43,7 +43,7 @@ describe('a controller in trouble', function () {
     it(`keeps every promise with seed ${seed}`, async () => {
       const news: string[] = [];
       const { violations, faults, requests } = await runChaos({
-        plan: schedule({ seed, count: 12, hosts: 4, pods, kinds, gapMs: 1_000 }),
+        plan: schedule({ seed, count: 12, hosts: 4, pods, kinds, gapMs: 500 }),
         hosts: 4,
         pods,
         replicas: 1,

@@ -8,10 +8,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { eventually } from '../support/eventually.ts';
+import { bundledProgram } from '../support/program.ts';
 import { ScriptedEdge } from '../support/scripted-edge.ts';
 import { type ScriptedConnection, type ScriptedOrigin, scriptOrigin } from '../support/scripted-origin.ts';
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** A file that is there and holds nothing of what is asked for. */
+const otherFile = fileURLToPath(import.meta.url);
 const tunnelId = '11111111-2222-4333-8444-555555555555';
 const token = Buffer.from(
   JSON.stringify({ a: 'account', t: tunnelId, s: Buffer.alloc(32, 9).toString('base64') }),
@@ -158,11 +160,11 @@ describe('warp-ingress tunnel', () => {
     ],
     [
       'a file without a token',
-      ['--token-file', main],
+      ['--token-file', otherFile],
       '--token-file (TUNNEL_TOKEN_FILE): the tunnel token is',
     ],
     ['roots that are not there', ['--cacert', '/nonexistent'], '--cacert (TUNNEL_CACERT): cannot be read'],
-    ['roots that are none', ['--cacert', main], 'it holds no certificate; expected one or more in PEM'],
+    ['roots that are none', ['--cacert', otherFile], 'it holds no certificate; expected one or more in PEM'],
     ['a port that is not free', ['--metrics', 'TAKEN'], '--metrics (TUNNEL_METRICS): cannot listen on'],
   ];
   for (const [title, argv, sentence] of refused) {
@@ -199,7 +201,7 @@ describe('warp-ingress tunnel', () => {
 
   const certs: [title: string, cert: string, sentence: string][] = [
     ['a certificate that is not there', '/c', '/c cannot be read: it does not exist'],
-    ['a certificate that is none', main, `${main} is no usable cert.pem`],
+    ['a certificate that is none', otherFile, `${otherFile} is no usable cert.pem`],
   ];
   for (const [title, cert, sentence] of certs) {
     it(`refuses ${title} in one line`, async () => {
@@ -226,7 +228,7 @@ class Tunnel {
   readonly #exited: Promise<unknown[]>;
 
   constructor(argv: readonly string[]) {
-    this.child = spawn(process.execPath, [main, 'tunnel', ...argv], { env: {} });
+    this.child = spawn(process.execPath, [bundledProgram(), 'tunnel', ...argv], { env: {} });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.output += text;
