@@ -1,4 +1,4 @@
-import { mergeHost } from '../domain/claims.ts';
+import { ignoredBeside, mergeHost } from '../domain/claims.ts';
 import { caSecretsOf, type OriginCa, servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
 import type { Fault } from '../fault.ts';
@@ -31,9 +31,10 @@ export function assignmentOf(
     const { rules, contributed, lost } = mergeHost(host, seniority);
     // What it still holds it has yet to hand over.
     const own = held.has(host) ? null : (contributed.get(key) ?? null);
-    return { host, rules, own, taken: lost.filter(({ from }) => from === key), owner: seniority[0]!.key };
+    return { host, rules, own, taken: lost.filter(({ from }) => from === key), owner: seniority[0]! };
   });
   const contributed = named.flatMap(({ own }) => own ?? []);
+  const owners = new Set(named.flatMap(({ own, owner }) => (own === null ? [] : owner)));
   const hosts = named.filter(({ host }) => isMine(host) && held.has(host)).map(({ rules }) => rules);
   return {
     ingress: { name: key, uid: known?.newest.uid ?? '' },
@@ -60,11 +61,15 @@ export function assignmentOf(
     publishedHostnames: known?.newest.publishedHostnames ?? [],
     asksForTls: known?.newest.asksForTls ?? false,
     problems: known?.newest.problems ?? [],
+    ignored: [
+      ...(known?.newest.ignored ?? []),
+      ...Array.from(owners).flatMap((owner) => ignoredBeside(owner, spec!)),
+    ],
     credentialsFault,
     taken: named.flatMap(({ taken }) => taken),
     servedBy: named.flatMap(({ host, own, owner }) => {
       const hostname = servedAt.get(host)?.hostname;
-      return own === null || hostname === undefined ? [] : [{ host, owner, hostname }];
+      return own === null || hostname === undefined ? [] : [{ host, owner: owner.key, hostname }];
     }),
   };
 }

@@ -54,6 +54,12 @@ export function ingressNotes(emit: (note: EventNote) => void) {
         problems.map(({ where, message }) => warning('InvalidIngress', `${where}: ${message}`)),
       );
     },
+    ignored(ignored: readonly Problem[]): void {
+      say(
+        'ignored',
+        ignored.map(({ where, message }) => warning('AnnotationIgnored', `${where} ${message}`)),
+      );
+    },
     taken(taken: readonly LostPath[]): void {
       say(
         'taken',

@@ -203,6 +203,7 @@ class IngressActor {
       this.#notes.servedBy(host, next.servedBy.find((served) => served.host === host) ?? null);
     }
     this.#notes.problems(next.problems);
+    this.#notes.ignored(next.ignored);
     this.#notes.tls(next.asksForTls);
     this.#notes.taken(next.taken);
     this.#notes.credentials(next.credentialsFault);

@@ -109,6 +109,8 @@ export interface Assignment {
   readonly publishedHostnames: readonly string[];
   readonly asksForTls: boolean;
   readonly problems: readonly Problem[];
+  /** What is understood and changes nothing: beside the rest of the Ingress, or because others own the tunnels. */
+  readonly ignored: readonly Problem[];
   /** Why nothing can be changed at Cloudflare, or null. */
   readonly credentialsFault: Fault | null;
   /** Paths of this Ingress that an older one keeps from being served. */

@@ -1,4 +1,12 @@
-import type { HostRules, IngressKey, IngressSettings, IngressSpec, PathRule } from './ingress.ts';
+import {
+  type HostRules,
+  type IngressKey,
+  type IngressSettings,
+  type IngressSpec,
+  type PathRule,
+  type Problem,
+  tunnelSetting,
+} from './ingress.ts';
 
 /**
  * The Ingresses that name a host, its owner first: the oldest has it. Kubernetes counts ages in seconds; of two of the
@@ -74,6 +82,16 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
     if (own.length > 0) contributed.set(key, { host, paths: own });
   }
   return { rules: { host, paths: Array.from(paths.values(), ({ rule }) => rule) }, contributed, lost };
+}
+
+/** What an Ingress says of tunnels and does not get where its paths are routed in that of the owner of their host. */
+export function ignoredBeside(owner: IngressSpec, guest: IngressSpec): readonly Problem[] {
+  return guest.ofTunnel
+    .filter((name) => tunnelSetting(guest.settings, name) !== tunnelSetting(owner.settings, name))
+    .map((name) => ({
+      where: `metadata.annotations[cloudflare-warp/${name}]`,
+      message: `changes nothing of hosts that are served through the tunnel of the older Ingress "${owner.key}", where it is ${tunnelSetting(owner.settings, name)}; expected it there, or that it is removed`,
+    }));
 }
 
 function keyOf({ match, path }: PathRule): string {

@@ -21,4 +21,5 @@ export type EventReason =
   | 'RateLimited'
   | 'CloudflareFailed'
   | 'LedgerRefused'
-  | 'TlsAtEdge';
+  | 'TlsAtEdge'
+  | 'AnnotationIgnored';

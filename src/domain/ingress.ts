@@ -26,6 +26,10 @@ export interface IngressSpec {
   readonly publishedHostnames: readonly string[];
   /** What is wrong with the object; each becomes an Event `InvalidIngress`. */
   readonly problems: readonly Problem[];
+  /** What is understood and changes nothing beside the rest of the object; each becomes an Event `AnnotationIgnored`. */
+  readonly ignored: readonly Problem[];
+  /** Which of its annotations say how a tunnel is to be, so that they change nothing where the tunnel is another Ingress'. */
+  readonly ofTunnel: readonly TunnelSetting[];
   /**
    * True when this spec must not be acted on (an annotation that is not understood, no host left): the last
    * good one stays in force.
@@ -78,6 +82,25 @@ export interface IngressSettings {
   readonly origin: OriginSettings;
   /** Null: everybody comes in. */
   readonly access: AccessPolicy | null;
+}
+
+const ofTunnel = {
+  mode: 'mode',
+  replicas: 'replicas',
+  'ha-connections': 'haConnections',
+  'no-backend': 'noBackend',
+  dns: 'dns',
+} as const satisfies Readonly<Record<string, keyof IngressSettings>>;
+
+/** A setting of a tunnel as a whole, by the name of its annotation: where Ingresses share a host, its owner's holds. */
+export type TunnelSetting = keyof typeof ofTunnel;
+
+export function isOfTunnel(annotation: string): annotation is TunnelSetting {
+  return Object.hasOwn(ofTunnel, annotation);
+}
+
+export function tunnelSetting(settings: IngressSettings, name: TunnelSetting): string | number {
+  return settings[ofTunnel[name]];
 }
 
 /** Where a tunnel's connectors run: in threads of the controller, or each in a pod of its own. */

@@ -1,11 +1,11 @@
 import { type Fault, failed, ok } from '../fault.ts';
 import type { BackendView } from './backend.ts';
 import type { Change } from './change.ts';
-import { bySeniority, mergeHost } from './claims.ts';
+import { bySeniority, ignoredBeside, mergeHost } from './claims.ts';
 import { compileHost, contributionNotes, type OriginCa } from './compile-host.ts';
 import { type CloudflareView, forecastHost } from './host-forecast.ts';
 import type { HostIntent } from './host-plan.ts';
-import type { IngressKey, IngressSpec } from './ingress.ts';
+import type { IngressKey, IngressSpec, Problem } from './ingress.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { noteOfFault, ofHost, textOfLost } from './notes.ts';
 
@@ -70,9 +70,10 @@ export function overviewOf(input: OverviewInput): Overview {
   );
   const claims = claimsOf(ingresses);
   const notes = [...input.foreign.map(({ name, message }) => note(name, 'InvalidIngress', message))];
-  for (const { key, problems } of ingresses) {
+  for (const { key, problems, ignored } of ingresses) {
     for (const { where, message } of problems)
       notes.push(note(key, 'InvalidIngress', `${where}: ${message}`));
+    notes.push(...ignored.map((each) => ignoredNote(key, each)));
   }
   const changes: HostChange[] = [];
   const hosts: HostOverview[] = [];
@@ -98,10 +99,13 @@ export function overviewOf(input: OverviewInput): Overview {
     if (forecast.fault !== null) notes.push(noteOf(ingress, host, forecast.fault));
     const compiled = owner && compileHost(merged.rules, owner.settings, input.backends, input.cas);
     for (const { reason, message } of compiled?.notes ?? []) notes.push(note(ingress, reason, message));
-    for (const { key, settings } of seniority.slice(1)) {
+    for (const guest of seniority.slice(1)) {
+      const { key, settings } = guest;
       const rules = merged.contributed.get(key);
-      const theirs = rules === undefined ? [] : contributionNotes(rules, settings, input.backends, input.cas);
+      if (rules === undefined) continue;
+      const theirs = contributionNotes(rules, settings, input.backends, input.cas);
       for (const { reason, message } of theirs) notes.push(note(key, reason, message));
+      notes.push(...ignoredBeside(owner!, guest).map((each) => ignoredNote(key, each)));
     }
     const waits = compiled?.usable === false && owner?.settings.noBackend === 'close';
     const isRefused = compiled?.refused === true;
@@ -177,6 +181,10 @@ function ledgerOfOther({ host, identity }: LedgerEntry): string {
 
 function note(ingress: IngressKey, reason: string, message: string): IngressNote {
   return { ingress, reason, message };
+}
+
+function ignoredNote(ingress: IngressKey, { where, message }: Problem): IngressNote {
+  return note(ingress, 'AnnotationIgnored', `${where} ${message}`);
 }
 
 /** What keeps several hosts of an Ingress from being served is said once. */

@@ -41,7 +41,9 @@ export function shareOf(spec: IngressSpec, shard: Shard, wasOurs: boolean): Ingr
   const unservable = spec.unservable.filter((host) => isOfShard(host, shard));
   const problems = isOfShard(spec.key, shard) ? spec.problems : [];
   const asksForTls = spec.asksForTls && isOfShard(spec.key, shard);
-  const isNamed = hosts.length + unservable.length + problems.length > 0 || asksForTls;
+  const ignored = isOfShard(spec.key, shard) ? spec.ignored : [];
+  const said = problems.length + ignored.length;
+  const isNamed = hosts.length + unservable.length + said > 0 || asksForTls;
   const isLeft = wasOurs && (spec.refused || spec.publishedHostnames.length > 0);
-  return isNamed || isLeft ? { ...spec, hosts, unservable, problems, asksForTls } : null;
+  return isNamed || isLeft ? { ...spec, hosts, unservable, problems, ignored, asksForTls } : null;
 }

@@ -32,7 +32,8 @@ the controller holds (\`warp-ingress controller --help\`); the defaults below ar
 
 A value that is not understood, and a key that is not in this list, changes nothing: the last good state stays. An Event
 \`InvalidIngress\` on the Ingress names the annotation, the value and what was expected, and so does the metric
-\`warp_ingress_ingress_problems\` until it is mended.
+\`warp_ingress_ingress_problems\` until it is mended. A value that is understood and changes nothing beside the others (\`replicas\` without
+\`mode: pod\`, \`ca-secret\` without \`backend-protocol: https\`) is told by an Event \`AnnotationIgnored\`; everything else of the Ingress holds.
 
 | annotation | values | default | what it does |
 |---|---|---|---|

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { accessTeamName } from '../domain/access.ts';
-import type { IngressSettings, Problem } from '../domain/ingress.ts';
+import { type IngressSettings, isOfTunnel, type Problem, type TunnelSetting } from '../domain/ingress.ts';
 import { parseDurationMs } from '../time/duration.ts';
+import { ignoredAnnotations } from './ignored-annotations.ts';
 
 /** Every annotation of ours begins with it; a key behind it that we do not know is refused, not overlooked. */
 export const annotationPrefix = 'cloudflare-warp/';
@@ -164,6 +165,10 @@ export interface ParsedAnnotations {
   /** The defaults where there is a problem: not to be acted on then. */
   readonly settings: IngressSettings;
   readonly problems: readonly Problem[];
+  /** As `IngressSpec.ignored`. */
+  readonly ignored: readonly Problem[];
+  /** As `IngressSpec.ofTunnel`. */
+  readonly ofTunnel: readonly TunnelSetting[];
 }
 
 /** Our settings among all annotations of an Ingress, over the controller's defaults. */
@@ -172,13 +177,19 @@ export function parseAnnotations(
   defaults: IngressSettings,
 ): ParsedAnnotations {
   const ours = Object.entries(annotations).filter(([key]) => key.startsWith(annotationPrefix));
-  if (ours.length === 0) return { settings: defaults, problems: [] };
+  const without = (problems: readonly Problem[]): ParsedAnnotations => ({
+    settings: defaults,
+    problems,
+    ignored: [],
+    ofTunnel: [],
+  });
+  if (ours.length === 0) return without([]);
 
   const given = Object.fromEntries(
     ours.map(([key, value]) => [key.slice(annotationPrefix.length), value] as const),
   );
   const parsed = annotationSchema.safeParse(given);
-  if (!parsed.success) return { settings: defaults, problems: problemsOf(parsed.error, given) };
+  if (!parsed.success) return without(problemsOf(parsed.error, given));
 
   const value = parsed.data;
   const team = value['access-team'];
@@ -186,7 +197,7 @@ export function parseAnnotations(
   if ((team === undefined) !== (audience === undefined)) {
     const [has, lacks] = team === undefined ? ['access-aud', 'access-team'] : ['access-team', 'access-aud'];
     const message = `given without ${annotationPrefix}${lacks}, expected both or none`;
-    return { settings: defaults, problems: [{ where: whereOf(has!), message }] };
+    return without([{ where: whereOf(has!), message }]);
   }
 
   const origin = defaults.origin;
@@ -211,7 +222,12 @@ export function parseAnnotations(
     },
     access: team !== undefined && audience !== undefined ? { team, audience } : defaults.access,
   };
-  return { settings, problems: [] };
+  const keys = Object.keys(given);
+  const ignored = ignoredAnnotations(keys, settings, defaults).map(({ key, because }) => ({
+    where: whereOf(key),
+    message: `changes nothing here: ${because}`,
+  }));
+  return { settings, problems: [], ignored, ofTunnel: keys.filter(isOfTunnel) };
 }
 
 /** Cuts and escapes what a user wrote, so that it fits into a sentence. */

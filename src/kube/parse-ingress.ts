@@ -88,6 +88,8 @@ export function parseIngress(object: unknown, { ingressClass, defaults }: Ingres
       asksForTls: Array.isArray(given.tls) && given.tls.length > 0,
       publishedHostnames: publishedOf(status),
       problems: bounded(problems),
+      ignored: annotations.ignored,
+      ofTunnel: annotations.ofTunnel,
       refused: annotations.problems.length > 0 || rules.hosts.length === 0,
     },
   };

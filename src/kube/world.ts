@@ -134,7 +134,7 @@ function partingOf(
 ): IngressSpec | null {
   if (former?.uid !== uid || publishedHostnames.length === 0) return null;
   if (!publishedHostnames.every((hostname) => former.publishedHostnames.includes(hostname))) return null;
-  const nothing = { hosts: [], unservable: [], asksForTls: false, problems: [], refused: false };
+  const nothing = { hosts: [], unservable: [], asksForTls: false, problems: [], ignored: [], refused: false };
   return { ...former, ...nothing, publishedHostnames };
 }
 

@@ -226,7 +226,7 @@ export class PodTunnel {
     // One that is being deleted is made again once it is gone.
     if (seen?.deleting || !mayWrite() || this.#retry.isWaiting) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
-    const areRefused = seen?.hash === this.#wantedHash && seen.trouble !== null;
+    const areRefused = seen?.hash === this.#wantedHash && seen.areRefused;
     this.#nudge.look(areRefused, seen?.isRolledOut ?? false);
     const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
     if (strays?.length === 0) return;

@@ -9,6 +9,7 @@ import {
   slice,
   synced,
 } from '../support/actor-house.ts';
+import { plainSettings } from '../support/ingress-settings.ts';
 
 const host = 'app.example.com';
 const name = `warp-me-${host}`;
@@ -69,7 +70,31 @@ describe('several Ingresses', () => {
     await next.stop();
   });
 
+  it('with an annotation that changes nothing: told once, served all the same, and told again when it comes back', async () => {
+    const where = 'metadata.annotations[cloudflare-warp/replicas]';
+    const odd = ingress('web', [host], { ignored: [{ where, message: 'changes nothing here' }] });
+    await house.tell(service(), slice(), present(odd), synced);
+    await house.tell(present({ ...odd, publishedHostnames: [published] }));
+    expect(house.sink.take()).to.deep.equal(['web AnnotationIgnored', 'web TunnelReady']);
+    await house.tell(present(ingress('web', [host], { publishedHostnames: [published] })));
+    await house.tell(present({ ...odd, publishedHostnames: [published] }));
+    expect(house.sink.take()).to.deep.equal(['web AnnotationIgnored']);
+  });
+
   const path = (at: string, backend = 'web') => ({ ...rule(backend), path: at });
+
+  it("with one host: the younger hears which of its settings are the older one's to say", async () => {
+    const settings = { ...plainSettings, mode: 'pod', replicas: 3, dns: 'off' } as const;
+    const ofTunnel = ['mode', 'replicas', 'dns', 'ha-connections'] as const;
+    const guest = { ...young, settings, ofTunnel, hosts: [{ host, paths: [path('/shop', 'shop')] }] };
+    await house.tell(service(), slice(), service('shop'), slice('shop-1', 'shop'));
+    await house.tell(present(old), present(guest), synced);
+    const told = house.sink.take();
+    expect(told.filter((text) => text === 'young AnnotationIgnored')).to.have.length(3);
+    expect(told.filter((text) => text === 'young TunnelReady')).to.have.length(1);
+    await house.tell(removed('old'));
+    expect(house.sink.take().filter((text) => text.includes('AnnotationIgnored'))).to.deep.equal([]);
+  });
 
   it('with one host and other paths share its tunnel, and both show its name', async () => {
     const shop = { ...young, hosts: [{ host, paths: [path('/shop', 'shop')] }] };

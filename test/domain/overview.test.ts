@@ -122,6 +122,20 @@ describe('the overview of an install', () => {
     ]);
   });
 
+  it('names what is understood and changes nothing, of the Ingress itself and where an older one has the tunnel', () => {
+    const ignored = [{ where: 'metadata.annotations[cloudflare-warp/replicas]', message: 'changes nothing' }];
+    const older = ingress('older', [host], { createdAtMs: 1, ignored });
+    const more = { host, paths: [{ ...rule('shop'), path: '/more' }] };
+    const guest = ingress('guest', [], { createdAtMs: 2, hosts: [more], ofTunnel: ['dns', 'mode'] });
+    const asking = { ...guest, settings: { ...guest.settings, dns: 'off' } } as const;
+    const { notes } = look({ ingresses: [older, asking] });
+    const told = notes.filter(({ reason }) => reason === 'AnnotationIgnored');
+    expect(told.map((note) => note.ingress)).to.deep.equal(['older', 'guest']);
+    expect(told[1]?.message).to.match(
+      /cloudflare-warp\/dns.* tunnel of the older Ingress "older", where it is managed/,
+    );
+  });
+
   it('tells the younger Ingress which of its paths an older one has, and shows the host for both', () => {
     const older = ingress('older', [host], { createdAtMs: 1 });
     const other = { host, paths: [rule(), { ...rule('shop'), path: '/more' }] };

@@ -47,6 +47,8 @@ describe('share of an Ingress', () => {
     asksForTls: true,
     publishedHostnames: [],
     problems: [problem],
+    ignored: [{ where: 'metadata', message: 'changes nothing' }],
+    ofTunnel: [],
     refused: false,
   };
   const shares = (of: IngressSpec, count: number, wasOurs = false) =>
@@ -66,6 +68,10 @@ describe('share of an Ingress', () => {
       all.flatMap((share) => share.problems),
       [problem],
     );
+    assert.deepEqual(
+      all.flatMap((share) => share.ignored),
+      [...spec.ignored],
+    );
     assert.lengthOf(
       all.filter(({ asksForTls }) => asksForTls),
       1,
@@ -73,7 +79,8 @@ describe('share of an Ingress', () => {
   });
 
   it('of a shard without any of its hosts is nothing, unless what is wrong is to be said there', () => {
-    const small = { ...spec, hosts: spec.hosts.slice(0, 1), unservable: [], problems: [], asksForTls: false };
+    const silent = { problems: [], ignored: [], asksForTls: false };
+    const small = { ...spec, ...silent, hosts: spec.hosts.slice(0, 1), unservable: [] };
     assert.lengthOf(
       shares(small, 8).filter((share) => share !== null),
       1,

@@ -36,12 +36,12 @@ describe('docs/annotations.md', () => {
       http2: true,
       chunkedEncoding: false,
     } as const;
-    const parsed = parseAnnotations(Object.fromEntries(values), {
+    const { settings, problems } = parseAnnotations(Object.fromEntries(values), {
       ...others,
       originVia: 'endpoints',
       origin: { ...origin, ...more },
     });
-    expect(parsed).to.deep.equal({ settings: defaults, problems: [] });
+    expect({ settings, problems }).to.deep.equal({ settings: defaults, problems: [] });
   });
 
   it('fits into a table', () => {

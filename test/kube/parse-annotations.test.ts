@@ -13,7 +13,10 @@ const origin = (changes: Partial<IngressSettings['origin']>): IngressSettings =>
 describe('parseAnnotations', () => {
   it('gives the defaults where there is nothing of ours', () => {
     const others = { 'kubernetes.io/ingress.class': 'x', 'cloudflare-warper/mode': 'pod', mode: 'pod' };
-    expect(parseAnnotations(others, plainSettings)).to.deep.equal({ settings: plainSettings, problems: [] });
+    expect(parseAnnotations(others, plainSettings)).to.deep.equal({
+      ...{ settings: plainSettings, problems: [] },
+      ...{ ignored: [], ofTunnel: [] },
+    });
   });
 
   for (const [key, value, settings] of [
@@ -36,7 +39,8 @@ describe('parseAnnotations', () => {
     ['disable-chunked-encoding', 'true', origin({ chunkedEncoding: false })],
   ] as const) {
     it(`understands ${key}: ${value}`, () => {
-      expect(parse(key, value)).to.deep.equal({ settings, problems: [] });
+      const { settings: read, problems } = parse(key, value);
+      expect({ settings: read, problems }).to.deep.equal({ settings, problems: [] });
     });
   }
 
@@ -69,7 +73,11 @@ describe('parseAnnotations', () => {
   ] as const) {
     it(`refuses ${key}: ${JSON.stringify(value)}`, () => {
       const where = `metadata.annotations[cloudflare-warp/${key}]`;
-      expect(parse(key, value)).to.deep.equal({ settings: plainSettings, problems: [{ where, message }] });
+      const { settings, problems } = parse(key, value);
+      expect({ settings, problems }).to.deep.equal({
+        settings: plainSettings,
+        problems: [{ where, message }],
+      });
     });
   }
 

@@ -58,6 +58,8 @@ describe('parseIngress', () => {
       asksForTls: false,
       publishedHostnames: ['t.cfargotunnel.com'],
       problems: [],
+      ignored: [],
+      ofTunnel: [],
       unservable: [],
       refused: false,
     });

@@ -30,9 +30,27 @@ it('pods that are refused are told of once Kubernetes has seen what is wanted no
         observedGeneration,
         conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }],
       },
-    })?.trouble;
-  expect(refused(2)).to.deep.equal({ kind: 'ReplicaFailure', text: 'no pod can be made: exceeded quota' });
-  expect(refused(1)).to.equal(null);
+    });
+  expect(refused(2)?.trouble).to.deep.equal({
+    kind: 'ReplicaFailure',
+    text: 'no pod can be made: exceeded quota',
+  });
+  expect(refused(1)?.trouble).to.equal(null);
+  expect([refused(2)?.areRefused, refused(1)?.areRefused]).to.deep.equal([true, false]);
+});
+
+it('a paused Deployment is told of, with what resumes it; nobody need ask again for its pods', () => {
+  const seen = parseSeenPods({
+    metadata: { name: 'd', generation: 2, annotations: { 'cloudflare-warp/host': 'app.example.com' } },
+    spec: { replicas: 1, paused: true },
+    status: {
+      observedGeneration: 2,
+      conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }],
+    },
+  });
+  expect(seen?.trouble?.kind).to.equal('Paused');
+  expect(seen?.trouble?.text).to.contain('"kubectl rollout resume deployment d"');
+  expect(seen?.areRefused).to.equal(false);
 });
 
 it('a Deployment is autoscaled while the last to set the number of its pods was a HorizontalPodAutoscaler', () => {

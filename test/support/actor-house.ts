@@ -169,6 +169,8 @@ export function ingress(key: string, hosts: readonly string[], over: Partial<Ing
     asksForTls: false,
     publishedHostnames: [],
     problems: [],
+    ignored: [],
+    ofTunnel: [],
     refused: false,
     ...over,
   };

@@ -62,7 +62,14 @@ export class MemoryPods implements TunnelPods {
       isAutoscaled: before?.isAutoscaled ?? false,
       otherManagers: before?.otherManagers ?? [],
     };
-    const seen = { ...made, hash, ready: before?.ready ?? 0, isRolledOut: false, trouble: null };
+    const seen = {
+      ...made,
+      hash,
+      ready: before?.ready ?? 0,
+      isRolledOut: false,
+      trouble: null,
+      areRefused: false,
+    };
     return ok(this.#put(seen));
   }
 
@@ -81,7 +88,13 @@ export class MemoryPods implements TunnelPods {
 
   /** Kubernetes reports so many ready pods, and no refusal. */
   ready(host: string, ready: number, isRolledOut = true): void {
-    this.#put({ ...this.deployments.get(this.nameOf(host))!, ready, isRolledOut, trouble: null });
+    this.#put({
+      ...this.deployments.get(this.nameOf(host))!,
+      ready,
+      isRolledOut,
+      trouble: null,
+      areRefused: false,
+    });
   }
 
   /** What becomes of a Deployment that is applied: an admission webhook may change it. */
@@ -97,7 +110,7 @@ export class MemoryPods implements TunnelPods {
   /** No pod can be made for what is wanted now. */
   refuse(host: string, text: string): void {
     const trouble = { kind: 'ReplicaFailure', text };
-    this.#put({ ...this.deployments.get(this.nameOf(host))!, isRolledOut: false, trouble });
+    this.#put({ ...this.deployments.get(this.nameOf(host))!, isRolledOut: false, trouble, areRefused: true });
   }
 
   /** A pod that is not ready, unless that is said. The first word of `trouble` is its kind. */

@@ -23,8 +23,10 @@ export interface SeenPods {
   readonly ready: number;
   /** All pods are of what the Deployment says now, and ready. */
   readonly isRolledOut: boolean;
-  /** Why no pods can be made (a quota, a policy of the namespace), or null. */
+  /** Why no pods can be made (a quota, a policy of the namespace, somebody has paused it), or null. */
   readonly trouble: PodTrouble | null;
+  /** Kubernetes tries again to make those pods, later and later. */
+  readonly areRefused: boolean;
   /** As it is stored; compared with what we have said (`differences`). */
   readonly stored: SayableParts;
   /** A HorizontalPodAutoscaler has set the number of pods, and nobody has since. */
@@ -56,7 +58,7 @@ const deploymentShape = z.object({
     generation: count,
     managedFields: z.array(z.object({ manager: text, subresource: text })).catch([]),
   }),
-  spec: z.looseObject({ replicas: count }),
+  spec: z.looseObject({ replicas: count, paused: z.boolean().catch(false) }),
   status: z
     .object({
       observedGeneration: count,
@@ -105,10 +107,15 @@ export function parseSeenPods(object: unknown): SeenPods | null {
       status.updatedReplicas === spec.replicas &&
       status.replicas === spec.replicas &&
       status.readyReplicas === spec.replicas,
-    trouble:
-      failure === undefined
+    trouble: spec.paused
+      ? {
+          kind: 'Paused',
+          text: `Deployment ${meta.name} is paused, and until "kubectl rollout resume deployment ${meta.name}" no pod takes the place of another`,
+        }
+      : failure === undefined
         ? null
         : { kind: 'ReplicaFailure', text: `no pod can be made: ${failure.message}` },
+    areRefused: failure !== undefined && !spec.paused,
     stored: { metadata: { labels: meta.labels, annotations: meta.annotations }, spec },
     isAutoscaled: metadata.managedFields.some(isAutoscaler),
     otherManagers: [...new Set(others.map(({ manager }) => manager))],
