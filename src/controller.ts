@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { availableParallelism, hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import { tendAccount } from './account-tending.ts';
 import type { SupervisorMessage } from './actors/messages.ts';
 import { supervisorSpec } from './actors/supervisor.ts';
@@ -7,7 +7,7 @@ import { createCloudflare } from './cloudflare/adapter.ts';
 import { CredentialStore } from './cloudflare/credentials.ts';
 import { type ControllerConfig, defaultIngressClass } from './config.ts';
 import { type Fault, FaultError, fault, faultOf, type Result } from './fault.ts';
-import { readIdentity } from './identity.ts';
+import { identityOnceReadable } from './identity.ts';
 import { createActorSystem } from './kernel/system.ts';
 import { KubeCaSecrets } from './kube/ca-secrets.ts';
 import { connectKube, type KubeClient } from './kube/client.ts';
@@ -24,11 +24,9 @@ import type { Readiness } from './ops/status-page.ts';
 import { startOps } from './ops.ts';
 import { createPodRunner, readPodTemplate } from './pod-tunnels.ts';
 import { runnerByPlace } from './runners/runner-by-place.ts';
-import { defaultMaxThreads } from './runners/thread-count.ts';
-import { createThreadRunner } from './runners/thread-runner.ts';
 import type { Running } from './running.ts';
-import { type Backoff, backoffDelayMs } from './time/backoff.ts';
-import { type Clock, sleep, systemClock } from './time/clock.ts';
+import { createThreads } from './thread-tunnels.ts';
+import { type Clock, systemClock } from './time/clock.ts';
 import { readEdgeRoots } from './tunnel/edge-roots.ts';
 
 export interface Controller extends Running {
@@ -38,8 +36,6 @@ export interface Controller extends Running {
 
 /** Everything that was opened, closed in the reverse order: what is used outlives its users. */
 type Closers = (() => Promise<void> | void)[];
-
-const identityBackoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 0 };
 
 /**
  * Composes the controller: adapters, actors, watches. Rejects with a `FaultError` for what makes a start
@@ -125,8 +121,12 @@ const firstListing = 'the first listing of the namespace';
 
 /** Starts what needs the API server, from the adapters up to the watches that feed the actors. */
 async function work(place: Workplace): Promise<void> {
-  const { config, log, clock, metrics, client, ca, template, closers, ended, progress } = place;
-  const identity = await ownerIdentity(place);
+  const { config, log, clock, metrics, client, ca, template, closers, ended, progress, signal } = place;
+  const unreadable = (fault: Fault): void => {
+    progress.waitingFor = () => `the namespace ${client.namespace}: ${fault.message}`;
+  };
+  const identity = await identityOnceReadable(config, client, { clock, log, unreadable, signal });
+  progress.waitingFor = () => firstListing;
 
   // Of this process alone: what had the pod's name before may not have ended.
   const me = `${hostname()}_${randomUUID()}`;
@@ -191,25 +191,7 @@ async function work(place: Workplace): Promise<void> {
   });
   closers.push(() => sink.close());
 
-  const cores = availableParallelism();
-  const maxThreads = config.maxThreads ?? defaultMaxThreads(cores, memoryBytes());
-  const { tunnelsPerThread } = config;
-  const memoryMib = Math.round(memoryBytes() / 2 ** 20);
-  log.info({ cores, memoryMib, maxThreads, tunnelsPerThread }, 'threads planned');
-  const threads = createThreadRunner({
-    clock,
-    log,
-    edge: { addresses: config.edge, ca },
-    graceMs: config.graceMs,
-    logLevel: config.log.level,
-    accessCertsUrl: config.accessCertsUrl,
-    maxThreads,
-    cores,
-    tunnelsPerThread,
-    onCounts: metrics.tunnelCounted,
-    onThread: metrics.threadTunnels,
-  });
-  metrics.quarantineOf(threads);
+  const threads = createThreads({ config, ca, clock, log, metrics });
   closers.push(() => threads.close());
   const telemetry = metrics.watch;
   const pods = createPodRunner({ config, client, ca, template, leadership, clock, log, telemetry });
@@ -280,20 +262,6 @@ async function work(place: Workplace): Promise<void> {
   closers.push(() => leadership.stop());
 }
 
-/** Waits for the API server where the identity is to be read from it. */
-async function ownerIdentity({ config, client, log, clock, progress, signal }: Workplace): Promise<string> {
-  for (let attempt = 0; ; attempt++) {
-    const identity = await readIdentity(config, client, signal);
-    progress.waitingFor = () => firstListing;
-    if (identity.ok) return identity.value;
-    const { code, message: detail, retryAfterMs = 0 } = identity.fault;
-    progress.waitingFor = () => `the namespace ${client.namespace}: ${detail}`;
-    const retryInMs = Math.max(backoffDelayMs(identityBackoff, attempt, Math.random()), retryAfterMs);
-    log.warn({ code, detail, retryInMs }, 'namespace not readable');
-    await sleep(clock, retryInMs, signal);
-  }
-}
-
 /** Ready once the caches are filled, somebody leads, and every tunnel that can be up is up. */
 function readinessOf(metrics: Metrics, waitingFor: string | null): Readiness {
   if (waitingFor !== null) return { ready: false, waiting: [waitingFor] };
@@ -302,11 +270,6 @@ function readinessOf(metrics: Metrics, waitingFor: string | null): Readiness {
     .filter(({ state }) => state === 'provisioning' || state === 'starting')
     .map(({ host, state }) => `${host} is ${state}`);
   return { ready: waiting.length === 0, waiting };
-}
-
-/** What a container's limit leaves of the machine's memory. */
-function memoryBytes(): number {
-  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
 function unwrap<T>(result: Result<T>): T {
