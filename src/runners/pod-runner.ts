@@ -11,6 +11,7 @@ import type { SeenPod } from '../kube/pods/parse-pods.ts';
 import type { PodSettings } from '../kube/pods/tunnel-deployment.ts';
 import type { TunnelPods } from '../kube/pods/tunnel-pods.ts';
 import type { Clock, Timer } from '../time/clock.ts';
+import { PodNudges } from './pod-nudges.ts';
 import { PodQuestions } from './pod-questions.ts';
 import { PodTunnel, type PodTunnelWorld } from './pod-tunnel.ts';
 
@@ -68,6 +69,7 @@ export class PodRunner implements TunnelRunner {
       },
       apply: (wanted, aborted) => pods.apply(wanted, aborted),
       nudge: (seen, aborted) => pods.nudge(seen, aborted),
+      nudges: new PodNudges({ clock, random }),
       remove: (seen, aborted) => pods.remove(seen, aborted),
     };
     this.#questions = new PodQuestions({

@@ -8,7 +8,7 @@ import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment
 import type { Backoff } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { RetryTimer } from '../time/retry-timer.ts';
-import { PodNudge } from './pod-nudge.ts';
+import type { PodNudges, RefusedTunnel } from './pod-nudges.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
 import { PodUpkeep } from './pod-upkeep.ts';
@@ -28,6 +28,8 @@ export interface PodTunnelWorld {
   apply(wanted: WantedPods, signal: AbortSignal): Promise<Result<SeenPods>>;
   /** As `TunnelPods.nudge`. */
   nudge(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
+  /** Of the whole namespace. */
+  readonly nudges: PodNudges;
   remove(seen: SeenPods, signal: AbortSignal): Promise<Result<void>>;
 }
 
@@ -41,7 +43,7 @@ const endingSlackMs = 10_000;
  * to the runs. A run that replaces another one changes the same Deployment, whose rollout leaves no gap. What becomes
  * of single pods is Kubernetes' business. Owned by the runner.
  */
-export class PodTunnel {
+export class PodTunnel implements RefusedTunnel {
   readonly #world: PodTunnelWorld;
   /** Oldest first. */
   readonly #runs: PodRun[] = [];
@@ -55,7 +57,6 @@ export class PodTunnel {
   readonly #pods = new Map<string, SeenPod>();
   readonly #troubles: PodTroubles;
   readonly #upkeep: PodUpkeep;
-  readonly #nudge: PodNudge;
   /** Nothing is written while it waits. */
   readonly #retry: RetryTimer;
   /** What the wish comes to, once it is known. */
@@ -70,7 +71,6 @@ export class PodTunnel {
     this.#world = world;
     this.#troubles = new PodTroubles(world.clock, () => this.advance());
     this.#upkeep = new PodUpkeep(world, () => this.advance());
-    this.#nudge = new PodNudge(world, () => void this.#askAgain());
     this.#retry = new RetryTimer(world, writeBackoff, () => this.advance());
   }
 
@@ -133,7 +133,7 @@ export class PodTunnel {
     }
     this.#wish = null;
     this.#upkeep.stop();
-    this.#nudge.stop();
+    this.#world.nudges.leave(this);
     this.#unwanted = true;
     this.advance();
   }
@@ -154,7 +154,7 @@ export class PodTunnel {
     this.#retry.reset();
     this.#troubles.stop();
     this.#upkeep.stop();
-    this.#nudge.stop();
+    this.#world.nudges.leave(this);
     this.#drained();
   }
 
@@ -227,7 +227,7 @@ export class PodTunnel {
     if (seen?.deleting || !mayWrite() || this.#retry.isWaiting) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
     const areRefused = seen?.hash === this.#wantedHash && seen.areRefused;
-    this.#nudge.look(areRefused, seen?.isRolledOut ?? false);
+    this.#world.nudges.look(this, areRefused, seen?.isRolledOut ?? false);
     const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
     if (strays?.length === 0) return;
     const applied = await this.#world.apply(said, signal);
@@ -237,7 +237,7 @@ export class PodTunnel {
     this.deployment(applied.value);
   }
 
-  async #askAgain(): Promise<void> {
+  async askAgain(): Promise<void> {
     const { mayWrite, log, signal } = this.#world;
     const seen = this.#seen;
     if (seen === null || !mayWrite()) return;
