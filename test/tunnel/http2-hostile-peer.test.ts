@@ -160,6 +160,11 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
       ['DATA on an idle stream', protocolError, [rawData(1, Buffer.alloc(1))]],
       ['WINDOW_UPDATE on an idle stream', protocolError, [rawWindowUpdate(1, 1)]],
       ['RST_STREAM on an idle stream', protocolError, [rawReset(1, 8)]],
+      [
+        'a frame on a stream that we would have to open',
+        protocolError,
+        [rawHeaders(3), rawWindowUpdate(2, 1)],
+      ],
       ['a faulty PRIORITY on an idle stream', frameSizeError, [rawFrame(2, 0, 1, Buffer.alloc(4))]],
       [
         'a header block that is not HPACK',
@@ -278,6 +283,16 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
       expect(await stage.edge.resetOf(1)).to.equal(http2Error.noError);
       expect(stage.edge.on(1, 0)[0]!.payload.toString()).to.contain('"upgrade"');
       stage.edge.send(rawData(1, Buffer.alloc(1000), true));
+    });
+
+    it('by the same in a request that wants no body, with the head of that', async () => {
+      stage = await SessionStage.open();
+      stage.edge.shakeHands();
+      const head = rawBlock(':method', 'HEAD', ':scheme', 'https', ':path', '/', 'upgrade', 'h2c');
+      stage.edge.send(rawHeaders(1, head));
+      expect(await stage.edge.status(1)).to.equal('400');
+      expect(stage.edge.on(1, 1).map(({ flags }) => flags)).to.deep.equal([5]);
+      expect(stage.edge.on(1, 0)).to.deep.equal([]);
     });
 
     const breaches: [title: string, code: number, frames: Buffer[]][] = [

@@ -71,6 +71,9 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
   #chunksHeard = 0;
   /** A header block was begun and must be completed. */
   #headerBlock: Timer | null = null;
+  /** Which one that is: as nothing comes in between, the count of what came before it. */
+  #headerBlockBehind = 0;
+  /** The socket was ended, and is to be gone by then. */
   #lingering: Timer | null = null;
 
   /** `closing`: GOAWAY was sent, streams run out. `ending`: nothing is read or framed any more. */
@@ -136,7 +139,7 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
     this.#cause = { by: 'error', message };
     this.#output.frame(goawayFrame(this.role.lastStreamId, code, message));
     this.#finish();
-    this.#linger();
+    this.#linger(this.#limits.lingerMs);
     this.streams.abandon(code);
   }
 
@@ -176,16 +179,20 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
       this.#threw(thrown);
       return this.fail(http2Error.internalError, 'internal error');
     }
-    if (this.#parser.inHeaderBlock !== (this.#headerBlock !== null)) this.#watchHeaderBlock();
+    if (this.#parser.inHeaderBlock || this.#headerBlock !== null) this.#watchHeaderBlock();
     if (this.#output.unsentBytes > this.#limits.maxUnsentBytes) {
       this.fail(http2Error.enhanceYourCalm, 'what is sent is not read');
     }
   }
 
   #watchHeaderBlock(): void {
+    const { inHeaderBlock } = this.#parser;
+    const { messageFrames } = this.#peer;
+    if (inHeaderBlock && this.#headerBlock !== null && messageFrames === this.#headerBlockBehind) return;
     this.#headerBlock?.cancel();
     this.#headerBlock = null;
-    if (this.#over || !this.#parser.inHeaderBlock) return;
+    if (this.#over || !inHeaderBlock) return;
+    this.#headerBlockBehind = messageFrames;
     this.#headerBlock = this.#clock.after(this.#limits.headerBlockMs, () => {
       this.fail(http2Error.enhanceYourCalm, 'a header block was not completed in time');
     });
@@ -200,13 +207,15 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
   #finish(): void {
     this.#silence();
     this.#output.finish();
-    this.#socket.end(() => this.#linger());
+    this.#linger(this.#limits.lastBytesMs);
+    this.#socket.end(() => this.#linger(this.#limits.lingerMs));
   }
 
-  /** The peer has a moment to end its side. */
-  #linger(): void {
-    if (this.#lingering !== null || this.#phase === 'ended') return;
-    this.#lingering = this.#clock.after(this.#limits.lingerMs, () => this.#socket.destroy());
+  /** The peer has so long to take what is left, or to end its side. */
+  #linger(ms: number): void {
+    this.#lingering?.cancel();
+    if (this.#phase === 'ended') return;
+    this.#lingering = this.#clock.after(ms, () => this.#socket.destroy());
   }
 
   /** The connection is gone, or is to be gone now. */

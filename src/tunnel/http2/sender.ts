@@ -65,7 +65,9 @@ export class Sender {
   #maxFrameBytes = defaultMaxFrameBytes;
   #maxHeaderListBytes: number | null = null;
   /** Streams with something to send and window to send it, in the order of their turns. */
-  readonly #ring: SendingHalf[] = [];
+  #ring: SendingHalf[] = [];
+  /** Of those in the ring, how many were dropped. */
+  #dropped = 0;
   #pumping = false;
 
   constructor(output: Output, limits: Pick<Http2Limits, 'streamQueueBytes'>, dataFramed: () => void) {
@@ -126,6 +128,15 @@ export class Sender {
   drop(half: SendingHalf): void {
     half.done = true;
     half.queue.clear();
+    if (half.waiting) this.#forget();
+  }
+
+  /** A peer that opens no window must not make the ring grow by streams that are gone. */
+  #forget(): void {
+    this.#dropped += 1;
+    if (this.#dropped * 2 <= this.#ring.length) return;
+    this.#ring = this.#ring.filter((half) => !half.done);
+    this.#dropped = 0;
   }
 
   /** A WINDOW_UPDATE for a stream, or with null for the connection. False: the window grew too large. */
@@ -183,7 +194,10 @@ export class Sender {
     while (this.#ring.length > 0 && this.#window > 0 && !this.#output.full) {
       const half = this.#ring.shift()!;
       half.waiting = false;
-      if (half.done) continue;
+      if (half.done) {
+        this.#dropped -= 1;
+        continue;
+      }
       this.#takeTurn(half);
       this.#await(half);
       if (half.wantsDrain && half.queue.bytes <= drainedQueueBytes) {

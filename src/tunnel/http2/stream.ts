@@ -73,6 +73,11 @@ export abstract class Http2Stream implements SendingOwner {
     this.bodyBytesLeft = contentLength;
   }
 
+  /** From here on `handler` hears of the stream, unless its user has left it by now. */
+  begin(handler: StreamHandler): void {
+    if (!this.closed && !this.#resetWhenSent) this.handler = handler;
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.closed) return true;
     if (!this.headSent || this.sending.ended || this.sending.done) {

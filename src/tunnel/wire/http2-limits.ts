@@ -65,7 +65,9 @@ export interface Http2Limits {
   readonly maxUnsentBytes: number;
   /** Body bytes that one stream queues before its `write` says false. */
   readonly streamQueueBytes: number;
-  /** After the last byte was given to the socket, how long the peer may take to close its side, milliseconds. */
+  /** Once we end the connection, how long the peer may take to read what we have sent, milliseconds. */
+  readonly lastBytesMs: number;
+  /** After that, how long it may take to close its side, milliseconds. */
   readonly lingerMs: number;
 }
 
@@ -106,5 +108,6 @@ export const defaultHttp2Limits: Http2Limits = {
   mostOutputBytes: mebi,
   maxUnsentBytes: 16 * mebi,
   streamQueueBytes: 64 * kibi,
+  lastBytesMs: 30_000,
   lingerMs: 1000,
 };

@@ -26,6 +26,8 @@ export interface RequestAnswer {
   readonly kind: 'answer';
   readonly status: number;
   readonly text: string;
+  /** To HEAD: the text is announced and not sent (RFC 9110, section 9.3.2). */
+  readonly headOnly: boolean;
 }
 
 /** RST_STREAM PROTOCOL_ERROR. */
@@ -40,7 +42,7 @@ const brokenEscapePattern = /%(?![0-9A-Fa-f]{2})/;
 const badAuthorityPattern = /[\s@/\\?#]/;
 
 export function readRequest(fields: readonly HeaderField[] | null, ended: boolean): RequestReading {
-  if (fields === null) return { kind: 'answer', status: 431, text: 'Request header fields too large' };
+  if (fields === null) return plainly(431, 'Request header fields too large');
   let method: string | undefined;
   let path: string | undefined;
   let scheme: string | undefined;
@@ -110,7 +112,7 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
   if (!tokenPattern.test(method)) return malformed(':method is not a token');
   if (method === 'CONNECT') {
     // Its form differs (section 8.5) and no route of ours can mean it.
-    return { kind: 'answer', status: 501, text: 'CONNECT is not supported' };
+    return plainly(501, 'CONNECT is not supported');
   }
   if (scheme !== 'https' && scheme !== 'http') return malformed(':scheme is neither http nor https');
   if (path === undefined) return malformed('no :path');
@@ -119,7 +121,7 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
   const name = authority === undefined || authority === '' ? (host ?? '') : authority;
   if (badAuthorityPattern.test(name)) return malformed(':authority is not a host');
   if (ended && contentLength > 0) return malformed('content-length without a body');
-  if (answer !== undefined) return answer;
+  if (answer !== undefined) return { ...answer, headOnly: method === 'HEAD' };
   return { kind: 'request', method, path, scheme, authority: name, headers, ended, contentLength };
 }
 
@@ -130,7 +132,11 @@ function hasBrokenEscape(path: string): boolean {
 }
 
 function badRequest(text: string): RequestAnswer {
-  return { kind: 'answer', status: 400, text };
+  return plainly(400, text);
+}
+
+function plainly(status: number, text: string): RequestAnswer {
+  return { kind: 'answer', status, text, headOnly: false };
 }
 
 function malformed(why: string): MalformedRequest {

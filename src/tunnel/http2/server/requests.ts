@@ -25,6 +25,8 @@ export class Requests implements Role<ServerStream> {
   readonly #limits: Http2Limits;
   readonly #owner: RequestsOwner;
   lastStreamId = 0;
+  /** The highest that the peer has opened, looked at or refused. */
+  #highestId = 0;
   /** New streams are answered REFUSED_STREAM, which the peer may retry elsewhere. */
   #refusing = false;
 
@@ -41,7 +43,7 @@ export class Requests implements Role<ServerStream> {
   }
 
   isIdle(streamId: number): boolean {
-    return streamId > this.lastStreamId;
+    return (streamId & 1) === 0 || streamId > this.#highestId;
   }
 
   headers(stream: ServerStream, fields: readonly HeaderField[] | null, endStream: boolean): void {
@@ -62,6 +64,7 @@ export class Requests implements Role<ServerStream> {
       if (this.#streams.wasReset(streamId)) return;
       throw new Http2ConnectionError(http2Error.streamClosed, 'HEADERS on a closed stream');
     }
+    this.#highestId = Math.max(this.#highestId, streamId);
     if (this.#refusing) return this.#streams.refuse(streamId, http2Error.refusedStream);
     this.lastStreamId = streamId;
     if (selfDependent) return this.#faults.ofUnknown(streamId, http2Error.protocolError);
@@ -115,7 +118,7 @@ export class Requests implements Role<ServerStream> {
   #begin(stream: ServerStream, head: RequestHead): void {
     try {
       const handler = this.#owner.stream(stream, head);
-      if (!stream.closed) stream.handler = handler;
+      stream.begin(handler);
     } catch (thrown) {
       this.#streams.handlerThrew(stream, thrown);
     }
@@ -123,12 +126,14 @@ export class Requests implements Role<ServerStream> {
 }
 
 /** Answers a request here, before any handler hears of it. */
-function answer(stream: ServerStream, { status, text }: RequestAnswer): void {
+function answer(stream: ServerStream, { status, text, headOnly }: RequestAnswer): void {
   const body = Buffer.from(text, 'latin1');
   const headers = ['content-type', 'text/plain; charset=utf-8', 'content-length', String(body.length)];
-  stream.respond(status, headers, false);
-  stream.write(body);
-  stream.end();
+  stream.respond(status, headers, headOnly);
+  if (!headOnly) {
+    stream.write(body);
+    stream.end();
+  }
   // The rest of the request is of no interest (RFC 9113, section 8.1).
   stream.reset(http2Error.noError);
 }

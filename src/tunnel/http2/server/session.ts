@@ -34,6 +34,8 @@ class Session implements EdgeSession {
   /** The handshake's next step is due; null when it is done. */
   #handshake: Timer | null = null;
   #handshakeDone = false;
+  /** SETTINGS of the peer have come. */
+  #spoke = false;
 
   constructor(socket: Socket, events: EdgeSessionEvents, limits: Http2Limits, clock: Clock) {
     this.#clock = clock;
@@ -46,8 +48,7 @@ class Session implements EdgeSession {
       },
       {
         preface: () => this.#await(limits.firstSettingsMs, http2Error.settingsTimeout, 'no SETTINGS in time'),
-        settings: () =>
-          this.#await(limits.settingsAckMs, http2Error.settingsTimeout, 'SETTINGS were not acknowledged'),
+        settings: () => this.#settingsCame(limits.settingsAckMs),
         settingsAck: () => this.#handshakeEnds(),
         ending: (cause) => {
           this.#handshakeEnds();
@@ -84,6 +85,13 @@ class Session implements EdgeSession {
 
   ping(): void {
     this.#connection.ping();
+  }
+
+  /** The first are a step of the handshake. */
+  #settingsCame(ackMs: number): void {
+    if (this.#spoke) return;
+    this.#spoke = true;
+    this.#await(ackMs, http2Error.settingsTimeout, 'SETTINGS were not acknowledged');
   }
 
   #await(ms: number, code: number, missing: string): void {

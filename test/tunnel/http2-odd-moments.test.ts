@@ -1,0 +1,138 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect } from 'chai';
+import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
+import { defaultHttp2Limits } from '../../src/tunnel/wire/http2-limits.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  getBlock,
+  postBlock,
+  rawData,
+  rawFrame,
+  rawHeaders,
+  rawPreface,
+  rawReset,
+  rawSettings,
+} from '../support/raw-frames.ts';
+import { type SeenStream, SessionStage } from '../support/session-stage.ts';
+
+const maxWindow = 2 ** 31 - 1;
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+describe('HTTP/2 session, at odd moments', () => {
+  let stage: SessionStage;
+
+  afterEach(async () => {
+    expect(stage.tested.thrown).to.deep.equal([]);
+    await stage.close();
+  });
+
+  /** Everything sent so far has been read by the session, and what it had to say to that has arrived. */
+  async function settled(): Promise<void> {
+    const pongs = stage.edge.on(0, 6).length;
+    stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
+    await eventually('a pong', () => stage.edge.on(0, 6).length > pongs);
+  }
+
+  it('gives each header block its time, also where one read ends the last and begins the next', async () => {
+    const limits = { headerBlockMs: 5000 };
+    stage = await SessionStage.open({ limits });
+    stage.edge.shakeHands();
+    await settled();
+    const half = getBlock.length >> 1;
+    const begin = (id: number): Buffer => rawFrame(1, 1, id, getBlock.subarray(0, half));
+    const complete = (id: number): Buffer => rawFrame(9, 4, id, getBlock.subarray(half));
+    stage.edge.send(begin(1));
+    await eventually('the first was begun', () => stage.clock.nextTimerMs === 5000);
+    for (const id of [1, 3, 5]) {
+      await stage.clock.advance(3000);
+      stage.edge.send(complete(id), begin(id + 2));
+      await stage.edge.frame(1, id);
+    }
+    // The last one is never completed.
+    await stage.clock.advance(4999);
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+    await stage.clock.advance(1);
+    expect(await stage.edge.goaway()).to.equal(http2Error.enhanceYourCalm);
+  });
+
+  it('waits for the acknowledgement of its SETTINGS no longer because others come', async () => {
+    stage = await SessionStage.open();
+    stage.edge.send(rawPreface, rawSettings());
+    await settled();
+    expect(stage.clock.nextTimerMs).to.equal(10_000);
+    await stage.clock.advance(6000);
+    stage.edge.send(rawSettings());
+    await settled();
+    await stage.clock.advance(4000);
+    expect(await stage.edge.goaway()).to.equal(http2Error.settingsTimeout);
+  });
+
+  it('tells nobody anything of a stream that was answered and left before its handler was known', async () => {
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, [], false);
+      stream.write(Buffer.alloc(100));
+      stream.end();
+      stream.reset(http2Error.noError);
+    });
+    stage.edge.shakeHands({ 4: 10 });
+    stage.edge.send(rawHeaders(1), rawReset(1, http2Error.cancel));
+    await settled();
+    expect(stage.tested.session.openStreams).to.equal(0);
+    expect(stage.seen[0]!.reset).to.equal(null);
+  });
+
+  it('keeps no stream that is gone for a peer that opens no window', async () => {
+    const serve = ({ stream }: SeenStream): void => {
+      stream.respond(200, [], false);
+      stream.write(Buffer.alloc(70_000));
+    };
+    stage = await SessionStage.open({}, serve);
+    stage.edge.shakeHands({ 4: maxWindow });
+    for (let id = 1; id < 201; id += 2) stage.edge.send(rawHeaders(id));
+    await settled();
+    const streams = stage.seen.map(({ stream }) => new WeakRef(stream));
+    expect(streams).to.have.length(100);
+    for (let id = 3; id < 201; id += 2) stage.edge.send(rawReset(id, http2Error.cancel));
+    await settled();
+    stage.seen.length = 0;
+    await eventually('the streams are gone', () => {
+      collectGarbage();
+      return streams.filter((stream) => stream.deref() !== undefined).length < 10;
+    });
+  });
+
+  it('takes no notice of what comes for streams that it refused as it closed, however many those are', async () => {
+    stage = await SessionStage.open({}, () => {});
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1));
+    await eventually('the stream', () => stage.seen[0]);
+    stage.tested.session.close();
+    const refused = Array.from({ length: 1002 }, (_, index) => 2 * index + 3);
+    stage.edge.send(...refused.map((id) => rawHeaders(id, postBlock, false)));
+    expect(await stage.edge.resetOf(refused.at(-1)!)).to.equal(http2Error.refusedStream);
+    stage.edge.send(rawData(3, Buffer.alloc(10), true), rawReset(5, http2Error.cancel));
+    await settled();
+    stage.seen[0]!.stream.respond(200, [], true);
+    expect(await stage.edge.status(1)).to.equal('200');
+    expect(stage.edge.on(0, 7).map(({ payload }) => payload.readUInt32BE(4))).to.deep.equal([0]);
+    expect(await stage.end()).to.deep.equal({ by: 'own' });
+  });
+
+  it('does not wait for ever for a peer that reads nothing of what is left when it closes', async () => {
+    const limits = { maxUnsentBytes: 2 ** 30 };
+    stage = await SessionStage.open({ limits }, ({ stream }) =>
+      stream.respond(200, ['x-big', 'x'.repeat(30_000)], true),
+    );
+    stage.edge.shakeHands();
+    await eventually('the handshake is done', () => stage.clock.pendingTimers === 0);
+    stage.edge.socket.pause();
+    // More than the buffers of two sockets hold.
+    for (let id = 1; id < 2000; id += 2) stage.edge.send(rawHeaders(id));
+    await eventually('the last request', () => stage.seen.length === 1000);
+    stage.tested.session.close();
+    await stage.clock.advance(defaultHttp2Limits.lastBytesMs);
+    expect(await stage.end()).to.deep.equal({ by: 'own' });
+  });
+});
