@@ -112,7 +112,9 @@ export class Town {
 
   /** One more controller; the caller stops it. */
   async runController(...flags: readonly string[]): Promise<Controller> {
-    const config = readControllerConfig([...this.controllerFlags, ...flags], {}, false);
+    // Its threads write by themselves, past the log that is kept here.
+    const quiet = '--log-level=error';
+    const config = readControllerConfig([...this.controllerFlags, quiet, ...flags], {}, false);
     if (!config.ok) throw new Error(config.fault.message);
     const log = createLog({ level: 'debug', format: 'json' }, { write: (line) => void this.log.push(line) });
     return runController(config.value, log, this.clock);

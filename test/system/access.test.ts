@@ -20,11 +20,7 @@ describe('an Ingress that asks for Access', function () {
   beforeEach(async () => {
     certs = await CertsServer.start(answersWith(certsOf(key)));
     town = await startTown();
-    await town.startController(
-      `--access-certs-url=${certs.url}`,
-      '--log-level=error',
-      `--pod-image=${sandboxImage}`,
-    );
+    await town.startController(`--access-certs-url=${certs.url}`, `--pod-image=${sandboxImage}`);
     await town.user.apply(service(), slice('web-1', 'web', await town.origin('web')));
   });
   afterEach(async () => {
