@@ -20,8 +20,8 @@ describe('what somebody changed behind our back', function () {
   it('a tunnel that was deleted in the dashboard is made again and served', async () => {
     const [tunnel] = town.cloudflare.tunnels.live(town.cloudflare.accountId);
     town.cloudflare.tunnels.delete(tunnel!);
-    await town.until('there is another one', () => town.tunnelIds().length === 1);
-    await town.answers(host, '/', 'web');
+    await town.hastened(town.until('there is another one', () => town.tunnelIds().length === 1));
+    await town.hastened(town.answers(host, '/', 'web'));
     expect(town.tunnelIds()).to.not.include(tunnel!.id);
     const [id] = town.tunnelIds();
     await town.until(

@@ -76,10 +76,11 @@ describe('tunnels in pods', function () {
     const container = { name: 'tunnel', image: 'registry.example/other:1' };
     for (const spec of [{ replicas: 0 }, { template: { spec: { containers: [container] } } }]) {
       await town.user.apply({ ...deployment, spec });
-      await town.until('it is put back', async () => {
+      const isPutBack = async (): Promise<boolean> => {
         const now = (await town.user.get('Deployment', name))!.spec as Spec;
         return now.replicas === 1 && now.template.spec.containers[0]!.image === sandboxImage;
-      });
+      };
+      await town.hastened(town.until('it is put back', isPutBack));
     }
     await town.answers(host, '/', 'web');
     expect(town.log.join('')).to.contain('tunnel pods put back').and.not.to.contain('on their way in');

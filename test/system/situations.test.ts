@@ -135,7 +135,7 @@ describe('the twenty-two situations', function () {
     await town.user.remove('Ingress', 'web');
     town.kubeFaults.expireHistory();
     town.kubeFaults.dropWatches();
-    await town.nothingLeft();
+    await town.hastened(town.nothingLeft());
   });
 
   it('13: an Ingress that is deleted while the controller is down is cleaned up', async () => {
