@@ -63,18 +63,18 @@ for (const carrier of carriers)
       expect(response.trailers).to.deep.equal({ 'grpc-status': '0' });
     });
 
-    it('of 256 MiB is whole', async () => {
-      stage.serve = (_, response) => pour(response, 256 * mebi);
+    it('of 64 MiB is whole', async () => {
+      stage.serve = (_, response) => pour(response, 64 * mebi);
       const response = await stage.answerTo(stage.ask('/').end());
-      expect(await drained(response)).to.equal(256 * mebi);
+      expect(await drained(response)).to.equal(64 * mebi);
     });
 
     it('waits for its slow reader, and nobody keeps it meanwhile', async () => {
       let poured = 0;
-      stage.serve = (_, response) => pour(response, 128 * mebi, (bytes) => (poured = bytes));
+      stage.serve = (_, response) => pour(response, 64 * mebi, (bytes) => (poured = bytes));
       const response = await stage.answerTo(stage.ask('/').end());
       expect(await standsStill('the application', () => poured)).to.be.lessThan(mostHeldBytes);
-      expect(await drained(response)).to.equal(128 * mebi);
+      expect(await drained(response)).to.equal(64 * mebi);
     });
 
     it('that is given up frees the application at once', async () => {
