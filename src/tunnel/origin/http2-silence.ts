@@ -67,7 +67,6 @@ export class SilenceWatch {
   /** Idempotent. */
   end(): void {
     this.#timer?.cancel();
-    this.#timer = null;
   }
 
   readonly #tick = (): void => {

@@ -39,7 +39,6 @@ export class Waiters {
   /** Those whose patience is over hear `failure`. */
   failImpatient(nowMs: number, failure: OriginFailure): void {
     const failed = this.#waiters.filter(({ patientUntilMs }) => patientUntilMs <= nowMs);
-    if (failed.length === 0) return;
     this.#waiters = this.#waiters.filter(({ patientUntilMs }) => patientUntilMs > nowMs);
     for (const waiter of failed) waiter.failed(failure);
   }

@@ -62,6 +62,15 @@ describe('the watch over a session that may fall silent', () => {
     expect(clock.pendingTimers).to.equal(0);
   });
 
+  it('has one timer for all that is asked, and none when the session is over', () => {
+    ask();
+    ask();
+    expect(clock.pendingTimers).to.equal(1);
+    watch.end();
+    watch.end();
+    expect(clock.pendingTimers).to.equal(0);
+  });
+
   it('takes anything that comes for life, a late answer and a WINDOW_UPDATE too', async () => {
     await begun();
     alive = false;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect } from 'chai';
-import { defaultOriginSettings } from '../../../src/domain/ingress.ts';
+import { defaultOriginSettings, type OriginSettings } from '../../../src/domain/ingress.ts';
 import type { OriginConnection } from '../../../src/tunnel/origin/exchange.ts';
 import { planRequest, type RequestPlan } from '../../../src/tunnel/origin/http1-request.ts';
 import type { OriginFailure } from '../../../src/tunnel/origin/origin-failure.ts';
@@ -20,17 +20,26 @@ describe('the connections to one address', () => {
   const clock = new ManualClock();
   let origin: ScriptedOrigin;
   let pool: OriginPool;
+  /** A header line of the origin's answers. */
+  let keepAlive: string;
   beforeEach(async () => {
-    origin = await scriptOrigin(({ socket }) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
-    const address = { host: '127.0.0.1', port: origin.port };
-    const settings = { ...defaultOriginSettings, keepAliveTimeoutMs: 10_000 };
-    pool = new OriginPool({ addresses: [address], settings, ca: null }, address, clock);
+    keepAlive = '';
+    origin = await scriptOrigin(({ socket }) =>
+      socket.write(`HTTP/1.1 200 OK\r\n${keepAlive}Content-Length: 0\r\n\r\n`),
+    );
+    pool = poolOf({});
   });
   afterEach(async () => {
     pool.destroy(over);
     await origin.stop();
     expect([pool.outstanding, pool.empty, clock.pendingTimers]).to.deep.equal([0, true, 0]);
   });
+
+  function poolOf(settings: Partial<OriginSettings>): OriginPool {
+    const address = { host: '127.0.0.1', port: origin.port };
+    const all = { ...defaultOriginSettings, keepAliveTimeoutMs: 10_000, ...settings };
+    return new OriginPool({ addresses: [address], settings: all, ca: null }, address, clock);
+  }
 
   const dial = (): Promise<OriginConnection> =>
     new Promise((connected, failed) => pool.dial(caller, false, connected, failed));
@@ -56,6 +65,12 @@ describe('the connections to one address', () => {
     cancelled.cancel();
     cancelled.cancel();
     expect(pool.outstanding).to.equal(0);
+    const connected = Promise.withResolvers<OriginConnection>();
+    const late = pool.dial(caller, false, connected.resolve, nothing);
+    const connection = await connected.promise;
+    late.cancel();
+    expect(pool.outstanding).to.equal(1);
+    expect(await postOn(connection)).to.equal('answered');
     await origin.stop();
     await dial().catch(() => {});
     expect(pool.outstanding).to.equal(0);
@@ -115,11 +130,70 @@ describe('the connections to one address', () => {
     expect(await postOn(newer)).to.equal('answered');
   });
 
+  it('of which there are too many idle lose the one that idles longest', async () => {
+    pool = poolOf({ keepAliveConnections: 1 });
+    const [older, newer] = await Promise.all([dial(), dial()]);
+    await postOn(older);
+    await postOn(newer);
+    expect([pool.take('') === newer, pool.take('')]).to.deep.equal([true, null]);
+    newer.destroy();
+  });
+
+  it('are kept as long as ours are where the origin would keep them longer, and not at all where it hardly does', async () => {
+    keepAlive = 'Keep-Alive: timeout=60\r\n';
+    await postOn(await dial());
+    await clock.advance(9_999);
+    expect(origin.connections[0]?.closed).to.equal(false);
+    await clock.advance(1);
+    expect(pool.empty).to.equal(true);
+    keepAlive = 'Keep-Alive: timeout=1\r\n';
+    await postOn(await dial());
+    expect([pool.take(''), pool.empty]).to.deep.equal([null, true]);
+  });
+
+  it('are closed each at its time, whatever became of others', async () => {
+    const [first, second, busy, short] = await Promise.all([dial(), dial(), dial(), dial()]);
+    // The timer is set for this one, which goes before.
+    await postOn(short);
+    pool.take('')?.destroy();
+    await clock.advance(1_000);
+    await postOn(first);
+    await clock.advance(2_000);
+    await postOn(second);
+    await clock.advance(8_000);
+    expect([pool.take('') === second, pool.take('')], 'only the second is left').to.deep.equal([true, null]);
+    await postOn(second);
+    await clock.advance(10_000);
+    expect(pool.take('')).to.equal(null);
+    // While it was used the timer has had its last turn.
+    await postOn(busy);
+    expect(pool.take('') === busy).to.equal(true);
+    await postOn(busy);
+    await clock.advance(10_000);
+    expect(pool.empty).to.equal(true);
+    await postOn(await dial());
+    await clock.advance(10_000);
+    expect(pool.empty).to.equal(true);
+  });
+
+  it('are gone only once no dial, no connection and no stream is left', async () => {
+    const dialling = dial();
+    expect(pool.empty).to.equal(false);
+    (await dialling).destroy();
+    expect(pool.empty).to.equal(true);
+    const stream = await dialTcp();
+    expect(pool.empty).to.equal(false);
+    stream.end();
+    await eventually('the stream to be over', () => pool.empty);
+  });
+
   it('have rested once they were idle for some milliseconds, each for itself', async () => {
     const [older, newer] = await Promise.all([dial(), dial()]);
     expect(pool.rested('')).to.equal(false);
     await postOn(older);
-    await clock.advance(10);
+    await clock.advance(9);
+    expect(pool.rested('')).to.equal(false);
+    await clock.advance(1);
     expect([pool.rested(''), pool.rested('another')]).to.deep.equal([true, false]);
     await postOn(newer);
     expect(pool.rested('')).to.equal(false);
@@ -146,10 +220,13 @@ describe('the connections to one address', () => {
   });
 
   it('end with their address: idle ones at once, others when they come back', async () => {
-    const [idle, busy] = await Promise.all([dial(), dial()]);
-    await postOn(idle);
+    const [busy, ...idle] = await Promise.all([dial(), dial(), dial()]);
+    for (const connection of idle) await postOn(connection);
     pool.close();
-    await eventually('the idle one to be closed', () => origin.connections.some(({ closed }) => closed));
+    await eventually(
+      'the idle ones to be closed',
+      () => origin.connections.filter(({ closed }) => closed).length === 2,
+    );
     expect(await postOn(busy)).to.equal('answered');
     await eventually('the other one', () => origin.connections.every(({ closed }) => closed));
     expect(pool.empty).to.equal(true);
