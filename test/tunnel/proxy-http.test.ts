@@ -257,6 +257,21 @@ describe('a request through the proxy', () => {
         .and.not.contain('chunked');
     });
 
+    for (const chunkedEncoding of [true, false]) {
+      const how = chunkedEncoding ? 'in chunks' : 'collected';
+      it(`${how} after the 100 that it waits for, and the origin is not asked for one`, async () => {
+        const { edge, origin } = await serve(({ socket }) => void socket, { settings: { chunkedEncoding } });
+        const stream = openStream(edge, '/', { ':method': 'POST', expect: '100-continue' });
+        const answer = answerOf(stream);
+        await once(stream, 'continue');
+        stream.end('hello');
+        await eventually('the body', () => origin.connections[0]?.received.includes('hello'));
+        expect(origin.connections[0]?.received).not.to.match(/expect/i);
+        origin.connections[0]?.socket.write(ok);
+        expect((await answer).status).to.equal(200);
+      });
+    }
+
     it('whole and unchanged, 5 MiB to an origin that reads slowly', async () => {
       const sent = Buffer.alloc(5 << 20, 'abcdefghijklmnopqrstuvwxyz');
       const { edge, origin } = await serve(({ socket }) => {
@@ -366,7 +381,9 @@ describe('a request through the proxy', () => {
     });
 
     it('speaks nonsense, is answered 502', async () => {
-      const { edge, counted } = await serve(({ socket }) => socket.write('HTTP/1.1 200 OK\r\nA : b\r\n\r\n'));
+      const { edge, counted } = await serve(({ socket }) =>
+        socket.write('HTTP/1.1 200 OK\r\nA b: c\r\n\r\n'),
+      );
       expect((await ask(edge, '/')).status).to.equal(502);
       expect(counted()?.originErrors).to.deep.equal({ protocol: 1 });
     });

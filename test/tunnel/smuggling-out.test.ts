@@ -83,7 +83,7 @@ describe('an answer that would be two', () => {
     ],
     ['a coding like chunked', `HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${poison}`],
     ['chunks in HTTP/1.0', `HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${poison}`],
-    ['a space before a colon', `HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok${poison}`],
+    ['a space before the colon of a length', `HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok${poison}`],
     ['a folded line', `HTTP/1.1 200 OK\r\nX: a\r\n Content-Length: 2\r\n\r\nok${poison}`],
     ['a folded length', `HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok${poison}`],
     ['a length behind a line feed', `HTTP/1.1 200 OK\r\nX: a\nContent-Length: 2\r\n\r\nok${poison}`],

@@ -42,7 +42,11 @@ export type ParseFailureCode =
 /** Header lines of one head, and of the trailers; as many folded lines may come on top of them. */
 export const maxHeaderLines = 1_000;
 
-const statusLine = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+/**
+ * A later minor version is read as the last one that is known (RFC 9110, section 2.5). More than one space before the
+ * status is taken, as browsers do.
+ */
+const statusLine = /^HTTP\/1\.([0-9]) +([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const decimal = /^[0-9]{1,15}$/;
 const keepAliveTimeout = /(?:^|[\s,;])timeout=(\d{1,6})(?:$|[\s,;])/i;
 
@@ -107,7 +111,7 @@ export class HeadReader {
     if (found === null) {
       return { code: 'status-line', message: 'the response does not begin with an HTTP/1.1 status line' };
     }
-    this.#minorVersion = found[1] === '1' ? 1 : 0;
+    this.#minorVersion = found[1] === '0' ? 0 : 1;
     this.status = Number(found[2]);
     this.#bare = bare;
     return null;
@@ -214,7 +218,7 @@ export function addField(into: string[], text: string, from: number, to: number)
     return { code: 'limit', message: `the response has more than ${maxHeaderLines} header lines` };
   }
   const colon = text.indexOf(':', from);
-  const field = colon < 0 || colon >= to ? null : fieldName(text.slice(from, colon));
+  const field = colon < 0 || colon >= to ? null : nameBefore(text, from, colon);
   if (field === null) {
     return { code: 'header', message: 'a header line of the response has no name that is a token' };
   }
@@ -225,6 +229,16 @@ export function addField(into: string[], text: string, from: number, to: number)
   if (value === null) return { code: 'header', message: 'a header line holds a control character' };
   into.push(field.name, value);
   return field;
+}
+
+/**
+ * The name `text[from, colon)`. Blanks behind it are taken away, as a proxy has to (RFC 9112, section 5.1); not from a
+ * name that we act on: whoever takes no such blanks sees no header there.
+ */
+function nameBefore(text: string, from: number, colon: number): FieldName | null {
+  const end = visibleTo(text, from, colon);
+  const field = fieldName(text.slice(from, end));
+  return end === colon || field?.role === 'plain' ? field : null;
 }
 
 /** Where `text[from, to)` begins without the blanks before it; `to` when there is nothing else. */

@@ -46,8 +46,11 @@ type State =
 
 const lineFeed = 10;
 const carriageReturn = 13;
-/** With blanks behind the size, also where no extension follows: old servers pad it (RFC 9112, section 7.1.1). */
-const chunkLine = /^([0-9a-fA-F]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+/**
+ * With zeros before the size and blanks behind it, also where no extension follows: servers pad it to one width
+ * (RFC 9112, section 7.1.1).
+ */
+const chunkLine = /^0*([0-9a-fA-F]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 /** So much is cut into lines as one string. */
 const usualHeadBytes = maxRememberedTextLength;
 
