@@ -60,7 +60,10 @@ export interface EdgeStream {
   readonly id: number;
   /** Whether the peer takes a head, or trailers, of these: what it does not take can end the whole connection. */
   takes(headers: readonly string[]): boolean;
-  /** Sends HEADERS. `headers` is name, value, …, lower-case names. With `end`, no body follows. */
+  /**
+   * Sends HEADERS. `headers` is name, value, …, lower-case names. With `end`, no body follows. Any number of 1xx may come
+   * before the one final status.
+   */
   respond(status: number, headers: readonly string[], end: boolean): void;
   /**
    * Queues DATA in order. False when the peer's window or the socket is full: write no more until `drain`

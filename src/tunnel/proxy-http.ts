@@ -96,6 +96,8 @@ export class HttpExchange implements StreamHandler, Exchange {
 
   /** Called once, after the stream knows its handler. */
   start(): void {
+    // As cloudflared does: an edge may hold the body back until this comes (RFC 9110, section 10.1.1).
+    if (this.#plan.expectsContinue && !this.#body.complete) this.#stream.respond(100, [], false);
     if (this.#body.framing !== null) return this.#reachOrigin();
     if (!this.#body.awaitsFirstByte) return;
     this.#firstByte = this.#owner.clock.after(firstByteWaitMs, () => {

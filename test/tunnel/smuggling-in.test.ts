@@ -33,15 +33,9 @@ describe('a request that would be two at the origin', () => {
   };
 
   const refusedHeads: [title: string, block: Buffer][] = [
-    ...[
-      'b\r\nx-injected: 1',
-      'b\nx-injected: 1',
-      'b\rx-injected: 1',
-      'b\0',
-      `b\r\n\r\n${smuggled}`,
-      ' b',
-      'b\t',
-    ].map((value): [string, Buffer] => [`a value ${JSON.stringify(value)}`, head({}, ['x-a', value])]),
+    ...['b\r\nx-injected: 1', 'b\nx-injected: 1', 'b\rx-injected: 1', 'b\0', `b\r\n\r\n${smuggled}`].map(
+      (value): [string, Buffer] => [`a value ${JSON.stringify(value)}`, head({}, ['x-a', value])],
+    ),
     ...['x-a\r\nx-injected', 'x-a: 1\r\nx-injected', 'x a', 'x-a:', 'X-A', 'x\0', '', 'x-\xe9', '\nx'].map(
       (name): [string, Buffer] => [`a name ${JSON.stringify(name)}`, head({}, [name, 'v'])],
     ),

@@ -137,8 +137,8 @@ export function fieldName(name: string): FieldName | null {
 }
 
 /**
- * Of an `Expect` (RFC 9110, section 10.1.1): the edge has sent its 100 already, or none is needed, so it goes no further.
- * Another expectation is the origin's to decline.
+ * Of an `Expect` (RFC 9110, section 10.1.1): we answer it with a 100 ourselves, so it goes no further. Another
+ * expectation is the origin's to decline.
  */
 export function expectsContinue(value: string): boolean {
   return value.toLowerCase() === '100-continue';

@@ -21,6 +21,8 @@ export interface RequestPlan {
   readonly rules: RequestRules;
   /** What `content-length` says, or -1. */
   readonly contentLength: number;
+  /** The body may be held back until a 100 has come (RFC 9110, section 10.1.1). */
+  readonly expectsContinue: boolean;
   /** Names that `trailer` announces, in lower case; others are not passed on. */
   readonly announcedTrailers: readonly string[];
   /** Wants a WebSocket: `Connection: Upgrade` is among the lines, there is no body. */
@@ -45,8 +47,8 @@ export interface RequestRefusal {
 const methodToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Host and optional port; user information and everything that could end a header line is not in it. */
 const authorityChars = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]*$/;
-/** RFC 3986 path characters and escapes. */
-const legalPath = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/;
+/** RFC 3986 path characters and escapes, and brackets, which no browser escapes and cloudflared leaves as they are. */
+const legalPath = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/%[\]]*$/;
 const illegalPathChar = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g;
 const brokenEscape = /%(?![0-9A-Fa-f]{2})/;
 /** A query goes out as it came; only what would end the request line is refused. */
@@ -65,6 +67,7 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
   let cookie = '';
   let contentLength = -1;
   let announcedTrailers = noNames;
+  let awaitsContinue = false;
   let websocket = false;
   let websocketVersion = '';
   let privateTcp = false;
@@ -108,7 +111,8 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
           .filter((name) => fieldName(name)?.role === 'plain');
         break;
       case 'expect':
-        if (!expectsContinue(value)) lines += line;
+        if (expectsContinue(value)) awaitsContinue = true;
+        else lines += line;
         break;
       case 'tunnel-trace':
       case 'tunnel-tag':
@@ -140,6 +144,7 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
     head,
     rules,
     contentLength,
+    expectsContinue: awaitsContinue && !websocket,
     announcedTrailers,
     websocket,
     privateTcp: privateTcp && !websocket,

@@ -48,10 +48,10 @@ export function readTrailers(fields: readonly HeaderField[] | null): readonly st
   const trailers: string[] = [];
   for (const field of fields) {
     const kind = kindOf(field);
-    if (!hasSoundValue(field)) return null;
-    if (isPseudo(kind) || kind === nameKind.malformed) return null;
+    const value = bareValue(field);
+    if (value === null || isPseudo(kind) || kind === nameKind.malformed) return null;
     // What frames a message or concerns a connection means nothing here (RFC 9110, section 6.5.1).
-    if (kind === nameKind.regular) trailers.push(field.name, field.value);
+    if (kind === nameKind.regular) trailers.push(field.name, value);
   }
   return trailers;
 }
@@ -84,7 +84,23 @@ export function hasSoundValue(field: HeaderField): boolean {
   return field.valueKind === valueKind.sound;
 }
 
-export function isSoundValue(value: string): boolean {
+/**
+ * The value without blanks around it, which are no part of it (RFC 9110, section 5.5); null when it is malformed all the
+ * same. HTTP/2 forbids them (section 8.2.1), and Go's implementation, with which cloudflared and many origins speak it,
+ * sends and takes them.
+ */
+export function bareValue(field: HeaderField): string | null {
+  if (hasSoundValue(field)) return field.value;
+  const { value } = field;
+  let from = 0;
+  let to = value.length;
+  while (from < to && isBlank(value.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(value.charCodeAt(to - 1))) to -= 1;
+  const bare = value.slice(from, to);
+  return isSoundValue(bare) ? bare : null;
+}
+
+function isSoundValue(value: string): boolean {
   return (
     !controlPattern.test(value) &&
     !isBlank(value.charCodeAt(0)) &&

@@ -1,5 +1,5 @@
 import type { HeaderField } from './hpack-static.ts';
-import { hasSoundValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
+import { bareValue, hasSoundValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
 
 /**
  * From a decoded header list to a request (RFC 9113, sections 8.2 and 8.3), as strict as the connector's
@@ -54,9 +54,11 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
   let regular = false;
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i]!;
-    const { name, value } = field;
+    const { name } = field;
     const kind = kindOf(field);
-    if (!hasSoundValue(field)) return malformed(`the value of ${quote(name)} has forbidden characters`);
+    // Of what frames the message or says where it goes nothing is taken away.
+    const value = kind === nameKind.regular || hasSoundValue(field) ? bareValue(field) : null;
+    if (value === null) return malformed(`the value of ${quote(name)} has forbidden characters`);
     if (kind === nameKind.regular) {
       regular = true;
       headers.push(name, value);

@@ -1,5 +1,5 @@
 import type { HeaderField } from './hpack-static.ts';
-import { hasSoundValue, isSoundValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
+import { bareValue, kindOf, nameKind, quote, readLength } from './http2-fields.ts';
 
 /**
  * From a decoded header list to a response's head (RFC 9113, sections 8.2 and 8.3.2). An origin is told less strictly
@@ -24,7 +24,6 @@ export interface MalformedResponse {
 }
 
 const statusPattern = /^[1-9]\d\d$/;
-const outerBlanks = /^[\t ]+|[\t ]+$/g;
 
 export function readResponse(fields: readonly HeaderField[]): ResponseReading {
   let status = 0;
@@ -72,9 +71,8 @@ export function readResponseTrailers(fields: readonly HeaderField[]): readonly s
 }
 
 function pushSound(headers: string[], field: HeaderField): void {
-  if (hasSoundValue(field)) return void headers.push(field.name, field.value);
-  const bare = field.value.replace(outerBlanks, '');
-  if (isSoundValue(bare)) headers.push(field.name, bare);
+  const value = bareValue(field);
+  if (value !== null) headers.push(field.name, value);
 }
 
 function malformed(why: string): MalformedResponse {

@@ -125,6 +125,7 @@ describe('HTTP/1.1 request head', () => {
     const paths: [sent: string, line: string][] = [
       ['//a/../b%2f?x=1;2', '//a/../b%2f?x=1;2'],
       ['/a|b[c]"<d> #e', '/a%7Cb%5Bc%5D%22%3Cd%3E%20%23e'],
+      ['/[id]/a', '/[id]/a'],
       ['/caf\xe9', '/caf%E9'],
       ['/a|b%2fc?q=|\xe9', '/a%7Cb%2fc?q=|\xe9'],
       ['/?a?b', '/?a?b'],

@@ -33,6 +33,11 @@ describe('HTTP/2 request head', () => {
     });
   });
 
+  it('is read without blanks around the value of a regular field', () => {
+    const reading = readRequest(fieldsOf([...pseudo, 'x-a: 1\t', 'cookie: ', 'x-b:1 2']), true);
+    expect(reading).to.have.deep.property('headers', ['x-a', '1', 'cookie', '', 'x-b', '1 2']);
+  });
+
   const authorities: [lines: string[], authority: string][] = [
     [[':method:GET', ':scheme:https', ':path:/', 'host:b.test'], 'b.test'],
     [[...pseudo, 'host:b.test'], 'a.test'],
@@ -105,8 +110,9 @@ describe('HTTP/2 request head', () => {
     ['a lone CR in a value', 'malformed', [...pseudo, 'x:a\rb']],
     ['NUL in a value', 'malformed', [...pseudo, 'x:a\0b']],
     ['DEL in a value', 'malformed', [...pseudo, 'x:a\x7fb']],
-    ['a blank before a value', 'malformed', [...pseudo, 'x: a']],
-    ['a blank behind a value', 'malformed', [...pseudo, 'x:a\t']],
+    ['a blank before a path', 'malformed', [':method:GET', ':scheme:https', ':authority:a', ':path: /']],
+    ['a blank behind a length', 'malformed', [...pseudo, 'content-length:1 ']],
+    ['a line break behind a value', 'malformed', [...pseudo, 'x:a \n']],
     ['a line break in the path', 'malformed', [':method:GET', ':scheme:https', ':path:/a\nb']],
     ['two content-lengths', 'malformed', [...pseudo, 'content-length:1', 'content-length:2'], false],
     ['a content-length that is no number', 'malformed', [...pseudo, 'content-length:+1'], false],
