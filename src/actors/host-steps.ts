@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { tunnelName } from '../domain/host.ts';
 import type { HostStep } from '../domain/host-plan.ts';
-import { type DnsRecords, knownRecords, type LedgerEntry } from '../domain/ledger.ts';
+import { type DnsRecords, isStored, knownRecords, type LedgerEntry } from '../domain/ledger.ts';
 import { dispositionOf, fault, ok, type Result, unreachable } from '../fault.ts';
 import type { StepOutcome } from './messages.ts';
 import type { Cloudflare, Leadership, LedgerStore } from './ports.ts';
@@ -92,6 +92,8 @@ export async function carryOut(
       return removed.ok ? ok({ ledger: unnamed.value, cleared: 'tunnel' }) : removed;
     }
     case 'forget': {
+      if (!isStored(entry))
+        return { ok: false, fault: fault('bug', `${step} of ${host}, whose ledger is not stored`) };
       const removed = await world.ledger.remove(entry, signal);
       return removed.ok ? ok({ ledger: null, cleared: 'tunnel' }) : removed;
     }
@@ -125,7 +127,7 @@ function record({ host, ingress, ledger, publishes }: StepInput, world: StepWorl
           tunnel: null,
           publishes,
           dns: null,
-          resourceVersion: '',
+          resourceVersion: null,
         }
       : { ...ledger, ingress, publishes: publishes || ledger.publishes };
   return write(entry, world, signal);

@@ -1,4 +1,4 @@
-import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
+import { isLaterVersion, type LedgerEntry, type ObjectVersion } from '../domain/ledger.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type HostState, newHostState } from './host-state.ts';
 import type { HostTunnels } from './host-tunnels.ts';
@@ -17,7 +17,7 @@ const moveMs = 5_000;
 export class IngressHosts {
   readonly #states = new Map<string, HostState>();
   /** The last version of ledger entries that are gone: an assignment may still have them. */
-  readonly #forgotten = new Map<string, string>();
+  readonly #forgotten = new Map<string, ObjectVersion>();
   /** The last tenure of each host that was given back. */
   readonly #over = new Map<string, number>();
   readonly #context: ActorContext<IngressMessage>;
@@ -84,14 +84,14 @@ export class IngressHosts {
   }
 
   /** The host's ledger entry is this one now, or (null) was removed as of that version. */
-  recorded(host: string, entry: LedgerEntry | null, version: string): void {
+  recorded(host: string, entry: LedgerEntry | null, version: ObjectVersion): void {
     if (entry === null) this.#forgotten.set(host, version);
     else this.#forgotten.delete(host);
   }
 
-  /** As of which version the host's ledger entry is gone; empty where none was ever known. */
-  forgottenAt(host: string): string {
-    return this.#forgotten.get(host) ?? '';
+  /** As of which version the host's ledger entry is gone; null where none was ever known. */
+  forgottenAt(host: string): ObjectVersion {
+    return this.#forgotten.get(host) ?? null;
   }
 
   /**

@@ -248,7 +248,7 @@ class IngressActor {
     state.seenMeanwhile = null;
     if (seen !== null) this.#ledgerSeen(seen);
     if (!result.ok) return;
-    this.#hosts.recorded(host, result.value.ledger, before?.resourceVersion ?? '');
+    this.#hosts.recorded(host, result.value.ledger, before?.resourceVersion ?? null);
     if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
   }
 

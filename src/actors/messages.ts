@@ -3,7 +3,7 @@ import type { LostPath } from '../domain/claims.ts';
 import type { OriginCa } from '../domain/compile-host.ts';
 import type { Cleared, HostStep } from '../domain/host-plan.ts';
 import type { HostRules, IngressKey, IngressSettings, IngressSpec, Problem } from '../domain/ingress.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import type { LedgerEntry, ObjectVersion } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
 import type { IngressRef, RunFact } from './ports.ts';
@@ -20,7 +20,11 @@ export type WorldMessage =
   | { readonly type: 'slice.present'; readonly slice: SliceSpec }
   | { readonly type: 'slice.removed'; readonly name: string }
   | { readonly type: 'ledger.present'; readonly entry: LedgerEntry }
-  | { readonly type: 'ledger.removed'; readonly host: string; readonly resourceVersion: string }
+  | {
+      readonly type: 'ledger.removed';
+      readonly host: string;
+      readonly resourceVersion: ObjectVersion;
+    }
   /** The PEM certificates in a Secret that is followed (`CaSecrets`), checked; a fault's message names the Secret. */
   | { readonly type: 'ca.read'; readonly secret: string; readonly result: Result<string> }
   /** Every kind was listed once and all it held has been told. Until then nothing is started or removed. */
@@ -54,7 +58,7 @@ export type SupervisorMessage =
       readonly host: string;
       readonly tenure: number;
       /** Version of the ledger's entry that is gone; empty where there never was one. */
-      readonly asOf: string;
+      readonly asOf: ObjectVersion;
     }
   /** Handed over, nothing was removed: the next owner goes on from the ledger. */
   | {
@@ -64,7 +68,7 @@ export type SupervisorMessage =
       /** The ledger as it really is; also when a removal was interrupted and the Secret says more. */
       readonly entry: LedgerEntry | null;
       /** Version that this is known of, also where the entry is gone. */
-      readonly asOf: string;
+      readonly asOf: ObjectVersion;
       /** A connector goes on until the supervisor says that it may go, or drains; `host.left` follows. */
       readonly stillRuns: boolean;
     }
@@ -138,7 +142,7 @@ export type IngressMessage =
       readonly type: 'ledger.seen';
       readonly host: string;
       readonly entry: LedgerEntry | null;
-      readonly version: string;
+      readonly version: ObjectVersion;
     }
   | { readonly type: 'try.again' }
   | { readonly type: 'cloudflare.returned' }

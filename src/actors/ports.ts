@@ -1,6 +1,6 @@
 import type { EventNote } from '../domain/event.ts';
 import type { Problem, TunnelPlace } from '../domain/ingress.ts';
-import type { DnsRecords, LedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
+import type { DnsRecords, LedgerEntry, StoredLedgerEntry, TunnelIdentity } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
 
@@ -11,10 +11,10 @@ import type { Fault, Result } from '../fault.ts';
 
 /** The ledger Secrets. */
 export interface LedgerStore {
-  /** Creates or replaces, guarded by the entry's `resourceVersion`; answers the entry as stored. */
-  put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>>;
+  /** Creates what is not stored, else replaces it, guarded by the entry's `resourceVersion`; answers the entry as stored. */
+  put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>>;
   /** Removes exactly what we know: an entry that was written since then is a `kube-conflict`. Already gone is success. */
-  remove(entry: LedgerEntry, signal: AbortSignal): Promise<Result<void>>;
+  remove(entry: StoredLedgerEntry, signal: AbortSignal): Promise<Result<void>>;
 }
 
 /** The Secrets that Ingresses name for the CAs of their origins. */

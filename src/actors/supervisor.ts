@@ -1,6 +1,6 @@
 import { caSecretsOf, type OriginCa } from '../domain/compile-host.ts';
 import type { IngressKey } from '../domain/ingress.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import type { LedgerEntry, ObjectVersion } from '../domain/ledger.ts';
 import { type Fault, unreachable } from '../fault.ts';
 import type { ActorContext, ActorFactory, ChildSpec } from '../kernel/actor.ts';
 import { Burst } from '../time/burst.ts';
@@ -265,7 +265,7 @@ class Supervisor {
     this.#actors.tell(holder, seen);
   }
 
-  #ledgerRemoved(host: string, version: string): void {
+  #ledgerRemoved(host: string, version: ObjectVersion): void {
     this.#world.settleLedger(host, null, version);
     const holder = this.#holdings.holderOf(host);
     if (holder !== null) this.#actors.tell(holder, { type: 'ledger.seen', host, entry: null, version });
@@ -278,7 +278,7 @@ class Supervisor {
   #letGo(
     { host, tenure }: { readonly host: string; readonly tenure: number },
     told: LedgerEntry | null,
-    asOf: string,
+    asOf: ObjectVersion,
     stillRuns: boolean,
   ): void {
     const from = this.#holdings.holderOf(host);

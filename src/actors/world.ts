@@ -2,7 +2,7 @@ import type { BackendView, ServiceSpec, SliceSpec } from '../domain/backend.ts';
 import { bySeniority } from '../domain/claims.ts';
 import { servicesOf } from '../domain/compile-host.ts';
 import type { IngressKey, IngressSpec } from '../domain/ingress.ts';
-import { isLaterVersion, type LedgerEntry } from '../domain/ledger.ts';
+import { isLaterVersion, type LedgerEntry, type ObjectVersion } from '../domain/ledger.ts';
 
 /** The newest state of an Ingress, and the last one that may be acted on. */
 interface KnownIngress {
@@ -124,7 +124,7 @@ export class World {
    * Whoever held the host knows its entry (null: none) as of that version; only what the watch has told of a later
    * one is newer, when another replica wrote it. Answers what is so.
    */
-  settleLedger(host: string, entry: LedgerEntry | null, asOf: string): LedgerEntry | null {
+  settleLedger(host: string, entry: LedgerEntry | null, asOf: ObjectVersion): LedgerEntry | null {
     const known = this.#ledger.get(host);
     if (known !== undefined && isLaterVersion(known.resourceVersion, asOf)) return known;
     if (entry === null) this.#ledger.delete(host);

@@ -2,7 +2,7 @@ import { type Fault, failed, ok, type Result, unreachable } from '../fault.ts';
 import type { Change } from './change.ts';
 import { tunnelName } from './host.ts';
 import { type HostFacts, type HostIntent, type HostStep, nextStep } from './host-plan.ts';
-import { type DnsRecords, knownRecords, type LedgerEntry } from './ledger.ts';
+import { type DnsRecords, type ForeseenEntry, foreseen, knownRecords, type LedgerEntry } from './ledger.ts';
 
 /** Cloudflare as it is now, and what our calls would do there. */
 export interface CloudflareView {
@@ -49,10 +49,10 @@ export function forecastHost(
   const doubt = tunnel !== null && !view.isLive(tunnel.id) ? 'tunnel' : 'dns';
   let facts: HostFacts = { ledger, running: false, cleared: 'nothing', doubt };
   for (let step = nextStep(intent, facts); step !== null; step = nextStep(intent, facts)) {
-    const foreseen = foresee(step, { host, intent, facts, identity, view });
-    if (!foreseen.ok) return { changes, fault: foreseen.fault };
-    changes.push(...foreseen.value.changes);
-    facts = foreseen.value.facts;
+    const outcome = foresee(step, { host, intent, facts, identity, view });
+    if (!outcome.ok) return { changes, fault: outcome.fault };
+    changes.push(...outcome.value.changes);
+    facts = outcome.value.facts;
   }
   return { changes, fault: null };
 }
@@ -88,7 +88,7 @@ function foresee(step: HostStep, scene: Scene): Result<Foreseen> {
         if (!taken.ok) return taken;
       }
       const id = found ?? unborn;
-      const ledger = { ...entry, tunnel: { accountId: '', id, token: 'foreseen' } };
+      const ledger: ForeseenEntry = { ...entry, tunnel: { accountId: '', id, token: foreseen } };
       const detail = step === 'verify-tunnel' ? `instead of ${tunnelId}, which is gone` : '';
       const change: Change = { action: 'create', kind: 'tunnel', name: entry.tunnelName, detail };
       return ok({ changes: found === null ? [change] : [], facts: { ...facts, ledger, doubt: 'dns' } });
@@ -126,12 +126,11 @@ function foresee(step: HostStep, scene: Scene): Result<Foreseen> {
   }
 }
 
-function recorded({ host, intent, facts, identity }: Scene): LedgerEntry | null {
+function recorded({ host, intent, facts, identity }: Scene): ForeseenEntry | null {
   if (intent.kind !== 'wanted') return facts.ledger;
   const { ingress } = intent;
   const publishes = intent.dns === 'managed' || (facts.ledger?.publishes ?? false);
-  const resourceVersion = 'foreseen';
-  if (facts.ledger !== null) return { ...facts.ledger, ingress, publishes, resourceVersion };
+  if (facts.ledger !== null) return { ...facts.ledger, ingress, publishes, resourceVersion: foreseen };
   return {
     host,
     ingress,
@@ -140,7 +139,7 @@ function recorded({ host, intent, facts, identity }: Scene): LedgerEntry | null 
     tunnel: null,
     publishes,
     dns: null,
-    resourceVersion,
+    resourceVersion: foreseen,
   };
 }
 

@@ -1,4 +1,4 @@
-import { hasToken, isStored, type LedgerEntry } from './ledger.ts';
+import type { ForeseenEntry } from './ledger.ts';
 
 /**
  * What one host still needs at Cloudflare: the difference between what should be and what the ledger says is.
@@ -23,7 +23,7 @@ export type HostIntent =
   | { readonly kind: 'unwanted' };
 
 export interface HostFacts {
-  readonly ledger: LedgerEntry | null;
+  readonly ledger: ForeseenEntry | null;
   /** A connector runs or drains. */
   readonly running: boolean;
   /** How far a removal has come; never beyond what was carried out in this life of the actor. */
@@ -53,10 +53,10 @@ function nextStepTowards(
   { ledger, doubt }: HostFacts,
 ): HostStep | null {
   const publishes = intent.dns === 'managed';
-  if (ledger === null || !isStored(ledger)) return 'record';
+  if (ledger === null || ledger.resourceVersion === null) return 'record';
   if (ledger.ingress !== intent.ingress || (publishes && !ledger.publishes)) return 'record';
   if (ledger.tunnel === null) return 'create-tunnel';
-  if (doubt === 'tunnel' || !hasToken(ledger.tunnel)) return 'verify-tunnel';
+  if (doubt === 'tunnel' || ledger.tunnel.token === null) return 'verify-tunnel';
   if (publishes && (ledger.dns === null || ledger.dns.leaving || doubt === 'dns')) return 'publish-dns';
   if (!publishes && ledger.publishes) return 'withdraw-dns';
   return null;
@@ -82,7 +82,7 @@ export function isRegretted(step: HostStep, intent: HostIntent): boolean {
 function nextStepAway({ ledger, running, cleared }: HostFacts): HostStep | null {
   if (ledger === null) return null;
   // What is to be removed must be known to whoever goes on from here.
-  if (!isStored(ledger)) return 'record';
+  if (ledger.resourceVersion === null) return 'record';
   // Without a tunnel id nothing can point to it: records are only published after the ledger has the id.
   if (ledger.publishes && ledger.tunnel !== null && cleared === 'nothing') return 'withdraw-dns';
   if (running) return null;

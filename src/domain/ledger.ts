@@ -19,21 +19,32 @@ export interface LedgerEntry {
   readonly publishes: boolean;
   /** Null until we know of records of ours. */
   readonly dns: DnsRecords | null;
-  /**
-   * Of the Secret; empty before it is first written, and after somebody has deleted or emptied it. Only the ledger
-   * store looks into it.
-   */
-  readonly resourceVersion: string;
+  /** Of the Secret; null before it is first written, and after somebody has deleted or emptied it. */
+  readonly resourceVersion: ObjectVersion;
 }
 
-/** Whether there is a Secret with what the entry says, or was when we last heard of it. */
-export function isStored({ resourceVersion }: LedgerEntry): boolean {
-  return resourceVersion !== '';
+/** The `resourceVersion` of an object; null where there is none, which is earlier than all. */
+export type ObjectVersion = string | null;
+
+/** Stands for what only a write could tell (`host-forecast`): what has it can go into no ledger. */
+export const foreseen: unique symbol = Symbol('foreseen');
+
+/** An entry as it is, or as it would be once it is written. */
+export type ForeseenEntry = Omit<LedgerEntry, 'tunnel' | 'resourceVersion'> & {
+  readonly tunnel: KnownTunnel | (Omit<KnownTunnel, 'token'> & { readonly token: typeof foreseen }) | null;
+  readonly resourceVersion: ObjectVersion | typeof foreseen;
+};
+
+/** There is a Secret with what the entry says, or was when we last heard of it. */
+export type StoredLedgerEntry = LedgerEntry & { readonly resourceVersion: string };
+
+export function isStored(entry: LedgerEntry): entry is StoredLedgerEntry {
+  return entry.resourceVersion !== null;
 }
 
 /** What is known all the same once somebody has deleted or emptied the Secret: the tunnel and its records are still there. */
 export function bereft(entry: LedgerEntry): LedgerEntry {
-  return { ...entry, resourceVersion: '' };
+  return { ...entry, resourceVersion: null };
 }
 
 export interface TunnelIdentity {
@@ -74,7 +85,8 @@ export function knownRecords({ dns }: Pick<LedgerEntry, 'dns'>): DnsRecords | nu
  * Whether `a` was written after `b`. resourceVersions of one cluster are comparable integers (Kubernetes API
  * concepts, "Resource versions", since 1.35); what is not a number is taken as it comes.
  */
-export function isLaterVersion(a: string, b: string): boolean {
+export function isLaterVersion(a: ObjectVersion, b: ObjectVersion): boolean {
+  if (a === null || b === null) return a !== null && b === null;
   if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a !== b;
   return BigInt(a) > BigInt(b);
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostHash } from '../domain/host.ts';
-import { isStored, type KnownTunnel, type LedgerEntry } from '../domain/ledger.ts';
+import { isStored, type KnownTunnel, type LedgerEntry, type StoredLedgerEntry } from '../domain/ledger.ts';
 import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import { parseMeta } from './parse-meta.ts';
@@ -69,10 +69,11 @@ export function ledgerSecretBody(entry: LedgerEntry): object {
 }
 
 /** The entry in a Secret, or what keeps it from being one. Pure, never throws; the message has no value of it. */
-export function parseLedgerSecret(object: unknown): Result<LedgerEntry> {
+export function parseLedgerSecret(object: unknown): Result<StoredLedgerEntry> {
   const meta = parseMeta(object);
   const parsed = secretShape.safeParse(object);
-  if (meta === null || !parsed.success) return failed('kube-refused', 'this is no Secret');
+  if (meta === null || meta.resourceVersion === null || !parsed.success)
+    return failed('kube-refused', 'this is no Secret');
   const values = new Map<string, string>();
   for (const [key, text] of Object.entries(parsed.data.data ?? {})) {
     values.set(key, Buffer.from(text, 'base64').toString('utf8'));

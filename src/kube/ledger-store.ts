@@ -1,5 +1,5 @@
 import type { LedgerStore } from '../actors/ports.ts';
-import { isStored, type LedgerEntry } from '../domain/ledger.ts';
+import { isStored, type LedgerEntry, type StoredLedgerEntry } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 import {
@@ -20,13 +20,13 @@ import { parseMeta } from './parse-meta.ts';
  * tunnel that an earlier attempt has recorded): the caller goes on from there.
  */
 export function createLedgerStore(client: KubeClient, identity: string): LedgerStore {
-  async function put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+  async function put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>> {
     if (entry.identity !== identity) return notOurs(entry);
     return isStored(entry) ? replace(entry, signal) : create(entry, signal);
   }
 
-  async function create(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
-    const body = ledgerSecretBody({ ...entry, resourceVersion: '' });
+  async function create(entry: LedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>> {
+    const body = ledgerSecretBody({ ...entry, resourceVersion: null });
     const created = await client.call({ method: 'POST', resource: 'secrets', body }, signal);
     if (created.ok) return parseLedgerSecret(created.value);
     // Somebody was before us: mostly we ourselves, in an attempt whose answer was lost.
@@ -37,7 +37,7 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
    * The entry as it is. Without its label, which somebody has changed, nobody would list it: that is put back. One
    * whose data somebody has taken away tells nothing any more, and is written anew.
    */
-  async function recovered(wanted: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+  async function recovered(wanted: LedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>> {
     const { host } = wanted;
     const secret = await get(host, signal);
     if (!secret.ok) return secret;
@@ -47,7 +47,7 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     return entry.ok && !isListed(secret.value, host) ? replace(entry.value, signal) : entry;
   }
 
-  async function replace(entry: LedgerEntry, signal: AbortSignal): Promise<Result<LedgerEntry>> {
+  async function replace(entry: StoredLedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>> {
     const patch = {
       method: 'PATCH',
       resource: 'secrets',
@@ -70,7 +70,7 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
   }
 
   /** The entry in the Secret, provided that it is ours. */
-  function ours(secret: unknown): Result<LedgerEntry> {
+  function ours(secret: unknown): Result<StoredLedgerEntry> {
     const entry = parseLedgerSecret(secret);
     return entry.ok && entry.value.identity !== identity ? notOurs(entry.value) : entry;
   }
@@ -82,7 +82,10 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     );
   }
 
-  async function remove({ host, resourceVersion }: LedgerEntry, signal: AbortSignal): Promise<Result<void>> {
+  async function remove(
+    { host, resourceVersion }: StoredLedgerEntry,
+    signal: AbortSignal,
+  ): Promise<Result<void>> {
     const found = await get(host, signal);
     if (!found.ok) return found.fault.code === 'kube-not-found' ? ok(undefined) : found;
     const entry = ours(found.value);

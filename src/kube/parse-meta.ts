@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { ObjectVersion } from '../domain/ledger.ts';
 
 /** What is read of every object's metadata; `managedFields` and the rest are left where they are. */
 const metaShape = z.object({
   name: z.string().min(1).max(253),
   uid: z.string().max(128).catch(''),
-  resourceVersion: z.string().max(128).catch(''),
+  resourceVersion: z.string().min(1).max(128).nullable().catch(null),
   creationTimestamp: z.string().max(64).nullish().catch(null),
   deletionTimestamp: z.string().max(64).nullish().catch(null),
   labels: z.record(z.string(), z.unknown()).nullish().catch(null),
@@ -14,7 +15,8 @@ const metaShape = z.object({
 export interface Meta {
   readonly name: string;
   readonly uid: string;
-  readonly resourceVersion: string;
+  /** Every object has one that the API server has stored. */
+  readonly resourceVersion: ObjectVersion;
   readonly createdAtMs: number;
   /** Deleted by its user, still here because of somebody's finalizer. */
   readonly deleting: boolean;

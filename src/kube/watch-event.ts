@@ -44,7 +44,7 @@ export function parseEvent(line: string): WatchEvent | null {
   }
   if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') return null;
   const meta = parseMeta(object);
-  if (meta === null || meta.resourceVersion === '') return null;
+  if (meta === null || meta.resourceVersion === null) return null;
   return { type: types[type], name: meta.name, resourceVersion: meta.resourceVersion, object };
 }
 

@@ -169,7 +169,7 @@ function ledgerSide({ tell, log }: WorldOptions, unreadable: Unreadable): Side {
         return tell({
           type: 'ledger.removed',
           host,
-          resourceVersion: parseMeta(object)?.resourceVersion ?? '',
+          resourceVersion: parseMeta(object)?.resourceVersion ?? null,
         });
       }
       hosts.set(name, parsed.value.host);

@@ -64,6 +64,11 @@ describe('ledger versions', () => {
     expect(isLaterVersion('9', '10')).to.equal(false);
     expect(isLaterVersion('9', '9')).to.equal(false);
   });
+  it('of what is not stored are earlier than all others, and not than themselves', () => {
+    expect(isLaterVersion('1', null)).to.equal(true);
+    expect(isLaterVersion(null, 'x')).to.equal(false);
+    expect(isLaterVersion(null, null)).to.equal(false);
+  });
   it('that are no numbers are later when they differ', () => {
     expect(isLaterVersion('x', '9')).to.equal(true);
   });

@@ -15,7 +15,7 @@ const bare: LedgerEntry = {
   tunnel: null,
   publishes: true,
   dns: null,
-  resourceVersion: '',
+  resourceVersion: null,
 };
 const token = btoa('{"a":"acc","t":"tid","s":"c2VjcmV0"}');
 const full: LedgerEntry = {
@@ -26,7 +26,7 @@ const full: LedgerEntry = {
 
 /** As the API server gives it back. */
 const stored = (entry: LedgerEntry, resourceVersion: string): object => {
-  const body = ledgerSecretBody({ ...entry, resourceVersion: '' }) as { metadata: object };
+  const body = ledgerSecretBody({ ...entry, resourceVersion: null }) as { metadata: object };
   return { ...body, metadata: { ...body.metadata, resourceVersion, uid: 'u-1' } };
 };
 

@@ -9,7 +9,7 @@ import type {
   TunnelRunner,
   TunnelRunRequest,
 } from '../../src/actors/ports.ts';
-import type { LedgerEntry } from '../../src/domain/ledger.ts';
+import type { LedgerEntry, StoredLedgerEntry } from '../../src/domain/ledger.ts';
 import type { RouteTable } from '../../src/domain/routes.ts';
 import { type Fault, type FaultCode, failed, fault, ok, type Result } from '../../src/fault.ts';
 
@@ -141,7 +141,7 @@ export class MemoryCaSecrets implements CaSecrets {
 }
 
 export class MemoryLedger extends Failures implements LedgerStore {
-  entries = new Map<string, LedgerEntry>();
+  entries = new Map<string, StoredLedgerEntry>();
   version = 0;
   readonly #watchers = new Set<(message: SupervisorMessage) => void>();
 
@@ -151,14 +151,17 @@ export class MemoryLedger extends Failures implements LedgerStore {
     return () => void this.#watchers.delete(hear);
   }
 
-  async put(entry: LedgerEntry, signal?: AbortSignal): Promise<Result<LedgerEntry>> {
+  async put(entry: LedgerEntry, signal?: AbortSignal): Promise<Result<StoredLedgerEntry>> {
     const checked = this.#check('put', signal);
     if (!checked.ok) return checked;
     const stored = this.entries.get(entry.host);
     if (stored !== undefined && stored.resourceVersion !== entry.resourceVersion) {
       // As the real one: a creation meets what is there, and what says the same is our own write.
-      const same = isDeepStrictEqual({ ...stored, resourceVersion: '' }, { ...entry, resourceVersion: '' });
-      if (entry.resourceVersion === '' || same) return ok(stored);
+      const same = isDeepStrictEqual(
+        { ...stored, resourceVersion: null },
+        { ...entry, resourceVersion: null },
+      );
+      if (entry.resourceVersion === null || same) return ok(stored);
       return failed('kube-conflict', 'the ledger entry was changed meanwhile');
     }
     const written = { ...entry, resourceVersion: String(++this.version) };

@@ -55,7 +55,7 @@ describe('the API budget of a controller with 1,000 hosts', function () {
         tunnel: { accountId, id, token: token.toString('base64') },
         publishes: true,
         dns: { zoneId: zone.id, cnameId: cname.id, txtId: txt.id },
-        resourceVersion: '',
+        resourceVersion: null,
       });
     }
     cloudflare.startCounting();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ObjectVersion } from '../../domain/ledger.ts';
 import { fieldManager } from '../client.ts';
 import { hostAnnotation, hostHashLabel, ledgerSecretNameOf } from '../ledger-secret.ts';
 import { parseMeta } from '../parse-meta.ts';
@@ -16,7 +17,7 @@ export interface SeenPods {
   readonly name: string;
   readonly host: string;
   readonly uid: string;
-  readonly resourceVersion: string;
+  readonly resourceVersion: ObjectVersion;
   /** Of what was wanted when it was written; empty when somebody has taken that away. */
   readonly hash: string;
   readonly deleting: boolean;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { LedgerStore } from '../../../src/actors/ports.ts';
-import type { LedgerEntry } from '../../../src/domain/ledger.ts';
+import type { LedgerEntry, StoredLedgerEntry } from '../../../src/domain/ledger.ts';
 import { ledgerSecretBody, ledgerSecretName } from '../../../src/kube/ledger-secret.ts';
 import { createLedgerStore, hasLedgerSecret } from '../../../src/kube/ledger-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -16,16 +16,19 @@ const bare: LedgerEntry = {
   tunnel: null,
   publishes: true,
   dns: null,
-  resourceVersion: '',
+  resourceVersion: null,
 };
 const full: LedgerEntry = {
   ...bare,
   tunnel: { accountId: 'acc', id: 'tid', token: btoa('{"a":"acc","t":"tid","s":"c2VjcmV0"}') },
   dns: { zoneId: 'z', cnameId: 'c', txtId: 't' },
 };
-const at = (resourceVersion: string, entry: LedgerEntry): LedgerEntry => ({ ...entry, resourceVersion });
+const at = (resourceVersion: string, entry: LedgerEntry): StoredLedgerEntry => ({
+  ...entry,
+  resourceVersion,
+});
 const stored = (entry: LedgerEntry): object => {
-  const body = ledgerSecretBody({ ...entry, resourceVersion: '' }) as { metadata: object };
+  const body = ledgerSecretBody({ ...entry, resourceVersion: null }) as { metadata: object };
   return { ...body, metadata: { ...body.metadata, resourceVersion: entry.resourceVersion, uid: 'u-1' } };
 };
 

@@ -53,7 +53,7 @@ const ledger = (host: string, resourceVersion = '1') => {
     tunnel: null,
     publishes: true,
     dns: null,
-    resourceVersion: '',
+    resourceVersion: null,
   };
   const body = ledgerSecretBody(entry) as { metadata: object };
   return { ...body, metadata: { ...body.metadata, resourceVersion, uid: `u-${host}` } };
