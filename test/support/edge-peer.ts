@@ -53,6 +53,8 @@ export interface TestedSession {
   readonly session: EdgeSession;
   readonly goaways: number[];
   readonly thrown: unknown[];
+  /** Each time that it said that it is about to end. */
+  readonly endings: ConnectionEnd[];
   readonly ended: Promise<ConnectionEnd>;
 }
 
@@ -63,6 +65,7 @@ export function sessionOn(
 ): TestedSession {
   const goaways: number[] = [];
   const thrown: unknown[] = [];
+  const endings: ConnectionEnd[] = [];
   let tellEnd: (end: ConnectionEnd) => void;
   const ended = new Promise<ConnectionEnd>((resolve) => {
     tellEnd = resolve;
@@ -73,11 +76,12 @@ export function sessionOn(
       stream,
       goaway: (code) => goaways.push(code),
       handlerThrew: (error) => thrown.push(error),
+      ending: (end) => endings.push(end),
       ended: (end) => tellEnd(end),
     },
     options,
   );
-  return { session, goaways, thrown, ended };
+  return { session, goaways, thrown, endings, ended };
 }
 
 /** Node's HTTP/2 client in the edge's place. */

@@ -74,7 +74,10 @@ export class SessionStage {
 
   async close(): Promise<void> {
     this.tested.session.destroy();
-    await this.tested.ended;
+    const end = await this.tested.ended;
+    const { endings } = this.tested;
+    if (endings.length !== 1) throw new Error(`the session said ${endings.length} times that it ends`);
+    if (endings[0] !== end) throw new Error('the session ended otherwise than it said');
     await this.edge.close();
     if (this.clock.pendingTimers > 0) throw new Error('the session left a timer behind');
   }

@@ -118,6 +118,14 @@ describe('an origin that breaks the rules of HTTP/2', () => {
     });
   }
 
+  it('may send 32 informational responses before the real one', async () => {
+    const asked = ask(here.edge, '/');
+    const socket = await origin.settled(0);
+    const interim = rawHeaders(1, rawBlock(':status', '103'), false);
+    socket.write(Buffer.concat([many(32, interim), rawHeaders(1, okBlock)]));
+    expect((await asked).status).to.equal(200);
+  });
+
   it('and sends more than it announced, or less, or trailers that do not end: the response is broken off', async () => {
     const announced = rawHeaders(1, rawBlock(':status', '200', 'content-length', '3'), false);
     const broken = [

@@ -344,6 +344,15 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
         [rawHeaders(1, postBlock, false), rawFrame(2, 0, 1, Buffer.concat([uint32(1), Buffer.alloc(1)]))],
       ],
       ['DATA behind its end', streamClosed, [rawHeaders(1, getBlock), rawData(1, Buffer.alloc(1))]],
+      [
+        'DATA behind the end of a body',
+        streamClosed,
+        [
+          rawHeaders(1, postBlock, false),
+          rawData(1, Buffer.alloc(1), true),
+          rawData(1, Buffer.alloc(1), true),
+        ],
+      ],
     ];
     for (const [title, code, frames] of breaches) {
       it(`by ${title}`, async () => {
@@ -355,6 +364,21 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
         if (stage.seen.length > 0 && stage.seen[0]!.ended === null && !stage.seen[0]!.head.ended) {
           expect(stage.seen[0]!.reset).to.equal(code);
         }
+      });
+    }
+
+    for (const [frame, late] of [
+      ['DATA', rawData(1, Buffer.alloc(1))],
+      ['HEADERS', rawHeaders(1, rawBlock('x', '1'))],
+    ] as const) {
+      it(`by ${frame} behind the end of a request that is not answered yet`, async () => {
+        stage = await SessionStage.open({}, ({ stream }) => {
+          if (stream.id > 1) stream.respond(200, [], true);
+        });
+        stage.edge.shakeHands();
+        stage.edge.send(rawHeaders(1, postBlock, false), rawData(1, Buffer.alloc(1), true), late);
+        expect(await stage.edge.resetOf(1)).to.equal(streamClosed);
+        expect(stage.seen[0]).to.include({ bodyBytes: 1, reset: streamClosed });
       });
     }
 

@@ -13,6 +13,7 @@ import {
   rawPreface,
   rawReset,
   rawSettings,
+  rawWindowUpdate,
 } from '../support/raw-frames.ts';
 import { type SeenStream, SessionStage } from '../support/session-stage.ts';
 
@@ -33,6 +34,19 @@ describe('HTTP/2 session, at odd moments', () => {
     const pongs = stage.edge.on(0, 6).length;
     stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
     await eventually('a pong', () => stage.edge.on(0, 6).length > pongs);
+  }
+
+  const unsentLimits = { maxUnsentBytes: 2 ** 30 };
+  const answerBig = ({ stream }: SeenStream): void =>
+    stream.respond(200, ['x-big', 'x'.repeat(30_000)], true);
+
+  /** Shakes hands, asks for more than the buffers of two sockets hold and reads nothing of it. */
+  async function stopReading(): Promise<void> {
+    stage.edge.shakeHands();
+    await eventually('the handshake is done', () => stage.clock.pendingTimers === 0);
+    stage.edge.socket.pause();
+    for (let id = 1; id < 2000; id += 2) stage.edge.send(rawHeaders(id));
+    await eventually('the last request', () => stage.seen.length === 1000);
   }
 
   it('gives each header block its time, also where one read ends the last and begins the next', async () => {
@@ -120,17 +134,73 @@ describe('HTTP/2 session, at odd moments', () => {
     expect(await stage.end()).to.deep.equal({ by: 'own' });
   });
 
-  it('does not wait for ever for a peer that reads nothing of what is left when it closes', async () => {
-    const limits = { maxUnsentBytes: 2 ** 30 };
-    stage = await SessionStage.open({ limits }, ({ stream }) =>
-      stream.respond(200, ['x-big', 'x'.repeat(30_000)], true),
-    );
+  it('reads nothing more of what has come with the request at which it was destroyed', async () => {
+    stage = await SessionStage.open({}, () => stage.tested.session.destroy());
     stage.edge.shakeHands();
-    await eventually('the handshake is done', () => stage.clock.pendingTimers === 0);
-    stage.edge.socket.pause();
-    // More than the buffers of two sockets hold.
-    for (let id = 1; id < 2000; id += 2) stage.edge.send(rawHeaders(id));
-    await eventually('the last request', () => stage.seen.length === 1000);
+    await settled();
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    expect(await stage.end()).to.deep.equal({ by: 'own' });
+    expect(stage.seen).to.have.length(1);
+  });
+
+  it('takes as much as it has said, at once, also where nobody reads it', async () => {
+    const limits = { connectionWindowBytes: 200_000, maxHeldBytes: 0 };
+    stage = await SessionStage.open({ limits }, undefined, { data: () => stage.seen[0]!.stream.pause() });
+    stage.edge.shakeHands();
+    const said = 65_535 + (await stage.edge.frame(8, 0)).payload.readUInt32BE(0);
+    stage.edge.send(rawHeaders(1, postBlock, false), rawData(1, Buffer.alloc(said)));
+    await settled();
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+    stage.edge.send(rawData(1, Buffer.alloc(1)));
+    expect(await stage.edge.goaway()).to.equal(http2Error.flowControlError);
+  });
+
+  it('holds nothing for streams that were paused and left with the same piece of a body', async () => {
+    const limits = { connectionWindowBytes: 100_000, maxHeldBytes: 50_000 };
+    const leave = (): void => {
+      const { stream } = stage.seen.at(-1)!;
+      stream.pause();
+      stream.reset(http2Error.cancel);
+    };
+    stage = await SessionStage.open({ limits }, undefined, { data: leave });
+    stage.edge.shakeHands();
+    for (let id = 1; id < 41; id += 2) {
+      stage.edge.send(rawHeaders(id, postBlock, false), rawData(id, Buffer.alloc(20_000)));
+      await stage.edge.resetOf(id);
+      await settled();
+    }
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+  });
+
+  it('allows PINGs and updates of windows by what it sends', async () => {
+    const none = { burst: 1, perSecond: 0 };
+    const limits = { idleFrames: none, idleFramesPerData: 1, cheapFrames: none, windowUpdatesPerData: 1 };
+    stage = await SessionStage.open({ limits }, () => {});
+    // No acknowledgement, which is a frame of its own.
+    stage.edge.send(rawPreface, rawSettings(), rawHeaders(1));
+    const { stream } = await eventually('the stream', () => stage.seen[0]);
+    stream.respond(200, [], false);
+    for (let count = 1; count <= 20; count++) {
+      stream.write(Buffer.from('a'));
+      await eventually('DATA', () => stage.edge.on(1, 0).length === count);
+      stage.edge.send(rawWindowUpdate(0, 1));
+      await settled();
+    }
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+    stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
+    expect(await stage.edge.goaway()).to.equal(http2Error.enhanceYourCalm);
+  });
+
+  it('ends at once when the peer ends its side and reads nothing', async () => {
+    stage = await SessionStage.open({ limits: unsentLimits }, answerBig);
+    await stopReading();
+    stage.edge.socket.end();
+    expect(await stage.end()).to.deep.equal({ by: 'peer' });
+  });
+
+  it('does not wait for ever for a peer that reads nothing of what is left when it closes', async () => {
+    stage = await SessionStage.open({ limits: unsentLimits }, answerBig);
+    await stopReading();
     stage.tested.session.close();
     await stage.clock.advance(defaultHttp2Limits.lastBytesMs);
     expect(await stage.end()).to.deep.equal({ by: 'own' });

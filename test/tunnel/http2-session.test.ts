@@ -314,6 +314,20 @@ for (const [transport, pair] of [
       expect(await tested.ended).to.deep.equal({ by: 'own' });
     });
 
+    it('tells every handler when the socket is destroyed by somebody else', async () => {
+      const resets: number[] = [];
+      await start((stream) => {
+        stream.respond(200, [], false);
+        return { ...silent, reset: (code) => resets.push(code) };
+      });
+      const request = client.request();
+      request.on('error', () => {});
+      await once(request, 'response');
+      near.destroy();
+      expect(await tested.ended).to.deep.equal({ by: 'peer' });
+      expect(resets).to.deep.equal([http2Error.cancel]);
+    });
+
     it('tells no handler of the end whose stream another one has reset as it was told', async () => {
       const streams: EdgeStream[] = [];
       let told = 0;

@@ -113,7 +113,6 @@ export abstract class Http2Stream implements SendingOwner {
   }
 
   resume(): void {
-    if (!this.paused) return;
     this.paused = false;
     if (!this.closed) this.host.streamResumed(this);
   }
