@@ -118,6 +118,13 @@ describe('an origin that breaks the rules of HTTP/2', () => {
     });
   }
 
+  it('may announce the length of what 304 has no body of', async () => {
+    const asked = ask(here.edge, '/');
+    const socket = await origin.settled(0);
+    socket.write(rawHeaders(1, rawBlock(':status', '304', 'content-length', '9')));
+    expect((await asked).status).to.equal(304);
+  });
+
   it('may send 32 informational responses before the real one', async () => {
     const asked = ask(here.edge, '/');
     const socket = await origin.settled(0);

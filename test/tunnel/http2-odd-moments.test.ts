@@ -143,6 +143,20 @@ describe('HTTP/2 session, at odd moments', () => {
     expect(stage.seen).to.have.length(1);
   });
 
+  it('gives nobody the rest of a piece of a body whose stream was reset in its middle', async () => {
+    stage = await SessionStage.open();
+    stage.edge.shakeHands();
+    const data = rawData(1, Buffer.alloc(1000));
+    stage.edge.send(rawHeaders(1, postBlock, false), data.subarray(0, 500));
+    await eventually('the first half', () => (stage.seen[0]?.bodyBytes ?? 0) > 0);
+    const { bodyBytes, stream } = stage.seen[0]!;
+    stream.reset(http2Error.cancel);
+    stage.edge.send(data.subarray(500));
+    await settled();
+    expect(stage.seen[0]!.bodyBytes).to.equal(bodyBytes);
+    expect(bodyBytes).to.be.below(1000);
+  });
+
   it('takes as much as it has said, at once, also where nobody reads it', async () => {
     const limits = { connectionWindowBytes: 200_000, maxHeldBytes: 0 };
     stage = await SessionStage.open({ limits }, undefined, { data: () => stage.seen[0]!.stream.pause() });
@@ -170,6 +184,44 @@ describe('HTTP/2 session, at odd moments', () => {
       await settled();
     }
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
+  });
+
+  it('gives back no more of a window than came, however often its reader pauses', async () => {
+    const limits = { streamWindowBytes: 4000 };
+    stage = await SessionStage.open({ limits }, undefined, { data: () => stage.seen[0]!.stream.pause() });
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1, postBlock, false));
+    for (let sent = 0; sent < 20; sent++) {
+      stage.edge.send(rawData(1, Buffer.alloc(1000)));
+      await settled();
+      stage.seen[0]!.stream.resume();
+    }
+    await settled();
+    const given = stage.edge.on(1, 8).map(({ payload }) => payload.readUInt32BE(0));
+    expect(given.reduce((sum, increment) => sum + increment, 0)).to.equal(20_000);
+  });
+
+  it('knows of its last thousand resets, not of the one before, that frames may still come', async () => {
+    stage = await SessionStage.open();
+    stage.edge.shakeHands();
+    const ids = Array.from({ length: 1001 }, (_, index) => 2 * index + 1);
+    stage.edge.send(...ids.map((id) => rawHeaders(id, postBlock, false)));
+    await eventually('all', () => stage.seen.length === 1001);
+    for (const { stream } of stage.seen) stream.reset(http2Error.cancel);
+    await stage.edge.resetOf(2001);
+    stage.edge.send(rawData(3, Buffer.alloc(1)), rawData(1, Buffer.alloc(1)));
+    await settled();
+    const codes = [1, 3].map((id) => stage.edge.on(id, 3).map(({ payload }) => payload.readUInt32BE(0)));
+    expect(codes).to.deep.equal([[http2Error.cancel, http2Error.streamClosed], [http2Error.cancel]]);
+  });
+
+  it('counts each PING of its own that is not answered', async () => {
+    stage = await SessionStage.open();
+    stage.edge.shakeHands();
+    for (let sent = 0; sent < 3; sent++) stage.tested.session.ping();
+    stage.edge.send(rawFrame(6, 1, 0, Buffer.alloc(8)));
+    await eventually('the answer', () => stage.tested.session.unansweredPings < 3);
+    expect(stage.tested.session.unansweredPings).to.equal(2);
   });
 
   it('allows PINGs and updates of windows by what it sends', async () => {

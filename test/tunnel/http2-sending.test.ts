@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 import { slabBytes } from '../../src/tunnel/slabs.ts';
 import { eventually } from '../support/eventually.ts';
-import { rawFrame, rawHeaders, rawReset, rawSettings, rawWindowUpdate } from '../support/raw-frames.ts';
+import {
+  rawData,
+  rawFrame,
+  rawHeaders,
+  rawReset,
+  rawSettings,
+  rawWindowUpdate,
+} from '../support/raw-frames.ts';
 import { type SeenStream, SessionStage } from '../support/session-stage.ts';
 
 const maxWindow = 2 ** 31 - 1;
@@ -88,8 +95,8 @@ describe('HTTP/2 session, sending', () => {
       stream.end();
       stream.end();
     });
-    // The least that it may say.
-    stage.edge.shakeHands({ 5: 16_384 });
+    // The least that it may say; and it would take what is pushed, which is nothing.
+    stage.edge.shakeHands({ 2: 1, 5: 16_384 });
     stage.edge.send(rawHeaders(1));
     await settled();
     const frames = stage.edge.on(1, 0).map(({ payload }) => payload.length);
@@ -186,11 +193,12 @@ describe('HTTP/2 session, sending', () => {
     stream.reset(0);
     await settled();
     expect(stage.edge.on(1, 3)).to.deep.equal([]);
-    stage.edge.send(rawWindowUpdate(1, 90));
+    stage.edge.send(rawData(1, Buffer.alloc(10)), rawWindowUpdate(1, 90));
     await settled();
     expect(stage.edge.bodyBytes(1)).to.equal(100);
     expect(await stage.edge.resetOf(1)).to.equal(0);
     expect(stage.tested.session.openStreams).to.equal(0);
+    expect(stage.seen[0]!.bodyBytes).to.equal(0);
   });
 
   it('forgets what waits for a stream that the peer reset', async () => {
