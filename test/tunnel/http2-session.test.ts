@@ -285,19 +285,25 @@ for (const [transport, pair] of [
       expect(await tested.ended).to.deep.equal({ by: 'own' });
     });
 
-    it('says that the peer ended it when the peer did', async () => {
-      const resets: number[] = [];
-      await start((stream) => {
-        stream.respond(200, [], false);
-        return { ...silent, reset: (code) => resets.push(code) };
+    const losses: [how: string, lose: () => void][] = [
+      ['the peer did', () => far.end()],
+      ['somebody else destroyed its socket', () => near.destroy()],
+    ];
+    for (const [how, lose] of losses) {
+      it(`says that the peer ended it when ${how}`, async () => {
+        const resets: number[] = [];
+        await start((stream) => {
+          stream.respond(200, [], false);
+          return { ...silent, reset: (code) => resets.push(code) };
+        });
+        const request = client.request();
+        request.on('error', () => {});
+        await once(request, 'response');
+        lose();
+        expect(await tested.ended).to.deep.equal({ by: 'peer' });
+        expect(resets).to.deep.equal([http2Error.cancel]);
       });
-      const request = client.request();
-      request.on('error', () => {});
-      await once(request, 'response');
-      far.end();
-      expect(await tested.ended).to.deep.equal({ by: 'peer' });
-      expect(resets).to.deep.equal([http2Error.cancel]);
-    });
+    }
 
     it('ends now when it is destroyed, and tells every handler', async () => {
       const resets: number[] = [];
@@ -312,20 +318,6 @@ for (const [transport, pair] of [
       tested.session.destroy();
       expect(resets).to.deep.equal([http2Error.cancel, http2Error.cancel]);
       expect(await tested.ended).to.deep.equal({ by: 'own' });
-    });
-
-    it('tells every handler when the socket is destroyed by somebody else', async () => {
-      const resets: number[] = [];
-      await start((stream) => {
-        stream.respond(200, [], false);
-        return { ...silent, reset: (code) => resets.push(code) };
-      });
-      const request = client.request();
-      request.on('error', () => {});
-      await once(request, 'response');
-      near.destroy();
-      expect(await tested.ended).to.deep.equal({ by: 'peer' });
-      expect(resets).to.deep.equal([http2Error.cancel]);
     });
 
     it('tells no handler of the end whose stream another one has reset as it was told', async () => {

@@ -33,7 +33,6 @@ class Session implements EdgeSession {
   readonly #clock: Clock;
   /** The handshake's next step is due; null when it is done. */
   #handshake: Timer | null = null;
-  #handshakeDone = false;
   /** SETTINGS of the peer have come. */
   #spoke = false;
 
@@ -95,13 +94,11 @@ class Session implements EdgeSession {
   }
 
   #await(ms: number, code: number, missing: string): void {
-    if (this.#handshakeDone) return;
     this.#handshake?.cancel();
     this.#handshake = this.#clock.after(ms, () => this.#connection.fail(code, missing));
   }
 
   #handshakeEnds(): void {
-    this.#handshakeDone = true;
     this.#handshake?.cancel();
     this.#handshake = null;
   }
