@@ -69,6 +69,13 @@ describe('an origin of HTTP/2 whose host is gone without a word', () => {
     alive.sockets[0]!.write(rawHeaders(3, okBlock));
     expect((await asked).status).to.equal(200);
     expect(here.counted()?.originErrors).to.deep.equal({});
+    // The silent one is left alone for a while, though it would have its turn.
+    for (const streamId of [5, 7]) {
+      const next = ask(here.edge, '/next');
+      await eventually('the request', () => alive.requestsOf(0).length === (streamId + 1) / 2);
+      alive.sockets[0]!.write(rawHeaders(streamId, okBlock));
+      expect((await next).status).to.equal(200);
+    }
   });
 
   it('is no such origin if it answers PING: a request may take as long as it likes', async () => {

@@ -64,6 +64,12 @@ describe('an https origin that may be asked for HTTP/2', () => {
     expect(origin.sessions).to.have.length(1);
   });
 
+  it('and speaks nothing else, is not reached without the setting', async () => {
+    const { edge } = await serve(hello, { protocol: 'https' });
+    expect((await ask(edge, '/')).status).to.equal(502);
+    expect(origin.sessions).to.deep.equal([]);
+  });
+
   it('is not reached with a certificate that is not trusted', async () => {
     const { edge, counted } = await serve(hello, mayHttp2, null);
     expect((await ask(edge, '/')).status).to.equal(502);

@@ -96,7 +96,6 @@ export class Http2Sessions {
 
   /** Everything ends now; whoever waits or reads hears `failure`. */
   destroy(failure: OriginFailure): void {
-    this.#closed = true;
     for (const line of [...this.#lines.values()]) this.#failAll(line, failure);
     for (const session of [...this.#all]) session.destroy(failure);
   }

@@ -134,7 +134,6 @@ export class OriginPool implements ConnectionOwner {
 
   /** Everything ends now; whoever dials, waits or reads hears `failure`. Idempotent. */
   destroy(failure: OriginFailure): void {
-    this.#closed = true;
     this.#destroyedBy = failure;
     for (const [dial, failed] of [...this.#dials]) {
       dial.cancel();

@@ -194,6 +194,7 @@ describe('the HTTP/2 sessions to one address', () => {
   it('are not opened any more for one that goes away', async () => {
     const asker = stage.ask();
     await settle();
+    expect(stage.sessions.empty).to.equal(false);
     asker.cancel();
     expect([stage.openings[0]!.cancelled, stage.sessions.empty]).to.deep.equal([true, true]);
   });

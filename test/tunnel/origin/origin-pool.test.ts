@@ -91,6 +91,7 @@ describe('the connections to one address', () => {
     expect(shared.outstanding).to.be.greaterThan(0);
     await postOn(second);
     await eventually('both to be over', () => shared.outstanding === 0);
+    expect(shared.empty, 'its session is kept').to.equal(false);
     shared.destroy(over);
     await http2.stop();
   });
@@ -171,6 +172,18 @@ describe('the connections to one address', () => {
     await postOn(busy);
     await clock.advance(10_000);
     expect(pool.empty).to.equal(true);
+    await postOn(await dial());
+    await clock.advance(10_000);
+    expect(pool.empty).to.equal(true);
+  });
+
+  it('are closed at their time when a neighbour ended before it, and so is one that comes after the last', async () => {
+    for (const connection of await Promise.all([dial(), dial()])) await postOn(connection);
+    pool.take('')!.destroy();
+    await clock.advance(10_000);
+    expect(pool.empty).to.equal(true);
+    await postOn(await dial());
+    pool.take('')!.destroy();
     await postOn(await dial());
     await clock.advance(10_000);
     expect(pool.empty).to.equal(true);
