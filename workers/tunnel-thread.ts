@@ -34,18 +34,16 @@ export default function hostTunnels({ port, logLevel, accessCertsUrl }: ThreadTa
       case 'tunnel.stop':
         return connectors.get(message.run)?.stop(message.graceMs);
       case 'thread.ping':
+        // No timer of its own for them: a thread that idles pays for each time that it wakes.
+        for (const run of connectors.keys()) sayCounts(run, false);
         return say({ type: 'thread.pong', sequence: message.sequence });
       default:
         return unreachable(message);
     }
   };
   return new Promise((resolve) => {
-    const counting = setInterval(() => {
-      for (const run of connectors.keys()) sayCounts(run, false);
-    }, 1000);
     port.on('message', obey);
     port.once('close', () => {
-      clearInterval(counting);
       for (const connector of connectors.values()) connector.destroy();
       deps.teams.destroy();
       resolve();

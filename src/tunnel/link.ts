@@ -57,6 +57,7 @@ export type ToThread =
   | { readonly type: 'tunnel.routes'; readonly run: RunId; readonly routes: RouteTable }
   /** Unregister, drain for at most `graceMs`, then end. */
   | { readonly type: 'tunnel.stop'; readonly run: RunId; readonly graceMs: number }
+  /** Answered by what was counted, and `thread.pong` behind it. */
   | { readonly type: 'thread.ping'; readonly sequence: number };
 
 export type FromThread =

@@ -76,13 +76,12 @@ describe('one tunnel and its neighbours, each in a thread of its own', function 
     await town.until('no status', async () => (await town.status('a')).length === 0);
     town.edge.faults.clear();
     await town.until('ready', async () => (await town.ops('/readyz')).status === 200);
-    const metrics = (await town.ops('/metrics')).body;
     for (const sample of [
       'warp_ingress_tunnels{state="up"} 4',
       'warp_ingress_requests_total{host="a.example.com",code_class="2xx"}',
       'warp_ingress_leader 1',
     ]) {
-      expect(metrics).to.include(sample);
+      await town.until(sample, async () => (await town.ops('/metrics')).body.includes(sample));
     }
   });
 

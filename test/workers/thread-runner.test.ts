@@ -23,6 +23,9 @@ describe('thread runner, with real threads', () => {
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
       access: null,
     });
+    // Counts come with the answer to a heartbeat.
+    assert.isEmpty(stage.counts);
+    await stage.clock.advance(heartbeatMs);
     await eventually('counted', () => stage.counts[0]);
     assert.strictEqual(await tunnel.status(), 418);
     const { peer } = tunnel;
