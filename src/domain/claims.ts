@@ -84,12 +84,17 @@ export function mergeHost(host: string, seniority: readonly IngressSpec[]): Merg
   return { rules: { host, paths: Array.from(paths.values(), ({ rule }) => rule) }, contributed, lost };
 }
 
-/** What an Ingress says of tunnels and does not get where its paths are routed in that of the owner of their host. */
+/**
+ * What an Ingress says of tunnels and does not get where its paths are routed in that of the owner of their host; not what
+ * it gets nowhere.
+ */
 export function ignoredBeside(owner: IngressSpec, guest: IngressSpec): readonly Problem[] {
   return guest.ofTunnel
     .filter((name) => tunnelSetting(guest.settings, name) !== tunnelSetting(owner.settings, name))
-    .map((name) => ({
-      where: `metadata.annotations[cloudflare-warp/${name}]`,
+    .map((name) => ({ name, where: `metadata.annotations[cloudflare-warp/${name}]` }))
+    .filter(({ where }) => guest.ignored.every((already) => already.where !== where))
+    .map(({ name, where }) => ({
+      where,
       message: `changes nothing of hosts that are served through the tunnel of the older Ingress "${owner.key}", where it is ${tunnelSetting(owner.settings, name)}; expected it there, or that it is removed`,
     }));
 }

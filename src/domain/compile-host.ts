@@ -140,7 +140,7 @@ function resolveBackend(
   if (port === undefined) {
     return missing(
       'InvalidIngress',
-      `Service "${service.name}" has no port ${portText(ref)}; it has ${portList(service)}`,
+      `Service "${service.name}" has no TCP port ${portText(ref)}; it has ${portList(service)}`,
     );
   }
   const endpoints = readyEndpoints(view, port);
@@ -205,5 +205,5 @@ function portList(service: ServiceSpec): string {
   const ports = service.ports.map((port) =>
     port.name === '' ? `${port.port}` : `${port.port} ("${port.name}")`,
   );
-  return ports.length === 0 ? 'no TCP port' : ports.join(', ');
+  return ports.length === 0 ? 'none' : ports.join(', ');
 }

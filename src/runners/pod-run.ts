@@ -20,7 +20,7 @@ export class PodRun implements TunnelRun {
   readonly #owner: PodRuns;
   #toldAccess: string | null = null;
   /** Failed attempts that are told already, by the pod's address. */
-  #toldAttempts: ReadonlyMap<string, number> = new Map();
+  readonly #toldAttempts = new Map<string, number>();
   /** False for a successor until all pods are of its making: the run that it replaces counts them until then. */
   counts: boolean;
   #told = 0;
@@ -53,8 +53,10 @@ export class PodRun implements TunnelRun {
     queueMicrotask(() => this.hear({ type: 'ended', fault: cause }));
   }
 
-  /** `isGuarded`: they are to let nobody in without a token. */
-  hearPods(said: ReadonlyMap<string, PodAnswer>, isGuarded: boolean): void {
+  /** `there`: addresses of all pods, also of those that could not be asked. `isGuarded`: they are to let nobody in without a token. */
+  hearPods(said: ReadonlyMap<string, PodAnswer>, there: readonly string[], isGuarded: boolean): void {
+    for (const address of [...this.#toldAttempts.keys()])
+      if (!there.includes(address)) this.#toldAttempts.delete(address);
     this.#hearAttempts(said);
     const answers = [...said.values()];
     // One that refuses everybody is enough to be told of; with nobody to ask nothing is known, where there is a policy.
@@ -68,16 +70,17 @@ export class PodRun implements TunnelRun {
   /** Each attempt once, however often it is looked at; of several pods those of the one that has had most: they fail alike. */
   #hearAttempts(said: ReadonlyMap<string, PodAnswer>): void {
     let most: { readonly news: number; readonly problem: EdgeProblem } | null = null;
-    const attempts = new Map<string, number>();
     for (const [address, { edgeProblem: problem }] of said) {
-      if (problem === null) continue;
+      if (problem === null) {
+        this.#toldAttempts.delete(address);
+        continue;
+      }
       const told = this.#toldAttempts.get(address) ?? 0;
       // Fewer than were told: another process counts.
       const news = problem.attempts < told ? problem.attempts : problem.attempts - told;
-      attempts.set(address, problem.attempts);
+      this.#toldAttempts.set(address, problem.attempts);
       if (news > (most?.news ?? 0)) most = { news, problem };
     }
-    this.#toldAttempts = attempts;
     if (most === null) return;
     const { connIndex, fault } = most.problem;
     for (let told = 0; told < Math.min(most.news, maxAttemptsTold); told++)

@@ -90,7 +90,8 @@ export class PodTunnel implements RefusedTunnel {
   }
 
   hearPods(answers: ReadonlyMap<string, PodAnswer>): void {
-    this.#runs.at(-1)?.hearPods(answers, this.#wish?.routes.access != null);
+    const there = addressesOf([...this.#pods.values()]);
+    this.#runs.at(-1)?.hearPods(answers, there, this.#wish?.routes.access != null);
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {

@@ -184,7 +184,7 @@ describe('ingress conformance', function () {
     await town.user.apply(ingress('ports', 'ports.example.com', { paths }));
     await town.until('it is told', async () => (await town.messages('ports', 'InvalidIngress')).length > 0);
     expect(await town.messages('ports', 'InvalidIngress')).to.deep.equal([
-      'Service "ports" has no port 81; it has 8080 ("http")',
+      'Service "ports" has no TCP port 81; it has 8080 ("http")',
     ]);
   });
 

@@ -114,7 +114,7 @@ describe('routes of a host', () => {
   it('says which ports there are when the one that is asked for is not', () => {
     const { reason, message } = compile({ by: 'number', number: 81 }, view());
     expect(reason).to.equal('InvalidIngress');
-    expect(message).to.equal('Service "web" has no port 81; it has 80 ("http"), 9000 ("admin")');
+    expect(message).to.equal('Service "web" has no TCP port 81; it has 80 ("http"), 9000 ("admin")');
   });
   it('leads to the union of the ready addresses of all slices via endpoints', () => {
     const backend = view({ ready: [['10.1.0.2', '10.1.0.1'], ['10.1.0.3'], ['10.1.0.1']] });

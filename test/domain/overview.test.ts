@@ -129,11 +129,17 @@ describe('the overview of an install', () => {
     const guest = ingress('guest', [], { createdAtMs: 2, hosts: [more], ofTunnel: ['dns', 'mode'] });
     const asking = { ...guest, settings: { ...guest.settings, dns: 'off' } } as const;
     const { notes } = look({ ingresses: [older, asking] });
+
     const told = notes.filter(({ reason }) => reason === 'AnnotationIgnored');
     expect(told.map((note) => note.ingress)).to.deep.equal(['older', 'guest']);
     expect(told[1]?.message).to.match(
       /cloudflare-warp\/dns.* tunnel of the older Ingress "older", where it is managed/,
     );
+    const settings = { ...guest.settings, replicas: 3 };
+    const nowhere = { ...guest, settings, ofTunnel: ['replicas'], ignored } as const;
+    const once = reasons(look({ ingresses: [{ ...older, ignored: [] }, nowhere] }));
+    const ofGuest = once.filter((reason) => reason === 'guest AnnotationIgnored');
+    expect(ofGuest, 'what has effect nowhere is told once').to.have.length(1);
   });
 
   it('tells the younger Ingress which of its paths an older one has, and shows the host for both', () => {

@@ -42,7 +42,7 @@ describe('bad input', function () {
       ingress('no-port', 'b.example.com', { paths: [{ port: 81 }] }),
     );
     expect(await message('no-service', 'WaitingForService')).to.include('"nowhere"');
-    expect(await message('no-port', 'InvalidIngress')).to.include('has no port 81; it has 8080 ("http")');
+    expect(await message('no-port', 'InvalidIngress')).to.include('has no TCP port 81; it has 8080 ("http")');
   });
 
   it('a host of no zone is named, with the zones there are', async () => {
