@@ -89,8 +89,9 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       const slot = `step ${host}`;
       const note = noteOfFault(host, fault, isMissed);
       // Of an outage each attempt may have other words.
-      const isOutage = note?.reason === 'CloudflareFailed';
-      if (isOutage && [...(said.get(slot) ?? [])].some((text) => text.startsWith(`${note.reason} `))) return;
+      const isOutage = note?.reason === 'CloudflareFailed' || fault.code === 'kube-unreachable';
+      const told = [...(said.get(slot) ?? [])];
+      if (isOutage && told.some((text) => text.startsWith(`${note?.reason} `))) return;
       const isSaid = note?.reason === 'CredentialsInvalid' && areCredentialsSaid(slot, fault);
       say(slot, note === null || isSaid ? [] : [note]);
     },

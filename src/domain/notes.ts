@@ -16,6 +16,8 @@ const reasons: Partial<Record<FaultCode, EventReason>> = {
 const reasonsOfLasting: Partial<Record<FaultCode, EventReason>> = {
   'cloudflare-unreachable': 'CloudflareFailed',
   'cloudflare-refused': 'CloudflareFailed',
+  // Also what an API server answers whose admission webhook fails (500).
+  'kube-unreachable': 'LedgerRefused',
   'kube-forbidden': 'LedgerRefused',
   'kube-refused': 'LedgerRefused',
 };

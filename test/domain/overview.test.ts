@@ -129,7 +129,6 @@ describe('the overview of an install', () => {
     const guest = ingress('guest', [], { createdAtMs: 2, hosts: [more], ofTunnel: ['dns', 'mode'] });
     const asking = { ...guest, settings: { ...guest.settings, dns: 'off' } } as const;
     const { notes } = look({ ingresses: [older, asking] });
-
     const told = notes.filter(({ reason }) => reason === 'AnnotationIgnored');
     expect(told.map((note) => note.ingress)).to.deep.equal(['older', 'guest']);
     expect(told[1]?.message).to.match(

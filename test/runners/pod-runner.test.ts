@@ -402,11 +402,6 @@ describe('the pod runner', () => {
     pods.attempts.set('10.2.0.2', 10 ** 15);
     await clock.advance(20_000);
     expect(told()).to.have.length(13);
-    pods.problems.delete('10.2.0.2');
-    await clock.advance(20_000);
-    pods.problems.set('10.2.0.2', refusal);
-    await clock.advance(20_000);
-    expect(told(), 'also when it could not be asked in between').to.have.length(13);
     pods.pod(host, 'pod-2', null, '10.2.0.2', true);
     pods.attempts.set('10.2.0.2', 1);
     await clock.advance(60_000);
