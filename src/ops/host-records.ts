@@ -1,4 +1,5 @@
 import type { TunnelState } from '../actors/ports.ts';
+import type { Apart } from '../runners/placement.ts';
 import { durationBucketsSeconds, type TunnelCounts } from '../tunnel/link.ts';
 
 /** One line of a metric, as prom-client prints it. */
@@ -14,8 +15,8 @@ export interface TunnelRow {
   readonly host: string;
   readonly state: TunnelState;
   readonly connections: number;
-  /** Alone in a thread because threads died under it. */
-  readonly quarantined: boolean;
+  /** With whom it shares threads because threads died under it; null when it is not kept apart. */
+  readonly quarantine: Apart | null;
 }
 
 const tunnelStates = [
@@ -79,14 +80,14 @@ export class HostRecords {
   }
 
   /** By host, then Ingress. */
-  rows(inQuarantine: ReadonlySet<string>): readonly TunnelRow[] {
+  rows(quarantined: ReadonlyMap<string, Apart>): readonly TunnelRow[] {
     return this.#each((host, { states, connections }) =>
       Array.from(states, ([ingress, state]) => ({
         ingress,
         host,
         state,
         connections: connections ?? 0,
-        quarantined: inQuarantine.has(host),
+        quarantine: quarantined.get(host) ?? null,
       })),
     ).toSorted((a, b) => compare(a.host, b.host) || compare(a.ingress, b.ingress));
   }

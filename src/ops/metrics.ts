@@ -45,7 +45,7 @@ export function createMetrics(): Metrics {
   /** Letters, by kind of actor: twice for every message, for which prom-client's own gauge is too dear. */
   const waiting = new Map<string, number>();
   const problems = new Map<string, readonly Problem[]>();
-  let quarantined: ThreadRunner['quarantined'] = () => new Set();
+  let quarantined: ThreadRunner['quarantined'] = () => new Map();
   let budget: Pick<CloudflareAdapter, 'budgetRemaining'> | null = null;
 
   const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
@@ -77,9 +77,9 @@ export function createMetrics(): Metrics {
 
   collect(
     'tunnel_quarantined',
-    'Tunnels kept apart because threads died under them, 1 for each.',
+    'Tunnels kept apart because threads died under them, 1 for each; company is with whom they share threads.',
     'gauge',
-    () => Array.from(quarantined(), (host) => ({ labels: { host }, value: 1 })),
+    () => Array.from(quarantined(), ([host, company]) => ({ labels: { host, company }, value: 1 })),
   );
 
   collect('actor_mailbox_depth', 'Messages that wait, by kind of actor.', 'gauge', () =>

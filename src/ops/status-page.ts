@@ -11,8 +11,8 @@ const maxRows = 2_000;
 
 /** The status page: what is served and how it is. No secret ever comes here; everything is escaped. */
 export function statusPage(readiness: Readiness, tunnels: readonly TunnelRow[]): string {
-  const rows = tunnels.slice(0, maxRows).map(({ host, ingress, state, connections, quarantined }) => {
-    const shown = quarantined ? `${state}, in quarantine` : state;
+  const rows = tunnels.slice(0, maxRows).map(({ host, ingress, state, connections, quarantine }) => {
+    const shown = quarantine === null ? state : `${state}, in quarantine with ${quarantine}`;
     const cells = [host, ingress, shown, `${connections}`].map((text) => `<td>${escapeHtml(text)}</td>`);
     return `<tr class="${escapeHtml(state)}">${cells.join('')}</tr>\n`;
   });

@@ -5,13 +5,21 @@ import { mostShared } from './thread-count.ts';
  * What runs stays where it is.
  */
 
+/**
+ * With whom a tunnel shares a thread: with any, with suspects as it is one itself, or with nobody (quarantine, or strict
+ * isolation). Of a thread: for whom it is.
+ */
+export type Company = 'any' | 'suspects' | 'nobody';
+
+/** Of a tunnel in quarantine. */
+export type Apart = Exclude<Company, 'any'>;
+
 export interface ThreadLoad {
   readonly id: string;
   /** How many connections each tunnel, by its id, has there. */
   readonly tunnels: ReadonlyMap<string, number>;
   readonly connections: number;
-  /** For the tunnel that is there alone: strict isolation, or quarantine. */
-  readonly reserved: boolean;
+  readonly company: Company;
 }
 
 export interface PlacementLimits {
@@ -23,8 +31,7 @@ export interface PlacementLimits {
 /** Some connections of a tunnel that need a thread. */
 export interface Homeless {
   readonly tunnel: string;
-  /** The tunnel is in quarantine. */
-  readonly alone: boolean;
+  readonly company: Company;
   /** The thread that they were on has died, and the tunnel has less until they are back. */
   readonly lost: boolean;
 }
@@ -34,13 +41,15 @@ export interface Circumstances {
   readonly limits: PlacementLimits;
   /** How many threads should be shared for the tunnels of now. */
   readonly sharedThreads: number;
+  /** How many more suspects should share among themselves; 0 while nobody is to. */
+  readonly suspectThreads: number;
   /** Tunnels that were on threads that died lately, and on how many. */
   readonly suspects: ReadonlyMap<string, number>;
 }
 
 export type Place =
   | { readonly kind: 'thread'; readonly id: string }
-  | { readonly kind: 'new'; readonly reserved: boolean };
+  | { readonly kind: 'new'; readonly company: Company };
 
 /**
  * Parts of a tunnel that go on threads of their own: two, so that a thread's death leaves it the other one. With
@@ -57,10 +66,11 @@ export function partsOf(
 }
 
 /**
- * Strict isolation: a new thread. Quarantine: the tunnel's own thread, or a new one, or as any other when there
- * may be no more. Otherwise a shared thread without this tunnel: a new one while there are too few, then the one
- * with the fewest connections. What was lost does not wait for a new thread where those that live can take it: they
- * have loaded their code and share the work. Null when every thread is full.
+ * Strict isolation: a new thread. A tunnel for itself: its own thread, or a new one, or as a suspect when there may be no
+ * more. A suspect: one of the suspects' threads without it, or as any other where it cannot have two of them. Any other:
+ * a shared thread without it. Of both kinds a new one while there are too few, then the one with the fewest connections.
+ * What was lost does not wait for a new thread where those that live can take it: they have loaded their code and share
+ * the work. Null when every thread is full.
  */
 export function placePart(
   part: Homeless,
@@ -69,50 +79,87 @@ export function placePart(
 ): Place | null {
   const { maxThreads, tunnelsPerThread } = circumstances.limits;
   const mayStart = threads.length < maxThreads;
-  if (tunnelsPerThread === 1) return mayStart ? { kind: 'new', reserved: true } : null;
-  if (part.alone) {
-    const own = threads.find(({ reserved, tunnels }) => reserved && tunnels.has(part.tunnel));
+  if (tunnelsPerThread === 1) return mayStart ? { kind: 'new', company: 'nobody' } : null;
+  if (part.company === 'nobody') {
+    const own = threads.find(({ company, tunnels }) => company === 'nobody' && tunnels.has(part.tunnel));
     if (own !== undefined) return { kind: 'thread', id: own.id };
-    if (mayStart) return { kind: 'new', reserved: true };
+    if (mayStart) return { kind: 'new', company: 'nobody' };
   }
-  return placeShared(part, threads, circumstances);
+  const { suspectThreads, sharedThreads } = circumstances;
+  const isApart = part.company !== 'any' && canHaveTwo(part, threads, circumstances);
+  return isApart
+    ? placeAmong('suspects', suspectThreads, part, threads, circumstances)
+    : placeAmong('any', sharedThreads, part, threads, circumstances);
 }
 
-function placeShared(
+/**
+ * Which of a tunnel's parts should move, by the threads that they are on and where one of them would go now: it is in other
+ * company than there, or beside the other part without need. -1 when none should.
+ */
+export function misplaced(homes: readonly ThreadLoad[], target: Pick<ThreadLoad, 'company'>): number {
+  const { company } = target;
+  const isElsewhere = (home: ThreadLoad): boolean => home !== target;
+  if (company === 'nobody') return homes.findIndex(isElsewhere);
+  const stranger = homes.findIndex((home) => home.company !== company);
+  if (stranger >= 0) return stranger;
+  const areTogether = homes.every((home) => home === homes[0]);
+  return areTogether ? homes.findIndex(isElsewhere) : -1;
+}
+
+/** Both parts of the tunnel find room on suspects' threads, and what was lost needs no new one. */
+function canHaveTwo(
   { tunnel, lost }: Homeless,
   threads: readonly ThreadLoad[],
-  { limits, sharedThreads, suspects }: Circumstances,
-): Place | null {
-  const most = limits.tunnelsPerThread === 'auto' ? Number.POSITIVE_INFINITY : limits.tunnelsPerThread;
-  const shared = threads.filter(({ reserved }) => !reserved);
-  const sibling = shared.find(({ tunnels }) => tunnels.has(tunnel));
-  const others = shared.filter(({ tunnels }) => !tunnels.has(tunnel) && tunnels.size < most);
+  { limits: { maxThreads, tunnelsPerThread }, suspectThreads }: Circumstances,
+): boolean {
+  const there = threads.filter(({ company }) => company === 'suspects');
+  if (lost && there.length < leastToTakeLost(suspectThreads)) return false;
+  const open = there.filter(({ tunnels }) => tunnels.has(tunnel) || hasRoom(tunnels, tunnelsPerThread));
+  const startable = Math.min(maxThreads - threads.length, suspectThreads - there.length);
+  return open.length + Math.max(0, startable) >= 2;
+}
 
-  const wanted = lost ? leastToTakeLost(sharedThreads) : sharedThreads;
-  const mayShare = others.length === 0 ? mostShared(limits.maxThreads) : wanted;
-  if (shared.length < mayShare && threads.length < limits.maxThreads) return { kind: 'new', reserved: false };
+function placeAmong(
+  company: Company,
+  wanted: number,
+  { tunnel, lost }: Homeless,
+  threads: readonly ThreadLoad[],
+  { limits: { maxThreads, tunnelsPerThread }, suspects }: Circumstances,
+): Place | null {
+  const there = threads.filter((thread) => thread.company === company);
+  const sibling = there.find(({ tunnels }) => tunnels.has(tunnel));
+  const others = there.filter(({ tunnels }) => !tunnels.has(tunnel) && hasRoom(tunnels, tunnelsPerThread));
+
+  const enough = lost ? leastToTakeLost(wanted) : wanted;
+  const most = company === 'any' ? mostShared(maxThreads) : wanted;
+  const mayStart = there.length < (others.length > 0 ? enough : most) && threads.length < maxThreads;
+  if (mayStart) return { kind: 'new', company };
 
   const order = suspects.has(tunnel) ? apartFrom(tunnel, suspects) : unlike(sibling);
-  const best = least(kept(others, shared, sharedThreads), order) ?? sibling;
+  const best = least(kept(others, there, wanted), order) ?? sibling;
   return best === undefined ? null : { kind: 'thread', id: best.id };
+}
+
+function hasRoom(tunnels: ThreadLoad['tunnels'], tunnelsPerThread: 'auto' | number): boolean {
+  return tunnelsPerThread === 'auto' || tunnels.size < tunnelsPerThread;
 }
 
 /**
  * While so many threads live, they take what another one has lost: each then carries a third more than it should, or
  * half as much again where there are few. The next new tunnel makes up for the thread that is missing.
  */
-function leastToTakeLost(sharedThreads: number): number {
-  return Math.floor((sharedThreads * 3) / 4);
+function leastToTakeLost(wanted: number): number {
+  return Math.floor((wanted * 3) / 4);
 }
 
 /** With more threads than there should be, the emptiest get nothing more, so that they end with what they have. */
 function kept(
   others: readonly ThreadLoad[],
-  shared: readonly ThreadLoad[],
-  sharedThreads: number,
+  there: readonly ThreadLoad[],
+  wanted: number,
 ): readonly ThreadLoad[] {
   const fullest = new Set(
-    shared.toSorted((one, other) => other.connections - one.connections).slice(0, sharedThreads),
+    there.toSorted((one, other) => other.connections - one.connections).slice(0, wanted),
   );
   const some = others.filter((thread) => fullest.has(thread));
   return some.length > 0 ? some : others;

@@ -1,6 +1,16 @@
 import type { Logger } from '../log.ts';
 import type { Clock, Timer } from '../time/clock.ts';
-import { type Evidence, nextChangeMs, noEvidence, suspectsOf, withDeath, withTime } from './suspects.ts';
+import type { Company } from './placement.ts';
+import {
+  type Death,
+  nextChangeMs,
+  type Room,
+  recent,
+  suspectsOf,
+  type Verdict,
+  verdictOf,
+  withDeath,
+} from './suspects.ts';
 
 /** A tunnel that is on threads now, under one of its hosts. */
 interface Accused {
@@ -18,12 +28,14 @@ interface QuarantineOptions {
 }
 
 /**
- * Which tunnels are kept apart because threads died under them. Invariant: the verdict is always that of the evidence
- * at this time (`suspects`), for which it looks again when that changes by itself. Owns that timer.
+ * Which tunnels are kept apart because threads died under them. Invariant: the verdict is always that of the deaths
+ * that count at this time (`suspects`), at which it looks again when that changes by itself. Owns that timer.
  */
 export class Quarantine {
   readonly #options: QuarantineOptions;
-  #evidence: Evidence = noEvidence;
+  #deaths: readonly Death[] = [];
+  #room: Room = { threads: 0, tunnelsPerThread: 0 };
+  #verdict: Verdict = { quarantined: new Map(), suspectThreads: 0 };
   #suspects: ReadonlyMap<string, number> = new Map();
   #review: Timer | null = null;
   #isClosed = false;
@@ -37,14 +49,19 @@ export class Quarantine {
     return this.#suspects;
   }
 
-  has(tunnel: string): boolean {
-    return this.#evidence.quarantined.has(tunnel);
+  /** How many threads suspects share among themselves. */
+  get suspectThreads(): number {
+    return this.#verdict.suspectThreads;
   }
 
-  /** A thread died under these tunnels; so many threads there may be for tunnels of their own. */
-  accuse(tunnels: ReadonlySet<string>, places: number): void {
-    const death = { atMs: this.#options.clock.monotonic(), tunnels };
-    this.#judge(withDeath(this.#evidence, death, places));
+  companyOf(tunnel: string): Company {
+    return this.#verdict.quarantined.get(tunnel) ?? 'any';
+  }
+
+  /** A thread died under these tunnels; so much room there may be for quarantine. */
+  accuse(tunnels: ReadonlySet<string>, room: Room): void {
+    this.#room = room;
+    this.#judge(withDeath(this.#deaths, { atMs: this.#options.clock.monotonic(), tunnels }));
   }
 
   /** Nothing is judged by time any more. Idempotent. */
@@ -53,27 +70,30 @@ export class Quarantine {
     this.#review?.cancel();
   }
 
-  #judge(evidence: Evidence): void {
+  #judge(deaths: readonly Death[]): void {
     const { clock, log, present, changed } = this.#options;
-    const before = this.#evidence.quarantined;
-    const now = evidence.quarantined;
-    this.#evidence = evidence;
-    this.#suspects = suspectsOf(evidence);
-    const concerned = [...present()].filter(({ tunnel }) => before.has(tunnel) !== now.has(tunnel));
+    const before = this.#verdict.quarantined;
+    this.#deaths = deaths;
+    this.#suspects = suspectsOf(deaths);
+    this.#verdict = verdictOf(deaths, this.#room, before);
+    const now = this.#verdict.quarantined;
+    const concerned = [...present()].filter(({ tunnel }) => before.get(tunnel) !== now.get(tunnel));
     const accused = concerned.filter(({ tunnel }) => now.has(tunnel)).length;
     for (const { tunnel, host } of concerned) {
-      const deaths = this.#suspects.get(tunnel);
-      if (now.has(tunnel)) log.warn({ host, tunnel, deaths, accused }, 'tunnel put into quarantine');
-      else log.info({ host, tunnel }, 'tunnel released from quarantine');
+      const company = now.get(tunnel);
+      if (company === undefined) {
+        log.info({ host, tunnel }, 'tunnel released from quarantine');
+      } else {
+        const fields = { host, tunnel, company, deaths: this.#suspects.get(tunnel), accused };
+        log.warn(fields, 'tunnel put into quarantine');
+      }
     }
     changed(new Set(concerned.map(({ tunnel }) => tunnel)));
     this.#review?.cancel();
-    const atMs = nextChangeMs(evidence);
+    const atMs = nextChangeMs(deaths);
     this.#review =
       atMs === null || this.#isClosed
         ? null
-        : clock.after(atMs - clock.monotonic(), () =>
-            this.#judge(withTime(this.#evidence, clock.monotonic())),
-          );
+        : clock.after(atMs - clock.monotonic(), () => this.#judge(recent(this.#deaths, clock.monotonic())));
   }
 }

@@ -1,22 +1,34 @@
+import type { Apart } from './placement.ts';
+
 /**
  * Who killed the thread? Its death names no tunnel, but whoever does it again was there each time. A pure account
- * of the deaths, and of who is in quarantine because of them.
+ * of the deaths, and with whom the tunnels that were on them may share a thread.
  */
 
 /** After so long without a death a tunnel is no suspect any more, and leaves quarantine, milliseconds. */
 export const lastingHealthMs = 10 * 60_000;
 
-/** Of so many threads that a tunnel was on when they died, it goes into quarantine. */
+/** Of so many threads that a tunnel was on when they died, it may go into quarantine, and while of so many it may stay. */
 const deathsToQuarantine = 2;
+const deathsToStay = 1;
 
-/** Who is blamed for so large a part of what the most suspect is blamed for is as suspect: by chance one differs by less. */
-const asSuspect = 0.75;
+/** Who is blamed for less than this part of what the most suspect of each of its deaths is blamed for was there by chance. */
+const leastShare = 0.2;
 
 /** So often is blame shared out anew: enough to tell who was on one death more, few enough not to settle on one of several. */
 const blameRounds = 4;
 
-/** A storm of deaths accuses nobody better than this many. */
-const maxDeaths = 64;
+/** Enough to tell twenty culprits; a storm of more deaths accuses nobody better. */
+const maxDeaths = 256;
+
+/** Of the threads for quarantine one in so many is for those that are alone, where not all can be. */
+const aloneOneIn = 3;
+
+/**
+ * With fewer threads among themselves a death would hit many suspects, for each is on two of them, and tell less than one
+ * of a shared thread. Then they stay there, spread apart, until a death tells better.
+ */
+const fewestSuspectThreads = 8;
 
 export interface Death {
   readonly atMs: number;
@@ -24,46 +36,95 @@ export interface Death {
   readonly tunnels: ReadonlySet<string>;
 }
 
-export interface Evidence {
-  /** Oldest first. */
-  readonly deaths: readonly Death[];
-  readonly quarantined: ReadonlySet<string>;
+/** What there is for quarantine. */
+export interface Room {
+  readonly threads: number;
+  /** How many tunnels a thread has that any may share: suspects' threads are not fuller. */
+  readonly tunnelsPerThread: number;
 }
 
-export const noEvidence: Evidence = { deaths: [], quarantined: new Set() };
+export interface Verdict {
+  /** Those in quarantine, and with whom they share a thread there. */
+  readonly quarantined: ReadonlyMap<string, Apart>;
+  /** How many threads suspects share among themselves; 0 while nobody is to. */
+  readonly suspectThreads: number;
+}
 
 /**
- * The account after one more death. Of those on the thread that were on two dead ones at least, the most suspect go
- * into quarantine together, if there are `places` for all of them: free ones, or those of weaker suspects, who give
- * theirs up. Otherwise the next death tells better. A tunnel that was alone is guilty, which acquits those who died
- * with it before.
+ * The deaths after one more, oldest first. A tunnel that was alone is guilty, which acquits those who died with it
+ * before.
  */
-export function withDeath(before: Evidence, death: Death, places: number): Evidence {
-  const earlier = withTime(before, death.atMs);
+export function withDeath(before: readonly Death[], death: Death): readonly Death[] {
   const [culprit] = death.tunnels.size === 1 ? death.tunnels : [];
-  const solved = earlier.deaths.map((old) =>
+  const solved = recent(before, death.atMs).map((old) =>
     culprit !== undefined && old.tunnels.has(culprit) ? { ...old, tunnels: death.tunnels } : old,
   );
-  const deaths = [...solved, death].slice(-maxDeaths);
-  const counts = countDeaths(deaths);
-  const quarantined = stillSuspected(earlier.quarantined, counts);
+  return [...solved, death].slice(-maxDeaths);
+}
 
+/** Those that still count at a later time: with the last of its deaths a tunnel is released. */
+export function recent(deaths: readonly Death[], nowMs: number): readonly Death[] {
+  return deaths.filter(({ atMs }) => nowMs - atMs < lastingHealthMs);
+}
+
+/** When the account is to be looked at again, although nothing died; null when there is nothing in it. */
+export function nextChangeMs([oldest]: readonly Death[]): number | null {
+  return oldest === undefined ? null : oldest.atMs + lastingHealthMs;
+}
+
+/** Who may be to blame, and for how many deaths. */
+export function suspectsOf(deaths: readonly Death[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { tunnels } of deaths) {
+    for (const tunnel of tunnels) counts.set(tunnel, (counts.get(tunnel) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/**
+ * In quarantine is who was on two dead threads at least, unless others are blamed so much more for each of its deaths
+ * that it was there by chance. All are alone if there are threads for that. Otherwise those are who are blamed more than
+ * the first who finds no thread, and the others share threads among themselves: so from its second death on a tunnel
+ * hits only suspects, and the next death tells which of them.
+ */
+export function verdictOf(
+  deaths: readonly Death[],
+  { threads, tunnelsPerThread }: Room,
+  before: Verdict['quarantined'],
+): Verdict {
   const blames = blamesOf(deaths);
   const blameOf = (tunnel: string): number => blames.get(tunnel) ?? 0;
-  const alike = asSuspect * Math.max(...Array.from(death.tunnels, blameOf));
-  const accused = [...death.tunnels].filter(
-    (tunnel) =>
-      (counts.get(tunnel) ?? 0) >= deathsToQuarantine && blameOf(tunnel) >= alike && !quarantined.has(tunnel),
-  );
-  const weaker = [...quarantined]
-    .filter((tunnel) => blameOf(tunnel) < alike)
-    .sort((one, other) => blameOf(one) - blameOf(other));
-  const missing = Math.max(0, accused.length - Math.max(0, places - quarantined.size));
-  if (missing <= weaker.length) {
-    for (const tunnel of weaker.slice(0, missing)) quarantined.delete(tunnel);
-    for (const tunnel of accused) quarantined.add(tunnel);
+  const ranked = accusedOf(deaths, blameOf, before).toSorted((one, other) => blameOf(other) - blameOf(one));
+  const mostAlone = Math.floor(threads / aloneOneIn);
+  const suspectThreads = threads - mostAlone;
+  const areShared = ranked.length > threads && suspectThreads >= fewestSuspectThreads;
+
+  const firstLeft = ranked[areShared ? mostAlone : threads];
+  const alone = ranked.filter((tunnel) => firstLeft === undefined || blameOf(tunnel) > blameOf(firstLeft));
+  const quarantined = new Map<string, Apart>();
+  for (const tunnel of alone) quarantined.set(tunnel, 'nobody');
+  if (!areShared) return { quarantined, suspectThreads: 0 };
+  // Each is on two of them.
+  const most = Math.floor((suspectThreads * tunnelsPerThread) / 2);
+  for (const tunnel of ranked.slice(alone.length, alone.length + most)) quarantined.set(tunnel, 'suspects');
+  return { quarantined, suspectThreads };
+}
+
+function accusedOf(
+  deaths: readonly Death[],
+  blameOf: (tunnel: string) => number,
+  before: Verdict['quarantined'],
+): readonly string[] {
+  const counts = suspectsOf(deaths);
+  const accused = new Set<string>();
+  for (const { tunnels } of deaths) {
+    const least = leastShare * Math.max(...Array.from(tunnels, blameOf));
+    for (const tunnel of tunnels) {
+      const needed = before.has(tunnel) ? deathsToStay : deathsToQuarantine;
+      if ((counts.get(tunnel) ?? 0) >= needed && blameOf(tunnel) >= least) accused.add(tunnel);
+    }
   }
-  return { deaths, quarantined };
+  return [...accused];
 }
 
 /**
@@ -84,32 +145,4 @@ function blamesOf(deaths: readonly Death[]): ReadonlyMap<string, number> {
     blames = next;
   }
   return blames;
-}
-
-/** The account at a later time: old deaths are forgotten, and with the last of its deaths a tunnel is released. */
-export function withTime({ deaths, quarantined }: Evidence, nowMs: number): Evidence {
-  const recent = deaths.filter(({ atMs }) => nowMs - atMs < lastingHealthMs);
-  return { deaths: recent, quarantined: stillSuspected(quarantined, countDeaths(recent)) };
-}
-
-/** When the account is to be looked at again, although nothing died; null when there is nothing in it. */
-export function nextChangeMs({ deaths: [oldest] }: Evidence): number | null {
-  return oldest === undefined ? null : oldest.atMs + lastingHealthMs;
-}
-
-/** Who may be to blame, and for how many deaths. */
-export function suspectsOf({ deaths }: Evidence): ReadonlyMap<string, number> {
-  return countDeaths(deaths);
-}
-
-function countDeaths(deaths: readonly Death[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { tunnels } of deaths) {
-    for (const tunnel of tunnels) counts.set(tunnel, (counts.get(tunnel) ?? 0) + 1);
-  }
-  return counts;
-}
-
-function stillSuspected(quarantined: ReadonlySet<string>, counts: ReadonlyMap<string, number>): Set<string> {
-  return new Set([...quarantined].filter((tunnel) => counts.has(tunnel)));
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
 import { OpenFiles } from './open-files.ts';
-import { type Circumstances, partsOf, placePart } from './placement.ts';
+import { type Apart, type Circumstances, misplaced, type Place, partsOf, placePart } from './placement.ts';
 import { Quarantine } from './quarantine.ts';
 import { sharedThreads, type ThreadLimits } from './thread-count.ts';
 import { ThreadPart } from './thread-part.ts';
@@ -30,8 +30,8 @@ export interface ThreadRunnerOptions extends ThreadLimits {
 }
 
 export interface ThreadRunner extends TunnelRunner {
-  /** Hosts whose tunnels are kept apart because threads died under them. */
-  quarantined(): ReadonlySet<string>;
+  /** Hosts whose tunnels are kept apart because threads died under them, and with whom they share threads. */
+  quarantined(): ReadonlyMap<string, Apart>;
   /** Stops every run and resolves when no thread is left; bounded by the grace period and some slack. */
   close(): Promise<void>;
 }
@@ -40,7 +40,8 @@ export interface ThreadRunner extends TunnelRunner {
  * Runs tunnels in worker threads, each in two parts on two threads unless isolation is strict. A thread that
  * throws, exits, spins or runs out of heap costs each tunnel on it the connections that were there, which are
  * started again elsewhere; a tunnel that has no other part gets one `ended` fact. A tunnel that was on the dead
- * threads again and again is put into a thread of its own. Threads that host nothing end.
+ * threads again and again is put into a thread of its own, or onto some that suspects share. Threads that host nothing
+ * end.
  */
 export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   return new RunnerOverThreads(options);
@@ -53,6 +54,9 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
 export const repairEveryMs = 10_000;
 const movesPerRepair = 10;
 
+/** What a dead thread took along is dialled again first: so long nobody is moved because of it, unless to be alone, milliseconds. */
+export const calmMs = 1000;
+
 const defaultWorkerFile = new URL('../../workers/tunnel-thread.js', import.meta.url);
 
 class RunnerOverThreads implements ThreadRunner {
@@ -62,6 +66,7 @@ class RunnerOverThreads implements ThreadRunner {
   readonly #openFiles: OpenFiles;
   readonly #quarantine: Quarantine;
   #repair: Timer;
+  #calmAtMs = 0;
   #sharedThreads = 0;
   #nextRun = 1;
   #nextPart = 1;
@@ -85,7 +90,7 @@ class RunnerOverThreads implements ThreadRunner {
       present: () => Array.from(this.#runs, ({ tunnel, request }) => ({ tunnel, host: request.host })),
       changed: (tunnels) => this.#quarantineChanged(tunnels),
     });
-    this.#repair = this.#repairLater();
+    this.#repair = this.#repairLater(repairEveryMs);
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
@@ -165,16 +170,16 @@ class RunnerOverThreads implements ThreadRunner {
     const place = this.#bestPlace(run, lost);
     if (place === null) return null;
     return place.kind === 'new'
-      ? this.#threads.spawn(place.reserved)
+      ? this.#threads.spawn(place.company)
       : (this.#threads.hosts.get(place.id) ?? null);
   }
 
-  #bestPlace(run: ThreadRun, lost: boolean) {
+  #bestPlace({ tunnel }: ThreadRun, lost: boolean): Place | null {
     const hosts = [...this.#threads.hosts.values()];
-    const alone = this.#quarantine.has(run.tunnel);
-    const part = { tunnel: run.tunnel, alone, lost };
+    const company = this.#quarantine.companyOf(tunnel);
+    const part = { tunnel, company, lost };
     const circumstances = this.#circumstances();
-    if (part.alone || this.#threads.maySpawn) return placePart(part, hosts, circumstances);
+    if (company === 'nobody' || this.#threads.maySpawn) return placePart(part, hosts, circumstances);
     const limits = { ...circumstances.limits, maxThreads: hosts.length };
     // Nobody there to take it: then a thread must be tried all the same.
     return placePart(part, hosts, { ...circumstances, limits }) ?? placePart(part, hosts, circumstances);
@@ -189,7 +194,8 @@ class RunnerOverThreads implements ThreadRunner {
       const fields = { tunnels, threads, cores, maxThreads, tunnelsPerThread };
       this.#options.log.info(fields, 'number of shared threads decided');
     }
-    return { limits: this.#options, sharedThreads: threads, suspects: this.#quarantine.suspects };
+    const { suspects, suspectThreads } = this.#quarantine;
+    return { limits: this.#options, sharedThreads: threads, suspectThreads, suspects };
   }
 
   #receive(tenant: Tenant, message: TenantMessage): void {
@@ -219,75 +225,94 @@ class RunnerOverThreads implements ThreadRunner {
   /** Judges first, so that what starts again already goes where it belongs. */
   #died(tenants: readonly Tenant[], cause: Fault, started: boolean): void {
     const tunnels = new Set(tenants.map(({ run }) => run.tunnel));
-    if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) this.#accuse(tunnels);
+    if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) {
+      this.#awaitCalm();
+      this.#accuse(tunnels);
+    }
     for (const [index, { run, part }] of tenants.entries()) run.partLost(part, cause, index / tenants.length);
   }
 
-  quarantined(): ReadonlySet<string> {
-    const apart = [...this.#runs].filter(({ tunnel }) => this.#quarantine.has(tunnel));
-    return new Set(apart.map(({ request }) => request.host));
+  quarantined(): ReadonlyMap<string, Apart> {
+    const apart = new Map<string, Apart>();
+    for (const { tunnel, request } of this.#runs) {
+      const company = this.#quarantine.companyOf(tunnel);
+      if (company !== 'any') apart.set(request.host, company);
+    }
+    return apart;
   }
 
   #accuse(tunnels: ReadonlySet<string>): void {
+    const { sharedThreads } = this.#circumstances();
+    const shared = Math.max(this.#hostsToShare(), sharedThreads);
     // The only tunnel has no neighbours that would have to be saved from it.
-    const shared = Math.max(this.#hostsToShare(), this.#circumstances().sharedThreads);
-    this.#quarantine.accuse(tunnels, this.#runs.size > 1 ? this.#options.maxThreads - shared : 0);
+    const threads = this.#runs.size > 1 ? Math.max(0, this.#options.maxThreads - shared) : 0;
+    this.#quarantine.accuse(tunnels, {
+      threads,
+      tunnelsPerThread: Math.ceil((2 * this.#runs.size) / sharedThreads),
+    });
   }
 
   #quarantineChanged(changed: ReadonlySet<string>): void {
     const { sharedThreads } = this.#circumstances();
     for (const host of this.#threads.hosts.values()) {
       const tenants = [...host.tenants.values()];
-      if (!host.reserved || tenants.some(({ run }) => this.#quarantine.has(run.tunnel))) continue;
-      // A released tunnel leaves its thread, which makes room for another quarantine: but not one that cannot without
+      const { company } = host;
+      if (company === 'any' || tenants.some(({ run }) => this.#quarantine.companyOf(run.tunnel) === company))
+        continue;
+      // Those who are released leave the thread, which makes room for another quarantine: but not one that cannot without
       // a gap, nor where a thread to share is missing.
       const canLeave = tenants.every(({ run }) => run.parts.size > 1);
-      host.reserved = canLeave && this.#hostsToShare() >= sharedThreads;
+      if (!canLeave || this.#hostsToShare() < sharedThreads) host.company = 'any';
     }
     for (const run of this.#runs) if (changed.has(run.tunnel)) this.#settle(run);
   }
 
   #hostsToShare(): number {
-    return [...this.#threads.hosts.values()].filter(({ reserved }) => !reserved).length;
+    return [...this.#threads.hosts.values()].filter(({ company }) => company === 'any').length;
   }
 
-  #repairLater(): Timer {
-    return this.#options.clock.after(repairEveryMs, () => {
+  #repairLater(delayMs: number): Timer {
+    const { clock } = this.#options;
+    return clock.after(delayMs, () => {
       let left = movesPerRepair;
-      for (const run of this.#runs) if (left > 0 && this.#settle(run)) left--;
-      this.#repair = this.#repairLater();
+      for (const run of this.#runs) if ((left > 0 || this.#isAmongOthers(run)) && this.#settle(run)) left--;
+      this.#repair = this.#repairLater(repairEveryMs);
     });
   }
 
+  /** Deaths that come meanwhile do not put it off. */
+  #awaitCalm(): void {
+    const nowMs = this.#options.clock.monotonic();
+    if (nowMs < this.#calmAtMs || this.#closed !== null) return;
+    this.#calmAtMs = nowMs + calmMs;
+    this.#repair.cancel();
+    this.#repair = this.#repairLater(calmMs);
+  }
+
+  #isAmongOthers({ tunnel, parts }: ThreadRun): boolean {
+    const company = this.#quarantine.companyOf(tunnel);
+    return [...parts].some((part) => this.#threads.hostOf(part)?.company !== company);
+  }
+
   /**
-   * Moves a part that is where it should not be: outside of its tunnel's quarantine or still in it after release, or
-   * beside the tunnel's other part without need. Only while all parts serve, and one at a time, so that the tunnel
-   * always does. True if so.
+   * Moves a part that is where it should not be (`placement`). Only while all parts serve, and one at a time, so that
+   * the tunnel always does. True if so.
    */
   #settle(run: ThreadRun): boolean {
     if (run.parts.size < 2 || !run.isSettled) return false;
-    const parts = Array.from(run.parts, (part) => ({ part, host: this.#threads.hostOf(part) }));
+    const mayWait = this.#quarantine.companyOf(run.tunnel) !== 'nobody';
+    if (mayWait && this.#options.clock.monotonic() < this.#calmAtMs) return false;
+    const parts = [...run.parts];
+    const homes = parts.flatMap((part) => this.#threads.hostOf(part) ?? []);
     // One whose thread has just died is about to be lost.
-    if (parts.some(({ host }) => host === undefined)) return false;
-    const own = parts.find(({ host }) => host?.reserved)?.host;
-    const isAlone = this.#quarantine.has(run.tunnel);
-    const [misplaced] =
-      own === undefined
-        ? this.#betterElsewhere(run, parts)
-        : parts.filter(({ host }) => (host === own) !== isAlone);
-    if (misplaced === undefined || this.#bestPlace(run, false) === null) return false;
-    run.move(misplaced.part);
-    return true;
-  }
-
-  #betterElsewhere<P extends { readonly host: Host | undefined }>(run: ThreadRun, parts: readonly P[]): P[] {
-    const [first] = parts;
-    if (first === undefined) return [];
-    const together = parts.every(({ host }) => host === first.host);
-    if (!together && !this.#quarantine.has(run.tunnel)) return [];
+    if (homes.length < parts.length) return false;
+    if (!this.#isAmongOthers(run) && new Set(homes).size > 1) return false;
     const place = this.#bestPlace(run, false);
-    if (place?.kind === 'new') return place.reserved || together ? [first] : [];
-    return place !== null && together && place.id !== first.host?.id ? [first] : [];
+    const target = place?.kind === 'thread' ? this.#threads.hosts.get(place.id) : place;
+    const part = target ? parts[misplaced(homes, target)] : undefined;
+    if (part === undefined) return false;
+    run.move(part);
+    return true;
   }
 
   #resolveWhenEmpty(): void {

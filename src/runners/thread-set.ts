@@ -3,7 +3,7 @@ import type { Logger } from '../log.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FromThread, RunId } from '../tunnel/link.ts';
-import type { ThreadLoad } from './placement.ts';
+import type { Company, ThreadLoad } from './placement.ts';
 import type { ThreadPart } from './thread-part.ts';
 import { HostThread } from './thread-pool.ts';
 import type { ThreadRun } from './thread-run.ts';
@@ -42,7 +42,7 @@ export interface Host extends ThreadLoad {
   readonly thread: HostThread;
   readonly tunnels: Map<string, number>;
   connections: number;
-  reserved: boolean;
+  company: Company;
   readonly tenants: Map<RunId, Tenant>;
 }
 
@@ -77,7 +77,7 @@ export class ThreadSet {
   }
 
   /** A new thread, which must get a tenant at once. */
-  spawn(reserved: boolean): Host {
+  spawn(company: Company): Host {
     const { clock, log, logLevel, accessCertsUrl, workerFile, heapMb } = this.#options;
     const id = String(this.#nextId++);
     const tenants = new Map<RunId, Tenant>();
@@ -88,10 +88,10 @@ export class ThreadSet {
         ended: (cause) => this.#ended(host, cause),
       },
     );
-    const host: Host = { id, thread, tunnels: new Map(), connections: 0, reserved, tenants };
+    const host: Host = { id, thread, tunnels: new Map(), connections: 0, company, tenants };
     this.#hosts.set(id, host);
     this.#threads.add(thread);
-    log.info({ thread: id, threads: this.#hosts.size, reserved }, 'thread started');
+    log.info({ thread: id, threads: this.#hosts.size, company }, 'thread started');
     return host;
   }
 

@@ -112,7 +112,7 @@ describe('ops/metrics', () => {
     metrics.watch.restarts('ingresses', 'expired');
     metrics.cloudflare.called('tunnels.create', '200');
     metrics.budgetOf({ budgetRemaining: 800 });
-    metrics.quarantineOf({ quarantined: () => new Set(['app.example.com']) });
+    metrics.quarantineOf({ quarantined: () => new Map([['app.example.com', 'suspects']]) });
     metrics.cloudflare.tunnelsCounted(17);
     metrics.threadTunnels('1', 12);
     metrics.threadTunnels('2', 10);
@@ -128,7 +128,7 @@ describe('ops/metrics', () => {
       ['watch_restarts_total{kind="ingresses",reason="expired"}', 1],
       ['cloudflare_calls_total{op="tunnels.create",code="200"}', 1],
       ['cloudflare_budget_remaining', 800],
-      ['tunnel_quarantined{host="app.example.com"}', 1],
+      ['tunnel_quarantined{host="app.example.com",company="suspects"}', 1],
       ['cloudflare_tunnels', 17],
       ['threads', 1],
       ['thread_tunnels{thread="1"}', 12],

@@ -78,8 +78,8 @@ describe('ops', () => {
     metrics.telemetry.tunnelConnections('app.example.com', 4);
     readiness = () => ({ ready: false, waiting: ['<b>'] });
     const { headers, body } = await ask('/');
-    metrics.quarantineOf({ quarantined: () => new Set(['app.example.com']) });
-    expect((await ask('/')).body).to.contain('<td>up, in quarantine</td><td>4</td>');
+    metrics.quarantineOf({ quarantined: () => new Map([['app.example.com', 'nobody']]) });
+    expect((await ask('/')).body).to.contain('<td>up, in quarantine with nobody</td><td>4</td>');
     metrics.telemetry.tunnelState('<script>alert("1")</script>', 'app.example.com', null);
     expect(headers['content-type']).to.equal('text/html; charset=utf-8');
     expect(body).to.contain(

@@ -1,6 +1,13 @@
 import { assert } from 'chai';
-import { type Circumstances, placePart, type ThreadLoad } from '../../src/runners/placement.ts';
-import { type Evidence, noEvidence, suspectsOf, withDeath } from '../../src/runners/suspects.ts';
+import {
+  type Circumstances,
+  type Company,
+  misplaced,
+  type Place,
+  placePart,
+  type ThreadLoad,
+} from '../../src/runners/placement.ts';
+import { type Death, suspectsOf, type Verdict, verdictOf, withDeath } from '../../src/runners/suspects.ts';
 import { sharedThreads } from '../../src/runners/thread-count.ts';
 
 interface Thread extends ThreadLoad {
@@ -11,66 +18,132 @@ interface Thread extends ThreadLoad {
 /** Tunnels of two parts on threads, moved as the runner does; every part is one connection. */
 class World {
   readonly threads = new Map<string, Thread>();
-  evidence: Evidence = noEvidence;
+  /** How many deaths hit each tunnel that is no culprit. */
+  readonly hits = new Map<string, number>();
+  /** How many deaths hit threads that any may share. */
+  outside = 0;
+  deaths = 0;
+  /** The last death so far that hit an innocent one at all. */
+  lastHit = 0;
+  /** Most suspects that shared threads among themselves at a time. */
+  mostSuspects = 0;
+  readonly culprits: readonly string[];
   readonly #limits;
   readonly #tunnels: readonly string[];
+  #evidence: readonly Death[] = [];
+  #suspects: ReadonlyMap<string, number> = new Map();
+  #verdict: Verdict = { quarantined: new Map(), suspectThreads: 0 };
   #next = 1;
-  #nowMs = 0;
 
-  constructor(tunnels: number, maxThreads: number) {
+  constructor(tunnels: number, maxThreads: number, culprits: number) {
     this.#limits = { cores: 2, maxThreads, tunnelsPerThread: 'auto' as const };
     this.#tunnels = Array.from({ length: tunnels }, (_, index) => `t${index}`);
+    this.culprits = Array.from({ length: culprits }, (_, index) => `t${(index * tunnels) / culprits}`);
     for (const tunnel of this.#tunnels) for (const _ of 'ab') this.#put(tunnel, false);
   }
 
-  homes(tunnel: string): Thread[] {
-    return [...this.threads.values()].filter(({ tunnels }) => tunnels.has(tunnel));
+  get quarantined(): ReadonlyMap<string, Company> {
+    return this.#verdict.quarantined;
   }
 
   isAlone(tunnel: string): boolean {
-    return this.homes(tunnel).every(({ tunnels }) => tunnels.size === 1);
+    return this.#homes(tunnel).every(({ tunnels }) => tunnels.size === 1);
   }
 
-  die({ id, tunnels }: Thread): void {
-    this.threads.delete(id);
-    const shared = [...this.threads.values()].filter(({ reserved }) => !reserved).length;
-    this.#nowMs += 1000;
-    const death = { atMs: this.#nowMs, tunnels: new Set(tunnels.keys()) };
-    const places = this.#limits.maxThreads - Math.max(shared, this.#circumstances().sharedThreads);
-    this.evidence = withDeath(this.evidence, death, places);
-    for (const [tunnel, parts] of tunnels) for (let part = 0; part < parts; part++) this.#put(tunnel, true);
-    for (const isAlone of [false, true]) {
-      for (const thread of [...this.threads.values()]) {
-        for (const tunnel of [...thread.tunnels.keys()]) {
-          const alone = this.evidence.quarantined.has(tunnel);
-          if (alone === isAlone && alone !== thread.reserved) this.#move(tunnel, thread);
-        }
-      }
+  /** How many innocent ones were hit so often or more. */
+  hitAtLeast(times: number): number {
+    return [...this.hits.values()].filter((hits) => hits >= times).length;
+  }
+
+  /** The culprits kill a thread each, in turn. */
+  kill(deaths: number): void {
+    for (let last = this.deaths + deaths; this.deaths < last; ) {
+      const culprit = this.culprits[this.deaths % this.culprits.length]!;
+      const homes = this.#homes(culprit);
+      this.#die(homes[this.deaths % homes.length]!);
     }
   }
 
-  #move(tunnel: string, from: Thread): void {
-    const parts = from.tunnels.get(tunnel) ?? 0;
-    from.tunnels.delete(tunnel);
-    from.connections -= parts;
-    if (from.tunnels.size === 0) this.threads.delete(from.id);
-    for (let part = 0; part < parts; part++) this.#put(tunnel, false);
+  #die(thread: Thread): void {
+    this.deaths++;
+    if (thread.company === 'any') this.outside++;
+    for (const tunnel of thread.tunnels.keys()) {
+      if (this.culprits.includes(tunnel)) continue;
+      this.hits.set(tunnel, (this.hits.get(tunnel) ?? 0) + 1);
+      this.lastHit = this.deaths;
+    }
+    this.threads.delete(thread.id);
+    this.#judge({ atMs: this.deaths * 1000, tunnels: new Set(thread.tunnels.keys()) });
+    for (const [tunnel, parts] of thread.tunnels)
+      for (let part = 0; part < parts; part++) this.#put(tunnel, true);
+    // Some have to wait for the room that others make.
+    for (const _ of 'twice') for (const tunnel of this.#tunnels) this.#settle(tunnel);
+    const shared = [...this.quarantined.values()].filter((company) => company === 'suspects').length;
+    this.mostSuspects = Math.max(this.mostSuspects, shared);
+  }
+
+  #judge(death: Death): void {
+    const shared = [...this.threads.values()].filter(({ company }) => company === 'any').length;
+    const wanted = this.#circumstances().sharedThreads;
+    this.#evidence = withDeath(this.#evidence, death);
+    this.#suspects = suspectsOf(this.#evidence);
+    const room = {
+      threads: this.#limits.maxThreads - Math.max(shared, wanted),
+      tunnelsPerThread: Math.ceil((2 * this.#tunnels.length) / wanted),
+    };
+    this.#verdict = verdictOf(this.#evidence, room, this.#verdict.quarantined);
+  }
+
+  #settle(tunnel: string): void {
+    for (let part = 0; part < 2; part++) {
+      const homes = this.#homes(tunnel).flatMap((home) =>
+        Array.from({ length: home.tunnels.get(tunnel)! }, () => home),
+      );
+      const company = this.#companyOf(tunnel);
+      if (new Set(homes).size > 1 && homes.every((home) => home.company === company)) return;
+      const place = this.#place(tunnel, false);
+      const from = homes[misplaced(homes, place.kind === 'new' ? place : this.threads.get(place.id)!)];
+      if (from === undefined) return;
+      const left = from.tunnels.get(tunnel)! - 1;
+      if (left > 0) from.tunnels.set(tunnel, left);
+      else from.tunnels.delete(tunnel);
+      from.connections--;
+      if (from.tunnels.size === 0) this.threads.delete(from.id);
+      this.#put(tunnel, false);
+    }
   }
 
   #put(tunnel: string, lost: boolean): void {
-    const alone = this.evidence.quarantined.has(tunnel);
-    const place = placePart({ tunnel, alone, lost }, [...this.threads.values()], this.#circumstances())!;
-    const id = place.kind === 'new' ? String(this.#next++) : place.id;
-    const reserved = place.kind === 'new' && place.reserved;
-    const thread = this.threads.get(id) ?? { id, tunnels: new Map(), connections: 0, reserved };
-    this.threads.set(id, thread);
+    const place = this.#place(tunnel, lost);
+    const thread =
+      place.kind === 'thread'
+        ? this.threads.get(place.id)!
+        : { id: String(this.#next++), tunnels: new Map(), connections: 0, company: place.company };
+    this.threads.set(thread.id, thread);
     thread.tunnels.set(tunnel, (thread.tunnels.get(tunnel) ?? 0) + 1);
     thread.connections++;
   }
 
+  #homes(tunnel: string): Thread[] {
+    return [...this.threads.values()].filter(({ tunnels }) => tunnels.has(tunnel));
+  }
+
+  #companyOf(tunnel: string): Company {
+    return this.quarantined.get(tunnel) ?? 'any';
+  }
+
+  #place(tunnel: string, lost: boolean): Place {
+    const part = { tunnel, company: this.#companyOf(tunnel), lost };
+    return placePart(part, [...this.threads.values()], this.#circumstances())!;
+  }
+
   #circumstances(): Circumstances {
-    const shared = sharedThreads(this.#tunnels.length, this.#limits);
-    return { limits: this.#limits, sharedThreads: shared, suspects: suspectsOf(this.evidence) };
+    return {
+      limits: this.#limits,
+      sharedThreads: sharedThreads(this.#tunnels.length, this.#limits),
+      suspectThreads: this.#verdict.suspectThreads,
+      suspects: this.#suspects,
+    };
   }
 }
 
@@ -85,16 +158,38 @@ describe('tunnels that kill one thread after the other, in turn', () => {
   ];
   for (const [tunnels, maxThreads, culprits, mostDeaths] of cases) {
     it(`are each alone after ${mostDeaths} deaths: ${culprits} of ${tunnels} on ${maxThreads} threads`, () => {
-      const world = new World(tunnels, maxThreads);
-      const bad = Array.from({ length: culprits }, (_, index) => `t${(index * tunnels) / culprits}`);
-      for (let death = 0; death < mostDeaths; death++) {
-        const homes = world.homes(bad[death % culprits]!);
-        world.die(homes[death % homes.length]!);
-      }
-      assert.isTrue(bad.every((tunnel) => world.isAlone(tunnel)));
+      const world = new World(tunnels, maxThreads, culprits);
+      world.kill(mostDeaths);
+      assert.isTrue(world.culprits.every((tunnel) => world.isAlone(tunnel)));
       // Its own thread's death is then each one's own, and acquits those who were there before.
-      for (const tunnel of bad) world.die(world.homes(tunnel)[0]!);
-      assert.sameMembers([...world.evidence.quarantined], bad);
+      world.kill(culprits);
+      assert.sameMembers([...world.quarantined.keys()], [...world.culprits]);
     });
   }
+
+  const promises: [culprits: number, mostOutside: number, mostHitThrice: number, lastHit: number][] = [
+    [1, 2, 5, 3],
+    [2, 6, 70, 8],
+    [5, 16, 500, 30],
+  ];
+  for (const [culprits, mostOutside, mostHitThrice, lastHit] of promises) {
+    it(`soon hit suspects only, and then nobody: ${culprits} of 1000 on 32 threads`, () => {
+      const world = new World(1000, 32, culprits);
+      world.kill(60);
+      assert.isAtMost(world.outside, mostOutside, 'deaths of threads that any may share');
+      assert.isAtMost(world.hitAtLeast(3), mostHitThrice, 'innocent ones that were hit three times');
+      assert.isAtMost(world.lastHit, lastHit, 'the last death that hit an innocent one');
+      assert.isTrue(world.culprits.every((tunnel) => world.isAlone(tunnel)));
+    });
+  }
+
+  it('hit suspects nearly always in the end, and innocent ones leave them: 20 of 1000 on 32 threads', function () {
+    this.timeout(20_000);
+    const world = new World(1000, 32, 20);
+    world.kill(100);
+    const { outside } = world;
+    world.kill(50);
+    assert.isAtMost(world.outside - outside, 10, 'of fifty deaths on threads that any may share');
+    assert.isAtMost(world.quarantined.size, world.mostSuspects / 2);
+  });
 });

@@ -2,6 +2,9 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import {
   type Circumstances,
+  type Company,
+  type Homeless,
+  misplaced,
   type Place,
   partsOf,
   placePart,
@@ -11,9 +14,9 @@ import { defaultMaxThreads, mostShared, sharedThreads } from '../../src/runners/
 
 const none: ReadonlyMap<string, number> = new Map();
 
-function load(id: string, tunnels: Record<string, number>, reserved = false): ThreadLoad {
+function load(id: string, tunnels: Record<string, number>, company: Company = 'any'): ThreadLoad {
   const connections = Object.values(tunnels).reduce((sum, count) => sum + count, 0);
-  return { id, tunnels: new Map(Object.entries(tunnels)), connections, reserved };
+  return { id, tunnels: new Map(Object.entries(tunnels)), connections, company };
 }
 
 function circumstances(
@@ -21,8 +24,9 @@ function circumstances(
   shared: number,
   tunnelsPerThread: 'auto' | number = 'auto',
   suspects = none,
+  suspectThreads = 0,
 ): Circumstances {
-  return { limits: { maxThreads, tunnelsPerThread }, sharedThreads: shared, suspects };
+  return { limits: { maxThreads, tunnelsPerThread }, sharedThreads: shared, suspectThreads, suspects };
 }
 
 describe('parts of a tunnel', () => {
@@ -48,13 +52,15 @@ describe('parts of a tunnel', () => {
 });
 
 describe('placement of a part', () => {
-  const x = { tunnel: 'x', alone: false, lost: false };
+  const x: Homeless = { tunnel: 'x', company: 'any', lost: false };
   const lost = { ...x, lost: true };
+  const alone: Homeless = { ...x, company: 'nobody' };
+  const suspect: Homeless = { ...x, company: 'suspects' };
   const [a, b, c] = [load('a', { o: 2, p: 2 }), load('b', { o: 2 }), load('c', { p: 2, q: 2 })];
   const on = (id: string): Place => ({ kind: 'thread', id });
-  const fresh: Place = { kind: 'new', reserved: false };
-  const own: Place = { kind: 'new', reserved: true };
-  const cases: [string, typeof x, ThreadLoad[], Circumstances, Place | null][] = [
+  const fresh: Place = { kind: 'new', company: 'any' };
+  const own: Place = { kind: 'new', company: 'nobody' };
+  const cases: [string, Homeless, ThreadLoad[], Circumstances, Place | null][] = [
     ['a new thread when there is none', x, [], circumstances(4, 2), fresh],
     ['a new thread while too few are shared', x, [a, b], circumstances(4, 3), fresh],
     ['then the one with the fewest connections', x, [a, b, c], circumstances(4, 3), on('b')],
@@ -106,25 +112,19 @@ describe('placement of a part', () => {
     ['nowhere when all are full', x, [a, c], circumstances(2, 2, 2), null],
     ['a thread of its own when isolation is strict', x, [a], circumstances(2, 2, 1), own],
     ['nowhere when isolation is strict and there are enough', x, [a, b], circumstances(2, 2, 1), null],
-    ['a thread of its own in quarantine', { ...x, alone: true }, [a, b], circumstances(4, 2), own],
+    ['a thread of its own in quarantine', alone, [a, b], circumstances(4, 2), own],
     [
       'with the rest of the tunnel in quarantine',
-      { ...x, alone: true },
-      [a, b, load('d', { x: 2 }, true)],
+      alone,
+      [a, b, load('d', { x: 2 }, 'nobody')],
       circumstances(4, 2),
       on('d'),
     ],
-    [
-      'shared when there is no thread left to be alone in',
-      { ...x, alone: true },
-      [a, b],
-      circumstances(2, 2),
-      on('b'),
-    ],
+    ['shared when there is no thread left to be alone in', alone, [a, b], circumstances(2, 2), on('b')],
     [
       "not in another tunnel's quarantine",
       x,
-      [a, b, load('d', { z: 1 }, true)],
+      [a, b, load('d', { z: 1 }, 'nobody')],
       circumstances(4, 2),
       on('b'),
     ],
@@ -157,8 +157,85 @@ describe('placement of a part', () => {
       on('c'),
     ],
   ];
+  const [own1, own2] = [load('s', { o: 1, p: 1 }, 'suspects'), load('t', { p: 1, q: 1 }, 'suspects')];
+  const among: Place = { kind: 'new', company: 'suspects' };
+  const room = (maxThreads: number, suspectThreads: number, tunnelsPerThread: 'auto' | number = 'auto') =>
+    circumstances(
+      maxThreads,
+      2,
+      tunnelsPerThread,
+      new Map([...'xop'].map((tunnel) => [tunnel, 2])),
+      suspectThreads,
+    );
+  cases.push(
+    ['a suspect on a new thread for suspects while there are too few', suspect, [a, b], room(8, 3), among],
+    ['a suspect away from others as suspected', suspect, [a, b, own1, own2], room(4, 2), on('t')],
+    [
+      'a suspect not where its other part is',
+      suspect,
+      [a, b, own1, load('t', { x: 1 }, 'suspects')],
+      room(4, 2),
+      on('s'),
+    ],
+    [
+      'a suspect on a shared thread where it can have one thread for suspects only',
+      suspect,
+      [a, b],
+      room(3, 2),
+      on('b'),
+    ],
+    [
+      'a suspect on a shared thread where those for suspects are full',
+      suspect,
+      [a, b, own1, own2],
+      room(4, 2, 2),
+      on('b'),
+    ],
+    [
+      'what a suspect lost on shared threads that live, while those for suspects must be started',
+      { ...suspect, lost: true },
+      [a, b],
+      room(8, 4),
+      on('b'),
+    ],
+    [
+      'what a suspect lost on other threads for suspects',
+      { ...suspect, lost: true },
+      [a, b, own1, own2],
+      room(5, 3),
+      on('t'),
+    ],
+    [
+      'among suspects when there is no thread left to be alone in',
+      alone,
+      [a, b, own1, own2],
+      room(4, 2),
+      on('t'),
+    ],
+    ['others not among suspects', x, [a, b, load('s', { o: 1 }, 'suspects')], room(4, 2), on('b')],
+  );
   for (const [title, part, threads, given, expected] of cases) {
     it(title, () => assert.deepEqual(placePart(part, threads, given), expected));
+  }
+});
+
+describe('a part is where it should not be', () => {
+  const [a, b] = [load('a', { x: 1 }), load('b', { x: 1 })];
+  const [s, t] = [load('s', { x: 1 }, 'suspects'), load('t', { o: 1 }, 'suspects')];
+  const own = load('d', { x: 1 }, 'nobody');
+  const fresh: Place = { kind: 'new', company: 'any' };
+  const cases: [string, ThreadLoad[], Pick<ThreadLoad, 'company'>, number][] = [
+    ['never on two threads of the right kind', [a, b], load('c', {}), -1],
+    ['beside the other part, where another thread takes it', [a, a], b, 0],
+    ['beside the other part, where a thread can be started', [a, a], fresh, 0],
+    ['not beside the other part where no other thread takes it', [a, a], a, -1],
+    ['on a shared thread as a suspect', [s, b], t, 1],
+    ['among suspects after release', [s, a], b, 0],
+    ['outside of the thread of its own', [own, b], own, 1],
+    ['not in the thread of its own', [own, own], own, -1],
+  ];
+  for (const [title, homes, target, expected] of cases) {
+    it(title, () => assert.strictEqual(misplaced(homes, target), expected));
   }
 });
 
@@ -186,7 +263,7 @@ class Model {
     const placed: { place: Place; loads: ThreadLoad[] }[] = [];
     for (const connections of partsOf([...Array(haConnections).keys()], this.#limits)) {
       const loads = this.loads;
-      const place = placePart({ tunnel, alone: false, lost: false }, loads, this.now());
+      const place = placePart({ tunnel, company: 'any', lost: false }, loads, this.now());
       if (place === null) {
         assert.isEmpty(placed, 'a tunnel whose first part found a place');
         this.tunnels.delete(tunnel);
@@ -195,7 +272,7 @@ class Model {
       placed.push({ place, loads });
       const id = place.kind === 'new' ? String(this.#next++) : place.id;
       const parts = [...(this.threads.get(id)?.parts ?? []), { tunnel, connections: [...connections] }];
-      this.#put(id, parts, place.kind === 'new' ? place.reserved : this.threads.get(id)!.load.reserved);
+      this.#put(id, parts, place.kind === 'new' ? place.company : this.threads.get(id)!.load.company);
     }
     return placed;
   }
@@ -206,7 +283,7 @@ class Model {
       this.#put(
         id,
         parts.filter((part) => part.tunnel !== tunnel),
-        load.reserved,
+        load.company,
       );
     }
   }
@@ -215,15 +292,16 @@ class Model {
     return {
       limits: this.#limits,
       sharedThreads: sharedThreads(this.tunnels.size, this.#limits),
+      suspectThreads: 0,
       suspects: none,
     };
   }
 
-  #put(id: string, parts: { tunnel: string; connections: number[] }[], reserved: boolean): void {
+  #put(id: string, parts: { tunnel: string; connections: number[] }[], company: Company): void {
     if (parts.length === 0) return void this.threads.delete(id);
     const counts: Record<string, number> = {};
     for (const { tunnel, connections } of parts) counts[tunnel] = (counts[tunnel] ?? 0) + connections.length;
-    this.threads.set(id, { parts, load: load(id, counts, reserved) });
+    this.threads.set(id, { parts, load: load(id, counts, company) });
   }
 }
 

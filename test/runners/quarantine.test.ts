@@ -5,6 +5,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 
 describe('the quarantine of a runner', () => {
   const minuteMs = 60_000;
+  const room = { threads: 1, tunnelsPerThread: 2 };
   let clock: ManualClock;
   let changes: string[][];
   let quarantine: Quarantine;
@@ -27,19 +28,23 @@ describe('the quarantine of a runner', () => {
   });
 
   it('is for the tunnel that was on both threads that died, until it has been without a death', async () => {
-    quarantine.accuse(new Set(['bad', 'good']), 1);
+    quarantine.accuse(new Set(['bad', 'good']), room);
     expect([...quarantine.suspects]).to.deep.equal([
       ['bad', 1],
       ['good', 1],
     ]);
-    expect(quarantine.has('bad')).to.equal(false);
-    quarantine.accuse(new Set(['bad', 'other']), 1);
-    expect(['bad', 'good', 'other'].filter((tunnel) => quarantine.has(tunnel))).to.deep.equal(['bad']);
+    expect(quarantine.companyOf('bad')).to.equal('any');
+    quarantine.accuse(new Set(['bad', 'other']), room);
+    expect(['bad', 'good', 'other'].map((tunnel) => quarantine.companyOf(tunnel))).to.deep.equal([
+      'nobody',
+      'any',
+      'any',
+    ]);
     expect(changes).to.deep.equal([[], ['bad']]);
     await clock.advance(10 * minuteMs + 1);
-    expect(quarantine.has('bad')).to.equal(false);
+    expect(quarantine.companyOf('bad')).to.equal('any');
     expect(changes.flat()).to.deep.equal(['bad', 'bad']);
-    expect(kept.lines[0]).to.include({ deaths: 2, accused: 1 });
+    expect(kept.lines[0]).to.include({ company: 'nobody', deaths: 2, accused: 1 });
     expect(kept.lines.map(({ msg, host }) => [msg, host])).to.deep.equal([
       ['tunnel put into quarantine', 'bad.example.com'],
       ['tunnel released from quarantine', 'bad.example.com'],
@@ -47,8 +52,8 @@ describe('the quarantine of a runner', () => {
   });
 
   it('judges nothing by time once it is closed', async () => {
-    quarantine.accuse(new Set(['bad']), 1);
-    quarantine.accuse(new Set(['bad']), 1);
+    quarantine.accuse(new Set(['bad']), room);
+    quarantine.accuse(new Set(['bad']), room);
     quarantine.close();
     await clock.advance(60 * minuteMs);
     expect(changes.flat()).to.deep.equal(['bad']);

@@ -1,24 +1,46 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import {
-  type Evidence,
+  type Death,
   lastingHealthMs,
   nextChangeMs,
-  noEvidence,
+  recent,
   suspectsOf,
+  type Verdict,
+  verdictOf,
   withDeath,
-  withTime,
 } from '../../src/runners/suspects.ts';
 
-/** Deaths as `[atMs, tunnels]`, each tunnel a letter. */
-function evidenceOf(deaths: readonly (readonly [number, string])[], freeThreads = 100): Evidence {
-  return deaths.reduce(
-    (evidence, [atMs, tunnels]) => withDeath(evidence, { atMs, tunnels: new Set(tunnels) }, freeThreads),
-    noEvidence,
+interface Account {
+  readonly deaths: readonly Death[];
+  readonly quarantined: Verdict['quarantined'];
+}
+
+function judged(deaths: readonly Death[], { quarantined }: Account, threads: number): Account {
+  return {
+    deaths,
+    quarantined: verdictOf(deaths, { threads, tunnelsPerThread: 100 }, quarantined).quarantined,
+  };
+}
+
+/** Deaths as `[atMs, tunnels]`, each tunnel a letter, judged one after the other. */
+function accountOf(deaths: readonly (readonly [number, string])[], threads: number): Account {
+  return deaths.reduce<Account>(
+    (before, [atMs, tunnels]) =>
+      judged(withDeath(before.deaths, { atMs, tunnels: new Set(tunnels) }), before, threads),
+    { deaths: [], quarantined: new Map() },
   );
 }
 
-const quarantined = (evidence: Evidence): string => [...evidence.quarantined].sort().join('');
+/** Who is alone, and, where there are such, who is among suspects: `alone|suspects`. */
+function shown({ quarantined }: Account): string {
+  const [alone, suspects] = (['nobody', 'suspects'] as const).map((kind) =>
+    Array.from(quarantined, ([tunnel, company]) => (company === kind ? tunnel : ''))
+      .sort()
+      .join(''),
+  );
+  return suspects === '' ? `${alone}` : `${alone}|${suspects}`;
+}
 
 describe('quarantine', () => {
   const minute = 60_000;
@@ -60,6 +82,34 @@ describe('quarantine', () => {
       ],
       1,
       'x',
+    ],
+    [
+      'all who were on both, among themselves where not all can be alone',
+      [
+        [0, 'abcdefghijklx'],
+        [1, 'abcdefghijkyx'],
+      ],
+      11,
+      '|abcdefghijkx',
+    ],
+    [
+      'those alone who were on the third as well, and nobody else any more',
+      [
+        [0, 'abcdefghijklx'],
+        [1, 'abcdefghijkyx'],
+        [2, 'azx'],
+      ],
+      11,
+      'ax',
+    ],
+    [
+      'nobody among suspects on so few threads that a death would hit most of them',
+      [
+        [0, 'abcdefghijklx'],
+        [1, 'abcdefghijkyx'],
+      ],
+      10,
+      '',
     ],
     [
       'one that was alone both times',
@@ -135,21 +185,25 @@ describe('quarantine', () => {
     ],
   ];
   for (const [title, deaths, freeThreads, expected] of cases) {
-    it(`is for ${title}`, () => assert.strictEqual(quarantined(evidenceOf(deaths, freeThreads)), expected));
+    it(`is for ${title}`, () => assert.strictEqual(shown(accountOf(deaths, freeThreads)), expected));
   }
 
   it('ends after lasting health, counted from the last death', () => {
-    const evidence = evidenceOf([
-      [0, 'abx'],
-      [1000, 'cx'],
-      [2000, 'x'],
-    ]);
-    assert.strictEqual(nextChangeMs(evidence), lastingHealthMs);
-    assert.strictEqual(quarantined(withTime(evidence, lastingHealthMs + 1999)), 'x');
-    const healthy = withTime(evidence, lastingHealthMs + 2000);
-    assert.strictEqual(quarantined(healthy), '');
-    assert.isEmpty([...suspectsOf(healthy)]);
-    assert.isNull(nextChangeMs(healthy));
+    const account = accountOf(
+      [
+        [0, 'abx'],
+        [1000, 'cx'],
+        [2000, 'dx'],
+      ],
+      9,
+    );
+    assert.strictEqual(nextChangeMs(account.deaths), lastingHealthMs);
+    const later = judged(recent(account.deaths, lastingHealthMs + 1999), account, 9);
+    assert.strictEqual(shown(later), 'x');
+    const healthy = judged(recent(later.deaths, lastingHealthMs + 2000), later, 9);
+    assert.strictEqual(shown(healthy), '');
+    assert.isEmpty([...suspectsOf(healthy.deaths)]);
+    assert.isNull(nextChangeMs(healthy.deaths));
   });
 
   it('finds a culprit among any neighbours by the second death that only it has seen', () => {
@@ -159,14 +213,18 @@ describe('quarantine', () => {
     );
     fc.assert(
       fc.property(fc.array(neighbours, { minLength: 2, maxLength: 12 }), (threads) => {
-        let evidence = noEvidence;
+        let account = accountOf([], 1);
         let common = new Set(threads[0]);
         for (const [atMs, tunnels] of threads.entries()) {
-          evidence = withDeath(evidence, { atMs, tunnels: new Set([...tunnels, 'x']) }, 1);
+          account = judged(
+            withDeath(account.deaths, { atMs, tunnels: new Set([...tunnels, 'x']) }),
+            account,
+            1,
+          );
           common = new Set(tunnels.filter((tunnel) => common.has(tunnel)));
-          if (atMs > 0 && common.size === 0) assert.isTrue(evidence.quarantined.has('x'));
+          if (atMs > 0 && common.size === 0) assert.isTrue(account.quarantined.has('x'));
         }
-        const innocent = [...evidence.quarantined].filter((tunnel) => tunnel !== 'x');
+        const innocent = [...account.quarantined.keys()].filter((tunnel) => tunnel !== 'x');
         assert.isEmpty(innocent, 'with one free thread nobody but the one that was on all');
       }),
     );

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { assert } from 'chai';
 import { lastingHealthMs } from '../../src/runners/suspects.ts';
 import { partBackoff } from '../../src/runners/thread-run.ts';
-import { repairEveryMs } from '../../src/runners/thread-runner.ts';
+import { calmMs, repairEveryMs } from '../../src/runners/thread-runner.ts';
 import { firstAtOnce } from '../../src/tunnel/dial-gate.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunnerStage, type StagedRun } from '../support/runner-stage.ts';
@@ -250,7 +250,7 @@ describe('threads that tunnels share', () => {
     const [bad, good] = all as [StagedRun, StagedRun];
     assert.isEmpty(runner.quarantined());
     await killTwice(bad, all);
-    assert.sameMembers([...runner.quarantined()], ['app0.example.com', 'app1.example.com']);
+    assert.sameMembers([...runner.quarantined().keys()], ['app0.example.com', 'app1.example.com']);
     assert.sameMembers(quarantine(), [
       'app0.example.com tunnel put into quarantine',
       'app1.example.com tunnel put into quarantine',
@@ -265,6 +265,7 @@ describe('threads that tunnels share', () => {
     assert.lengthOf(good.losses, 2);
     assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
     assert.isEmpty(runner.quarantined(), 'of app0 nothing runs at the moment');
+    await stage.clock.advance(calmMs);
     await eventually('the other is on two threads again', () => stage.living.size === 2);
     await registered([good], 2);
     const counts = good.facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
@@ -274,8 +275,8 @@ describe('threads that tunnels share', () => {
     const again = stage.start(0, { haConnections: 2 });
     await again.registered(2);
     assert.deepEqual([...stage.living.values()], [1, 1, 1]);
-    assert.sameMembers([...runner.quarantined()], ['app0.example.com']);
-    await livingFor(lastingHealthMs - 1000, [again, good]);
+    assert.sameMembers([...runner.quarantined().keys()], ['app0.example.com']);
+    await livingFor(lastingHealthMs - calmMs - 1000, [again, good]);
     assert.lengthOf(quarantine(), 3);
     await livingFor(2000, [again, good]);
     assert.deepEqual(quarantine().slice(3), ['app0.example.com tunnel released from quarantine']);
@@ -296,11 +297,48 @@ describe('threads that tunnels share', () => {
     await registered(all, 2);
     bad.command('exits.test');
     await bad.ended();
+    await stage.clock.advance(calmMs);
     await eventually('three on two threads', () =>
       isDeepStrictEqual([...stage.living.values()], [others.length, others.length]),
     );
     await registered(others, 2);
     for (const { facts } of others) {
+      const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
+      assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
+    }
+  });
+
+  it('who cannot all be alone share threads among themselves, part after part, and leave them when one is proven', async () => {
+    const runner = stage.createRunner({ maxThreads: 13 });
+    const all = await tunnels(12, 2);
+    const [bad, ...others] = all as [StagedRun, ...StagedRun[]];
+    await killTwice(bad, all);
+    const suspects = () => [...runner.quarantined()].filter(([, company]) => company === 'suspects');
+    assert.lengthOf(suspects(), all.length);
+    await stage.clock.advance(calmMs);
+    const started = () =>
+      stage.log.lines.filter(({ msg, company }) => msg === 'thread started' && company === 'suspects');
+    await eventually(
+      'all are on threads for suspects',
+      () => stage.living.size === started().length && tunnelsOnThreads() === 2 * all.length,
+    );
+    await registered(all, 2);
+    assert.lengthOf(started(), 8);
+    for (const { losses } of all) assert.lengthOf(losses, 2, 'moved without a loss');
+
+    bad.command('0.exits.test');
+    await threadsLost(3);
+    await livingFor(2 * repairEveryMs, all);
+    await eventually('some alone, the others on two shared threads', () => {
+      const alone = runner.quarantined().size;
+      return tunnelsOnThreads() === alone + 2 * (all.length - alone) && stage.living.size === alone + 2;
+    });
+    await registered(all, 2);
+    assert.strictEqual(runner.quarantined().get('app0.example.com'), 'nobody');
+    assert.isEmpty(suspects());
+    const hit = others.filter(({ losses }) => losses.length > 2);
+    assert.isAtMost(hit.length, 3, 'hosts that were hit a third time, of twelve on eight threads');
+    for (const { facts } of all) {
       const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
       assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
     }
