@@ -159,7 +159,7 @@ export async function settle(tunnels: number): Promise<Settlement> {
           tunnel: { accountId, id: tunnel.id, token: Buffer.from(JSON.stringify(token)).toString('base64') },
           publishes: true,
           dns: { zoneId: zone.id, cnameId: cname.id, txtId: txt.id },
-          resourceVersion: '',
+          resourceVersion: null,
         }),
       );
       kubernetes.registry.update({ definition: ingresses, namespace, name }, 'status', silent, (old) => ({
