@@ -41,8 +41,11 @@ interface Occurrence {
   readonly ingress: IngressRef;
   readonly note: EventNote;
   readonly name: string;
+  /** Wall clock, for people. */
   readonly firstAtMs: number;
   lastAtMs: number;
+  /** The last time, monotonic: its age is told by this, as the wall clock may be set. */
+  notedAtMs: number;
   count: number;
   waiting: boolean;
   created: boolean;
@@ -90,13 +93,15 @@ export function createIngressEvents(
       return;
     }
     const nowMs = clock.now();
+    const notedAtMs = clock.monotonic();
     const key = JSON.stringify([ingress.uid, given.type, given.reason, given.message]);
     const before = remembered.get(key);
-    const repeats = before !== undefined && nowMs - before.lastAtMs < repeatWindowMs;
-    const occurrence = repeats ? before : newOccurrence(ingress, given, key, nowMs);
+    const repeats = before !== undefined && notedAtMs - before.notedAtMs < repeatWindowMs;
+    const occurrence = repeats ? before : newOccurrence(ingress, given, key, { nowMs, notedAtMs });
     if (repeats) {
       occurrence.count += 1;
       occurrence.lastAtMs = nowMs;
+      occurrence.notedAtMs = notedAtMs;
     }
     if (!occurrence.waiting) {
       if (waiting.length >= maxWaiting) {
@@ -152,8 +157,8 @@ export function createIngressEvents(
   }
 
   function dropOlderThan(ageMs: number): void {
-    const sinceMs = clock.now() - ageMs;
-    for (const old of waiting.filter(({ lastAtMs }) => lastAtMs < sinceMs)) {
+    const sinceMs = clock.monotonic() - ageMs;
+    for (const old of waiting.filter(({ notedAtMs }) => notedAtMs < sinceMs)) {
       old.waiting = false;
       waiting.splice(waiting.indexOf(old), 1);
     }
@@ -187,12 +192,18 @@ export function createIngressEvents(
   };
 }
 
-function newOccurrence(ingress: IngressRef, note: EventNote, key: string, nowMs: number): Occurrence {
+function newOccurrence(
+  ingress: IngressRef,
+  note: EventNote,
+  key: string,
+  { nowMs, notedAtMs }: { readonly nowMs: number; readonly notedAtMs: number },
+): Occurrence {
   const hash = createHash('sha256').update(`${key}${nowMs}`).digest('hex').slice(0, 16);
   // A name may not end a label in `-` or `.` before the dot that follows.
   const prefix = ingress.name.slice(0, maxNameLength - hash.length - 1).replace(/[^a-z0-9]+$/, '');
   const name = `${prefix}.${hash}`;
-  return { ingress, note, name, firstAtMs: nowMs, lastAtMs: nowMs, count: 1, waiting: false, created: false };
+  const times = { firstAtMs: nowMs, lastAtMs: nowMs, notedAtMs };
+  return { ingress, note, name, ...times, count: 1, waiting: false, created: false };
 }
 
 /** Core Events, not `events.k8s.io`: both are the same objects, and `kubectl describe` shows their count. */

@@ -10,7 +10,7 @@ interface Pending {
  * order they were made), each at exactly its time, with everything that follows from it done before the next.
  */
 export class ManualClock implements Clock {
-  readonly #startMs: number;
+  #startMs: number;
   #elapsedMs = 0;
   /** In the order in which they fire. */
   readonly #timers: Pending[] = [];
@@ -25,6 +25,11 @@ export class ManualClock implements Clock {
 
   monotonic(): number {
     return this.#elapsedMs;
+  }
+
+  /** The wall clock is set, as by NTP: no time passes. */
+  setWall(nowMs: number): void {
+    this.#startMs = nowMs - this.#elapsedMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {

@@ -274,6 +274,28 @@ describe('ingress sink', () => {
       await accept(again);
     });
 
+    it('all of them when the wall clock is set forward while they wait, as at the boot of a machine without its own', async () => {
+      sink.event(ingress, ready);
+      sink.event(ingress, lost);
+      const first = await post();
+      clock.setWall(Date.UTC(2026, 5, 1));
+      await accept(first);
+      const call = await post();
+      expect(call.body).to.include({ reason: 'TunnelLost', lastTimestamp: '2026-01-01T00:00:00Z' });
+      await accept(call);
+    });
+
+    it('and one of its own for what comes again long after, although the wall clock was set back', async () => {
+      sink.event(ingress, ready);
+      await accept(await post());
+      await clock.advance(600_000);
+      clock.setWall(Date.UTC(2025, 11, 1));
+      sink.event(ingress, ready);
+      const call = await post();
+      expect(call.body).to.include({ count: 1, firstTimestamp: '2025-12-01T00:00:00Z' });
+      await accept(call);
+    });
+
     it('one after the other, with a pause between them', async () => {
       sink.event(ingress, ready);
       sink.event(ingress, lost);
