@@ -26,6 +26,8 @@ export class StatusPublisher {
   readonly #world: PublisherWorld;
   #published: readonly string[];
   #writing = false;
+  /** What the watch said last while a write was under way. */
+  #seenMeanwhile: readonly string[] | null = null;
   /** Until a write that failed is tried again. */
   #retry: Timer | null = null;
   #attempts = 0;
@@ -40,9 +42,13 @@ export class StatusPublisher {
     return this.#published;
   }
 
-  /** What the watch says the status is; during a write of our own it is older than what we know. */
+  /**
+   * What the watch says the status is. During a write of our own that may be older than the write or newer, so it is
+   * believed once that has settled: what is older costs a look that finds nothing to write.
+   */
   seen(hostnames: readonly string[]): void {
-    if (!this.#writing) this.#published = hostnames;
+    if (this.#writing) this.#seenMeanwhile = hostnames;
+    else this.#published = hostnames;
   }
 
   want(ingress: IngressRef, hostnames: readonly string[]): void {
@@ -62,8 +68,11 @@ export class StatusPublisher {
 
   written(hostnames: readonly string[], result: Result<void>): void {
     this.#writing = false;
+    // A write that failed may have been carried out all the same.
+    if (this.#seenMeanwhile !== null) this.#published = this.#seenMeanwhile;
+    else if (result.ok) this.#published = hostnames;
+    this.#seenMeanwhile = null;
     if (result.ok) {
-      this.#published = hostnames;
       this.#attempts = 0;
       return;
     }

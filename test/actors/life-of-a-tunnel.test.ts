@@ -348,6 +348,30 @@ describe('life of a tunnel', () => {
     expect(house.sink.status.get('web')).to.deep.equal([published]);
   });
 
+  it('puts back a status that somebody changed before the answer to our own write was here', async () => {
+    const answer = Promise.withResolvers<void>();
+    house.sink.answer = answer.promise;
+    await serve();
+    house.sink.status.set('web', ['by-hand']);
+    await house.tell(present(ingress('web', [host], { publishedHostnames: ['by-hand'] })));
+    answer.resolve();
+    await house.quiet();
+    expect(house.sink.status.get('web')).to.deep.equal([published]);
+  });
+
+  it('takes a name out of the status that was written although the write seemed to fail', async () => {
+    house.sink.failNext('publish', 'kube-unreachable');
+    const answer = Promise.withResolvers<void>();
+    house.sink.answer = answer.promise;
+    await serve();
+    house.sink.status.set('web', [published]);
+    await house.tell(present(ingress('web', [host], { publishedHostnames: [published] })));
+    house.runner.of(host)!.hear({ type: 'connections', registered: 0 });
+    answer.resolve();
+    await house.pass(10_000);
+    expect(house.sink.status.get('web')).to.deep.equal([]);
+  });
+
   it('drains every tunnel when the controller stops, and removes nothing', async () => {
     await serve();
     await house.stop();

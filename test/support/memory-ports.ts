@@ -272,9 +272,13 @@ export class MemorySink extends Failures implements IngressSink {
   readonly status = new Map<string, readonly string[]>();
   readonly events: string[] = [];
 
+  /** Written, and the answer waits for this. */
+  answer: Promise<void> = Promise.resolve();
+
   async publish(ingress: { name: string }, hostnames: readonly string[]): Promise<Result<void>> {
     const checked = this.check('publish');
     if (checked.ok) this.status.set(ingress.name, hostnames);
+    await this.answer;
     return checked;
   }
 
