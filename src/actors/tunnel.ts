@@ -61,8 +61,9 @@ export function tunnelActor(
           registered = fact.registered;
           return hearConnections(fact.registered);
         case 'lost':
-          refusals = fact.fault.code === 'edge-unauthorized' ? refusals + 1 : 0;
-          if (refusals > 0 && refusals % doubtAfterRefusals === 0) hearUnauthorized();
+          // What other connections meet, an address that cannot be reached, does not unsay the refusals.
+          if (fact.fault.code === 'edge-unauthorized' && ++refusals % doubtAfterRefusals === 0)
+            hearUnauthorized();
           return lost({ host, connIndex: fact.connIndex, fault: fact.fault });
         case 'access':
           return hearAccess(fact.problem);
@@ -106,7 +107,7 @@ export interface TunnelLife {
   readonly request: TunnelRunRequest;
   /** How many of the tunnel's connections are registered now. */
   readonly hearConnections: (registered: number) => void;
-  /** The edge has refused the credentials `doubtAfterRefusals` times in a row and none is registered. */
+  /** The edge has refused the credentials `doubtAfterRefusals` times since a connection was registered. */
   readonly hearUnauthorized: () => void;
   readonly hearAccess: (problem: string | null) => void;
   /** What keeps the run from serving as it should, or null; it goes on. */

@@ -27,6 +27,19 @@ describe('a tunnel that the edge refuses', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('notices it, too, while some of its connections meet another obstacle between the refusals', async () => {
+    house.cloudflare.tunnels.clear();
+    house.cloudflare.idSuffix = '-anew';
+    const run = house.runner.of(host)!;
+    run.hear({ type: 'connections', registered: 0 });
+    for (let round = 0; round < 4; round++) {
+      run.hear({ type: 'lost', connIndex: 0, fault: { code: 'edge-unauthorized', message: 'Unauthorized' } });
+      run.hear({ type: 'lost', connIndex: 1, fault: { code: 'edge-dial', message: 'no route to host' } });
+    }
+    await house.quiet();
+    expect(house.ledger.entries.get(host)?.tunnel?.id).to.equal(`id-of-${name}-anew`);
+  });
+
   const spoilt: [title: string, hear: (successor: MemoryRun) => void][] = [
     [
       'is no token',
