@@ -7,8 +7,8 @@ import type { Credentials } from './credentials.ts';
 import { SharedReading } from './shared-reading.ts';
 
 /**
- * The zones that the credentials can see, read once for all hosts and kept for `lifetimeMs`. A host without a
- * zone makes it look again, at most every `missLifetimeMs`, so that a zone added later is found.
+ * The zones that the credentials can see, read once for all hosts and kept for `lifetimeMs`. A zone that
+ * is not among them makes it look again, at most every `missLifetimeMs`, so that one added later is found.
  */
 export class ZoneDirectory {
   readonly #reading: SharedReading<readonly SeenZone[]>;
@@ -21,14 +21,10 @@ export class ZoneDirectory {
 
   /** The zone of a host: the longest that the host ends with, by whole labels. */
   async zoneFor(credentials: Credentials, host: string, signal: AbortSignal): Promise<Result<SeenZone>> {
-    const young = await this.#reading.get(credentials, lifetimeMs, signal);
-    if (!young.ok) return young;
-    const zone = longestZone(host, young.value);
-    if (zone !== null) return ok(zone);
-    const fresh = await this.#reading.get(credentials, missLifetimeMs, signal);
-    if (!fresh.ok) return fresh;
-    const found = longestZone(host, fresh.value);
-    return found === null ? zoneUnknown(host, fresh.value) : ok(found);
+    const zones = await this.#with((seen) => longestZone(host, seen) !== null, credentials, signal);
+    if (!zones.ok) return zones;
+    const found = longestZone(host, zones.value);
+    return found === null ? zoneUnknown(host, zones.value) : ok(found);
   }
 
   /** Every zone of the account that the credentials can see. */
@@ -42,8 +38,19 @@ export class ZoneDirectory {
     id: string,
     signal: AbortSignal,
   ): Promise<Result<SeenZone | null>> {
-    const zones = await this.#reading.get(credentials, lifetimeMs, signal);
-    return zones.ok ? ok(zones.value.find((zone) => zone.id === id) ?? null) : zones;
+    const byId = (zones: readonly SeenZone[]) => zones.find((zone) => zone.id === id) ?? null;
+    const zones = await this.#with((seen) => byId(seen) !== null, credentials, signal);
+    return zones.ok ? ok(byId(zones.value)) : zones;
+  }
+
+  /** What is known, read anew if the one that is looked for is not in it. */
+  async #with(
+    hasIt: (zones: readonly SeenZone[]) => boolean,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<Result<readonly SeenZone[]>> {
+    const known = await this.#reading.get(credentials, lifetimeMs, signal);
+    return known.ok && !hasIt(known.value) ? this.#reading.get(credentials, missLifetimeMs, signal) : known;
   }
 
   /** Ends a reading that is under way. Idempotent. */

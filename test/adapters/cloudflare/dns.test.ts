@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { DnsRecords } from '../../../src/domain/ledger.ts';
 import type { RecordContent } from '../../../src/sandbox/cloudflare-api/zone-store.ts';
+import { LeapingClock } from '../../support/leaping-clock.ts';
 import { codeOf, must, openStage, running, type Stage } from './stage.ts';
 
 const tunnelId = '11111111-1111-4111-8111-111111111111';
@@ -16,8 +17,7 @@ function records(stage: Stage, zone = 'example.com'): string[] {
   );
 }
 
-function seed(stage: Stage, content: Partial<RecordContent>): string {
-  const zone = stage.api.zones.zones[0]!;
+function seed(stage: Stage, content: Partial<RecordContent>, zone = stage.api.zones.zones[0]!): string {
   const base = {
     type: 'A',
     name: 'app.example.com',
@@ -248,6 +248,20 @@ describe('zones at Cloudflare', () => {
       message: `there is no zone for ${host}; the credentials see example.com, sub.example.com`,
     });
     must(await stage.cloudflare.removeDns({ ...request, host }, running()));
+  });
+
+  it('that another replica has found since are looked for before a removal believes that they are gone', async () => {
+    const clock = new LeapingClock();
+    stage = await openStage({}, clock);
+    const { api, cloudflare } = stage;
+    const host = 'app.example.net';
+    must(await cloudflare.ensureDns(request, running()));
+    const zone = api.zones.addZone(api.accountId, 'example.net');
+    const cnameId = seed(stage, { type: 'CNAME', name: host, content: `${tunnelId}.cfargotunnel.com` }, zone);
+    const known = { zoneId: zone.id, cnameId, txtId: 'gone' };
+    clock.leap(30_000);
+    must(await cloudflare.removeDns({ ...request, host, known }, running()));
+    expect(records(stage, 'example.net')).to.deep.equal([]);
   });
 
   it('are read once for hosts that start together, over as many pages as there are', async () => {
