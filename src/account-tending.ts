@@ -42,19 +42,30 @@ export function tendAccount(options: AccountTendingOptions): AccountTending {
   /** These credentials have not been looked at. */
   let isDue = true;
   let putOff: Timer | null = null;
+  /** So many looks have begun: only the last is believed, as one before it may be about other credentials. */
+  let looks = 0;
 
   async function look(): Promise<void> {
     putOff?.cancel();
     cloudflare.startCounting();
     if (!isDue) return;
     isDue = false;
+    const mine = ++looks;
     const view = await cloudflare.check(closing.signal);
-    if (closing.signal.aborted) return;
-    // Nothing is known of them, so they are looked at as soon as it is back.
-    if (!view.ok && isCloudflareAway(view.fault)) isDue = true;
+    if (closing.signal.aborted || mine !== looks) return;
+    // Nothing is known of them, so they are looked at as soon as it is back, of which nobody tells if it was soon.
+    if (!view.ok && isCloudflareAway(view.fault)) {
+      isDue = true;
+      lookLater();
+    }
     if (view.ok) log.info(view.value, 'credentials checked');
     const isAway = !view.ok && view.fault.code !== 'credentials-invalid';
     judged(view.ok || isAway ? null : view.fault);
+  }
+
+  function lookLater(): void {
+    putOff?.cancel();
+    if (leadership.isLeading) putOff = clock.after(quietMs, () => void look());
   }
 
   function rearrange(): void {
@@ -62,7 +73,7 @@ export function tendAccount(options: AccountTendingOptions): AccountTending {
     cloudflare.stopCounting();
     if (!isStarted || !leadership.isLeading || closing.signal.aborted) return;
     if (isProvisioning()) void look();
-    else putOff = clock.after(quietMs, () => void look());
+    else lookLater();
   }
 
   const deafen = leadership.onChange(rearrange);

@@ -11,6 +11,8 @@ describe('what the leader asks Cloudflare for the account', () => {
   let leadership: ScriptedLeadership;
   let asked: string[];
   let answer: Result<typeof view>;
+  /** Before that one. */
+  let answers: Promise<Result<typeof view>>[];
   let isProvisioning: boolean;
   let judged: (Fault | null)[];
   let account: ReturnType<typeof tendAccount>;
@@ -20,13 +22,14 @@ describe('what the leader asks Cloudflare for the account', () => {
     leadership = new ScriptedLeadership();
     asked = [];
     answer = ok(view);
+    answers = [];
     isProvisioning = false;
     judged = [];
     account = tendAccount({
       cloudflare: {
         check: async () => {
           asked.push('check');
-          return answer;
+          return answers.shift() ?? answer;
         },
         startCounting: () => void asked.push('count'),
         stopCounting: () => {},
@@ -78,6 +81,26 @@ describe('what the leader asks Cloudflare for the account', () => {
     account.credentialsChanged();
     await clock.advance(600_000);
     expect(asked.filter((what) => what === 'check')).to.have.length(2);
+    expect(judged.map((fault) => fault?.code ?? null)).to.deep.equal([null, 'credentials-invalid']);
+  });
+
+  it('does not believe what is said of credentials that have been replaced meanwhile', async () => {
+    const late = Promise.withResolvers<Result<typeof view>>();
+    account.start();
+    answers.push(late.promise);
+    await clock.advance(30_000);
+    account.credentialsChanged();
+    await clock.advance(0);
+    late.resolve(failed('credentials-invalid', 'the token of before is revoked'));
+    await clock.advance(0);
+    expect(judged).to.deep.equal([null]);
+  });
+
+  it('asks again by itself when the API was away for too short a time for anybody to tell of its return', async () => {
+    answers.push(Promise.resolve(failed('cloudflare-unreachable', 'HTTP 503')));
+    answer = failed('credentials-invalid', 'no zones');
+    account.start();
+    await clock.advance(60_000);
     expect(judged.map((fault) => fault?.code ?? null)).to.deep.equal([null, 'credentials-invalid']);
   });
 
