@@ -54,7 +54,9 @@ describe('one tunnel and its neighbours, each in a thread of its own', function 
       const [thread] = await town.threads.list();
       const failures = await underLoad(async () => {
         await town.threads.evaluate(thread!, expression);
-        await town.hastened(town.until('the tunnel is restarted', () => restarting() !== undefined));
+        const restarted = town.until('the tunnel is restarted', () => restarting() !== undefined);
+        // Silence alone is a matter of the clock: to fill a heap takes as long as it takes, on a busy machine some seconds.
+        await (code === 'thread-unresponsive' ? town.hastened(restarted) : restarted);
         for (const host of hosts) await town.answers(host, '/', 'web');
         await town.until('there was some load', () => asked > 200);
       });
