@@ -57,7 +57,7 @@ export type SupervisorMessage =
       readonly type: 'host.cleared';
       readonly host: string;
       readonly tenure: number;
-      /** Version of the ledger's entry that is gone; empty where there never was one. */
+      /** Version of the ledger's entry that is gone; null where there never was one. */
       readonly asOf: ObjectVersion;
     }
   /** Handed over, nothing was removed: the next owner goes on from the ledger. */
