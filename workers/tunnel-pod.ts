@@ -29,7 +29,7 @@ export async function runTunnelPod(settings: TunnelPodSettings, metrics: PodMetr
     accessProblem: null as string | null,
     edgeProblem: null as PodState['edgeProblem'],
     async metrics() {
-      const counts = connector?.takeCounts(true) ?? null;
+      const counts = connector?.takeCounts() ?? null;
       if (counts !== null) metrics.counted(counts);
       metrics.connections(connected.size);
       return { type: metrics.contentType, text: await metrics.text() };

@@ -13,13 +13,13 @@ export default function hostTunnels({ port, logLevel, accessCertsUrl }: ThreadTa
   const deps = systemConnectorDeps(log, accessCertsUrl);
   const connectors = new Map<RunId, Connector>();
   const say = (message: FromThread): void => port.postMessage(message);
-  const sayCounts = (run: RunId, last: boolean): void => {
-    const counts = connectors.get(run)?.takeCounts(last) ?? null;
+  const sayCounts = (run: RunId): void => {
+    const counts = connectors.get(run)?.takeCounts() ?? null;
     if (counts !== null) say({ type: 'tunnel.counts', run, counts });
   };
   const hear = (fact: TunnelFact): void => {
     if (fact.type === 'tunnel.ended') {
-      sayCounts(fact.run, true);
+      sayCounts(fact.run);
       connectors.delete(fact.run);
     }
     say(fact);
@@ -35,7 +35,7 @@ export default function hostTunnels({ port, logLevel, accessCertsUrl }: ThreadTa
         return connectors.get(message.run)?.stop(message.graceMs);
       case 'thread.ping':
         // No timer of its own for them: a thread that idles pays for each time that it wakes.
-        for (const run of connectors.keys()) sayCounts(run, false);
+        for (const run of connectors.keys()) sayCounts(run);
         return say({ type: 'thread.pong', sequence: message.sequence });
       default:
         return unreachable(message);

@@ -44,8 +44,8 @@ export interface Connector {
   stop(graceMs: number): void;
   /** Ends now: `tunnel.ended` follows before this returns. */
   destroy(): void;
-  /** What was counted since the last call, at most once a second save with `last`; null when nothing was. */
-  takeCounts(last?: boolean): TunnelCounts | null;
+  /** What was counted since the last call; null when nothing was. */
+  takeCounts(): TunnelCounts | null;
 }
 
 /**
@@ -62,7 +62,7 @@ export function startConnector(
   const { clock, heartbeat, gate, edgeReturn, random, log, teams } = deps;
   const secret = Buffer.from(spec.credentials.tunnelSecret, 'base64');
   const directory = new EdgeDirectory(spec.edge, deps);
-  const counts = createCounts(clock);
+  const counts = createCounts();
   const proxy = createProxy({
     ...{ routes: spec.routes, connectorId, teams, clock, counts, log },
     hearAccess: (problem) => hear({ type: 'access.keys', run, problem }),
@@ -140,7 +140,7 @@ export function startConnector(
       for (const slot of slots) slot.drain();
     },
     destroy,
-    takeCounts: (last) => counts.take(last),
+    takeCounts: counts.take,
   };
 
   function startOthers(): void {

@@ -1,4 +1,3 @@
-import type { Clock } from '../time/clock.ts';
 import { durationBucketsSeconds, type OriginErrorReason, type TunnelCounts } from './link.ts';
 
 /** What a tunnel's requests are counted in until the link takes it. */
@@ -6,24 +5,18 @@ export interface Counts {
   /** One request is over. `codeClass`: 1 to 5, or 0 when it got no answer. */
   request(codeClass: number, seconds: number): void;
   originError(reason: OriginErrorReason): void;
-  /**
-   * What was counted since it was last taken; null when that is nothing, or less than a second ago. `last`: the
-   * tunnel ends, so what is left goes out at once.
-   */
-  take(last?: boolean): TunnelCounts | null;
+  /** What was counted since it was last taken; null when that is nothing. */
+  take(): TunnelCounts | null;
 }
 
-/** The link carries counts at most this often (`TunnelCounts`). */
-const takeEveryMs = 1_000;
 const codeClasses = 6;
 
-export function createCounts(clock: Clock): Counts {
+export function createCounts(): Counts {
   let requests = new Array<number>(codeClasses).fill(0);
   let durations = new Array<number>(durationBucketsSeconds.length + 1).fill(0);
   let durationSumSeconds = 0;
   let originErrors: Partial<Record<OriginErrorReason, number>> = {};
   let counted = false;
-  let takenAtMs = Number.NEGATIVE_INFINITY;
   return {
     request(codeClass, seconds) {
       counted = true;
@@ -37,17 +30,14 @@ export function createCounts(clock: Clock): Counts {
       counted = true;
       originErrors[reason] = (originErrors[reason] ?? 0) + 1;
     },
-    take(last = false) {
+    take() {
       if (!counted) return null;
-      const nowMs = clock.monotonic();
-      if (!last && nowMs - takenAtMs < takeEveryMs) return null;
       const taken: TunnelCounts = { requests, durations, durationSumSeconds, originErrors };
       requests = new Array<number>(codeClasses).fill(0);
       durations = new Array<number>(durationBucketsSeconds.length + 1).fill(0);
       durationSumSeconds = 0;
       originErrors = {};
       counted = false;
-      takenAtMs = nowMs;
       return taken;
     },
   };

@@ -89,7 +89,7 @@ export type TunnelFact =
 /** `stopped`: asked for and done. `failed`: the connector cannot go on by itself; its owner starts a new one. */
 export type TunnelEnding = { readonly how: 'stopped' } | { readonly how: 'failed'; readonly fault: Fault };
 
-/** Counted since the message before; sent at most once a second and only when something was counted. */
+/** Counted since the message before; sent when a ping is answered and when the run ends, and only when something was counted. */
 export interface TunnelCounts {
   /** Requests by class of the answer: index 1 is 1xx … 5 is 5xx; 0 is "no answer" (cancelled, reset). */
   readonly requests: readonly number[];

@@ -34,7 +34,7 @@ export async function proxied(script: OriginScript, options: ProxiedOptions = {}
   const clock = options.clock ?? systemClock;
   const origin = await scriptOrigin(script);
   const routes = options.routes?.(origin.port) ?? tableTo([origin.port], options.settings);
-  const counts: Counts = createCounts(clock);
+  const counts: Counts = createCounts();
   const { log, lines } = keptLog();
   const proxy = createProxy({
     routes,
@@ -51,7 +51,7 @@ export async function proxied(script: OriginScript, options: ProxiedOptions = {}
     proxy,
     origin,
     logged: lines,
-    counted: () => counts.take(true),
+    counted: () => counts.take(),
     async stop() {
       link.close();
       proxy.destroy();

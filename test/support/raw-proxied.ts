@@ -22,7 +22,7 @@ export async function rawProxied(script: OriginScript): Promise<RawProxied> {
     connectorId: '11111111-2222-4333-8444-555555555555',
     teams: noTeams,
     clock: systemClock,
-    counts: createCounts(systemClock),
+    counts: createCounts(),
     log: keptLog().log,
     hearAccess: () => {},
   });

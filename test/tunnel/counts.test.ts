@@ -1,15 +1,14 @@
 import { expect } from 'chai';
 import { createCounts } from '../../src/tunnel/counts.ts';
 import { durationBucketsSeconds } from '../../src/tunnel/link.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 describe('counts of a tunnel', () => {
   it('are nothing until something was counted', () => {
-    expect(createCounts(new ManualClock()).take(true)).to.equal(null);
+    expect(createCounts().take()).to.equal(null);
   });
 
   it('put each request into its class and its bucket', () => {
-    const counts = createCounts(new ManualClock());
+    const counts = createCounts();
     counts.request(2, 0);
     counts.request(2, durationBucketsSeconds[0]);
     counts.request(0, durationBucketsSeconds[0] + 0.001);
@@ -24,18 +23,13 @@ describe('counts of a tunnel', () => {
     });
   });
 
-  it('are taken once, at most once a second, and whenever the tunnel ends', async () => {
-    const clock = new ManualClock();
-    const counts = createCounts(clock);
+  it('are taken once', () => {
+    const counts = createCounts();
     counts.request(2, 0);
-    expect(counts.take()).not.to.equal(null);
-    counts.request(2, 0);
-    await clock.advance(999);
+    counts.originError('tls');
+    expect(counts.take()?.originErrors).to.deep.equal({ tls: 1 });
     expect(counts.take()).to.equal(null);
-    expect(counts.take(true)?.requests[2]).to.equal(1);
     counts.request(2, 0);
-    await clock.advance(1_000);
-    expect(counts.take()?.requests[2]).to.equal(1);
-    expect(counts.take(true)).to.equal(null);
+    expect(counts.take()).to.deep.include({ requests: [0, 0, 1, 0, 0, 0], originErrors: {} });
   });
 });
