@@ -47,6 +47,9 @@ export function ingressNotes(emit: (note: EventNote) => void) {
         (own === 'credentials' || slot === 'credentials' || text.includes(fault.message)),
     );
 
+  const notesOfIgnored = (ignored: readonly Problem[]): readonly EventNote[] =>
+    ignored.map(({ where, message }) => warning('AnnotationIgnored', `${where} ${message}`));
+
   return {
     problems(problems: readonly Problem[]): void {
       say(
@@ -55,10 +58,7 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       );
     },
     ignored(ignored: readonly Problem[]): void {
-      say(
-        'ignored',
-        ignored.map(({ where, message }) => warning('AnnotationIgnored', `${where} ${message}`)),
-      );
+      say('ignored', notesOfIgnored(ignored));
     },
     taken(taken: readonly LostPath[]): void {
       say(
@@ -80,9 +80,10 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     tls(asksForTls: boolean): void {
       say('tls', asksForTls ? [tlsAtEdge] : []);
     },
-    /** As if it had been said already. */
-    tlsKnown(): void {
-      said.set('tls', new Set([textOf(tlsAtEdge)]));
+    /** As if what changes nothing had been said already. */
+    harmlessKnown(asksForTls: boolean, ignored: readonly Problem[]): void {
+      if (asksForTls) said.set('tls', new Set([textOf(tlsAtEdge)]));
+      if (ignored.length > 0) said.set('ignored', new Set(notesOfIgnored(ignored).map(textOf)));
     },
     /** `isMissed`: the host is not served for want of it, and that not since a moment ago. */
     stepFailed(host: string, fault: Fault, isMissed: boolean): void {

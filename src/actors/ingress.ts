@@ -81,7 +81,8 @@ class IngressActor {
     this.#upkeep = new HostUpkeep(context, world, this.#notes);
     this.#reports = new HostReports(supervisor, world, this.#notes);
     // Whoever published it has said it: an earlier life, or another replica.
-    if (assignment.asksForTls && assignment.publishedHostnames.length > 0) this.#notes.tlsKnown();
+    if (assignment.publishedHostnames.length > 0)
+      this.#notes.harmlessKnown(assignment.asksForTls, assignment.ignored);
     this.#assigned(assignment);
     this.#converge();
   }

@@ -70,15 +70,20 @@ describe('several Ingresses', () => {
     await next.stop();
   });
 
-  it('with an annotation that changes nothing: told once, served all the same, and told again when it comes back', async () => {
+  it('with an annotation that changes nothing: served all the same, told once, also over a restart, and again when it comes back', async () => {
     const where = 'metadata.annotations[cloudflare-warp/replicas]';
     const odd = ingress('web', [host], { ignored: [{ where, message: 'changes nothing here' }] });
     await house.tell(service(), slice(), present(odd), synced);
     await house.tell(present({ ...odd, publishedHostnames: [published] }));
     expect(house.sink.take()).to.deep.equal(['web AnnotationIgnored', 'web TunnelReady']);
-    await house.tell(present(ingress('web', [host], { publishedHostnames: [published] })));
-    await house.tell(present({ ...odd, publishedHostnames: [published] }));
-    expect(house.sink.take()).to.deep.equal(['web AnnotationIgnored']);
+    const next = house.successor();
+    await next.tellLedger();
+    await next.tell(service(), slice(), present({ ...odd, publishedHostnames: [published] }), synced);
+    expect(next.sink.take()).to.deep.equal([]);
+    await next.tell(present(ingress('web', [host], { publishedHostnames: [published] })));
+    await next.tell(present({ ...odd, publishedHostnames: [published] }));
+    expect(next.sink.take()).to.deep.equal(['web AnnotationIgnored']);
+    await next.stop();
   });
 
   const path = (at: string, backend = 'web') => ({ ...rule(backend), path: at });
