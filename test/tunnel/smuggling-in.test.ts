@@ -33,9 +33,19 @@ describe('a request that would be two at the origin', () => {
   };
 
   const refusedHeads: [title: string, block: Buffer][] = [
-    ...['b\r\nx-injected: 1', 'b\nx-injected: 1', 'b\rx-injected: 1', 'b\0', `b\r\n\r\n${smuggled}`].map(
-      (value): [string, Buffer] => [`a value ${JSON.stringify(value)}`, head({}, ['x-a', value])],
-    ),
+    ...[
+      ...['b\r\nx-injected: 1', 'b\nx-injected: 1', 'b\rx-injected: 1', 'b\0', `b\r\n\r\n${smuggled}`],
+      // Blanks around a value are taken away, and nothing else with them.
+      ...[' b\r\nx-injected: 1 ', '\r\n b', 'b \n', '\t\r\n\t', ' \0 b', ' b\v', '\fb'],
+    ].map((value): [string, Buffer] => [`a value ${JSON.stringify(value)}`, head({}, ['x-a', value])]),
+    ...['transfer-encoding', 'connection', 'upgrade', 'te', 'host'].map((name): [string, Buffer] => [
+      `blanks around the value of ${name}`,
+      head({}, [name, ' trailers\t']),
+    ]),
+    ...['content-length', ':method', ':scheme', ':authority', ':path'].map((name): [string, Buffer] => {
+      const value = { ':method': 'POST', ':scheme': 'https', ':path': '/in', 'content-length': '3' }[name];
+      return [`a blank behind the value of ${name}`, head({ [name]: `${value ?? 'app.example.com'} ` })];
+    }),
     ...['x-a\r\nx-injected', 'x-a: 1\r\nx-injected', 'x a', 'x-a:', 'X-A', 'x\0', '', 'x-\xe9', '\nx'].map(
       (name): [string, Buffer] => [`a name ${JSON.stringify(name)}`, head({}, [name, 'v'])],
     ),
@@ -143,6 +153,17 @@ describe('a request that would be two at the origin', () => {
     here.edge.send(rawFrame(1, 5, 1, rawBlock('x-sum', `1\r\n\r\n${smuggled}`)));
     await here.edge.resetOf(1);
     await eventually('the end of its connection', () => here.origin.connections[0]?.closed);
+    await nextIsAnswered();
+  });
+
+  it('is one whose values have no blanks around them, in its trailers neither', async () => {
+    const fields = ['x-a', '\t b\tc ', 'cookie', ' a=1', 'cookie', 'b=2\t', 'trailer', ' x-sum '];
+    here.edge.send(rawHeaders(1, head({}, fields), false), rawData(1, Buffer.from('a')));
+    const trailers = rawBlock('x-sum', ' 1\t', 'x-injected', ' 1', 'transfer-encoding', 'chunked');
+    here.edge.send(rawFrame(1, 5, 1, trailers));
+    await eventually('its end', () => here.origin.connections[0]?.received.endsWith('0\r\nX-Sum: 1\r\n\r\n'));
+    const lines = here.origin.connections[0]!.received.split('\r\n');
+    expect(lines).to.include.members(['X-A: b\tc', 'Cookie: a=1; b=2', 'Trailer: x-sum']);
     await nextIsAnswered();
   });
 
