@@ -357,6 +357,22 @@ describe('a request through the proxy', () => {
       await eventually('the origin connection to be gone', () => origin.connections[0]?.closed);
     });
 
+    it('answers before it has read the body, gets the rest of one that comes soon, and is asked on', async () => {
+      const clock = new ManualClock();
+      const { edge, origin } = await serve(({ socket }) => socket.write(ok), { clock });
+      const stream = openStream(edge, '/', { ':method': 'POST', 'content-length': '8' });
+      const answer = answerOf(stream);
+      stream.write('half');
+      const [piece] = await once(stream, 'data');
+      expect(String(piece)).to.equal('ok');
+      stream.end('full');
+      expect((await answer).status).to.equal(200);
+      expect(stream.rstCode).to.equal(http2Error.noError);
+      await eventually('all of it', () => origin.connections[0]?.received.endsWith('halffull'));
+      expect((await ask(edge, '/')).status).to.equal(200);
+      expect(origin.connections.length).to.equal(1);
+    });
+
     it('refuses the connection, is answered 502 that names us', async () => {
       const { edge, origin, counted, logged } = await serve(() => {});
       await origin.stop();

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../../time/clock.ts';
 import { HighWater } from '../high-water.ts';
 import { Output, outputHighWaterBytes } from '../output.ts';
 import { onChunk } from '../shared-reads.ts';
@@ -8,6 +9,12 @@ import type { ResponseHead } from './http1-head.ts';
 import { Http1Parser, type ResponseSink } from './http1-parser.ts';
 import { type BodyFraming, type RequestPlan, requestHeadText, trailerText } from './http1-request.ts';
 import { closedEarly, failureOf, type OriginFailure } from './origin-failure.ts';
+
+/**
+ * How long an origin that has answered may still take the rest of an upload: some answer first and read on, and Go's
+ * transport, so cloudflared, waits this long, too.
+ */
+export const answeredUploadMs = 50;
 
 /** What the owner of a connection (its pool) hears. */
 export interface ConnectionOwner {
@@ -21,7 +28,7 @@ export interface ConnectionOwner {
 
 /**
  * One HTTP/1.1 connection to an origin, one exchange at a time. It owns its socket. Ends by itself when the origin
- * ends it, when it breaks the protocol, or when a response came to its end before the request did.
+ * ends it, when it breaks the protocol, or when a response came to its end too long before the request did.
  */
 export class Http1Connection implements OriginConnection, ResponseSink {
   readonly serverName: string;
@@ -35,6 +42,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   keepAliveSeconds = -1;
 
   readonly #socket: Socket;
+  readonly #clock: Clock;
   readonly #owner: ConnectionOwner;
   readonly #parser = new Http1Parser(this);
   readonly #output: Output;
@@ -45,6 +53,10 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   /** The body goes out in chunks. */
   #chunked = false;
   #announcedTrailers: readonly string[] = [];
+  /** The response is whole and the request is not yet: until when that may go on. */
+  #grace: Timer | null = null;
+  /** Of the response that is whole. */
+  #trailers: readonly string[] = [];
   #paused = false;
   /** It carries the bytes of another protocol, to its end. */
   #upgraded = false;
@@ -52,8 +64,9 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   /** Why the origin takes no more of the request, once it does not: its answer is still read. */
   #deaf: OriginFailure | null = null;
 
-  constructor(socket: Socket, serverName: string, owner: ConnectionOwner) {
+  constructor(socket: Socket, serverName: string, clock: Clock, owner: ConnectionOwner) {
     this.#socket = socket;
+    this.#clock = clock;
     this.#owner = owner;
     this.serverName = serverName;
     this.#output = new Output(socket, new HighWater(outputHighWaterBytes), () =>
@@ -91,8 +104,11 @@ export class Http1Connection implements OriginConnection, ResponseSink {
 
   requestDone(trailers: readonly string[]): void {
     this.#requestDone = true;
-    if (!this.#chunked) return;
-    this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
+    if (this.#chunked) this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
+    if (this.#grace === null) return;
+    // First, for whom the connection is not kept.
+    this.#output.flush();
+    this.#exchangeOver();
   }
 
   /** Of one that was upgraded. What the origin still says is read and dropped: it may read the rest only after that. */
@@ -118,6 +134,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.#exchange = null;
+    this.#grace?.cancel();
     this.#parser.stop();
     this.#output.close();
     this.#socket.destroy();
@@ -135,15 +152,29 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   }
 
   responseEnd(trailers: readonly string[]): void {
+    this.#trailers = trailers;
+    if (this.#requestDone || !this.#sound) return this.#exchangeOver();
+    this.#grace = this.#clock.after(answeredUploadMs, () => this.lose(closedEarly));
+  }
+
+  /** As far as the response goes, the connection can carry another exchange. */
+  get #sound(): boolean {
+    return this.#parser.reusable && this.#deaf === null;
+  }
+
+  /** The response is whole, and nothing more of the request is sent. */
+  #exchangeOver(): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (this.#parser.reusable && this.#requestDone && this.#deaf === null) {
+    this.#grace?.cancel();
+    this.#grace = null;
+    if (this.#requestDone && this.#sound) {
       this.exchanges += 1;
       if (this.#paused) this.resume();
       this.#owner.free(this);
     } else if (this.#upgraded) this.endSoon();
     else this.destroy();
-    exchange?.responseEnd(trailers);
+    exchange?.responseEnd(this.#trailers);
   }
 
   #read(chunk: Buffer): void {
@@ -155,6 +186,7 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   #ended(): void {
     // Behind a failed write the end may be that of a connection that was cut: it completes no answer.
     if (this.#deaf !== null) return this.lose(this.#deaf);
+    if (this.#grace !== null) return this.lose(closedEarly);
     // While it ends, the origin may end its own side and still take the rest.
     if (this.#exchange === null && this.#upgraded) return;
     if (this.#exchange !== null && this.#parser.finish() === null) return;
@@ -162,15 +194,17 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   }
 
   #refused(failure: OriginFailure): void {
-    if (this.#exchange === null) return this.lose(failure);
+    if (this.#exchange === null || this.#grace !== null) return this.lose(failure);
     this.#deaf ??= failure;
   }
 
-  /** Ends it now; its exchange hears why. Idempotent. */
+  /** Ends it now; its exchange hears why, unless it has its whole response. Idempotent. */
   lose(failure: OriginFailure): void {
     const exchange = this.#exchange;
+    const whole = this.#grace !== null;
     const unsent = this.exchanges > 0 && !this.answered && this.#gatheredAt === this.#output.flushes;
     this.destroy();
-    exchange?.failed(unsent ? { ...failure, unprocessed: 'ended' } : failure);
+    if (whole) exchange?.responseEnd(this.#trailers);
+    else exchange?.failed(unsent ? { ...failure, unprocessed: 'ended' } : failure);
   }
 }

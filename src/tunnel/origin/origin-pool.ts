@@ -209,7 +209,7 @@ export class OriginPool implements ConnectionOwner {
   }
 
   #adoptHttp1(socket: Socket, serverName: string): Http1Connection {
-    const connection = new Http1Connection(socket, serverName, this);
+    const connection = new Http1Connection(socket, serverName, this.#clock, this);
     this.#connections.add(connection);
     return connection;
   }

@@ -53,7 +53,7 @@ describe('an origin that has cut the connection under an upload', () => {
   }
 
   function openHttp(socket: Socket): (piece: Buffer) => void {
-    const connection = new Http1Connection(socket, '', {
+    const connection = new Http1Connection(socket, '', systemClock, {
       free: () => fate.push('free'),
       ending: () => fate.push('ending'),
       gone: () => fate.push('gone'),

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { Http1Connection } from '../../../src/tunnel/origin/http1-connection.ts';
+import { answeredUploadMs, Http1Connection } from '../../../src/tunnel/origin/http1-connection.ts';
 import { planRequest, type RequestPlan } from '../../../src/tunnel/origin/http1-request.ts';
 import type { OriginFailure } from '../../../src/tunnel/origin/origin-failure.ts';
 import { type ConnectionToOrigin, connectionToOrigin, postOn } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 /** Far more than the system takes for a reader that does not read. */
@@ -25,12 +26,20 @@ function planOf(method: string, headers: readonly string[]): RequestPlan {
 describe('a kept connection to an origin', () => {
   let sockets: ConnectionToOrigin;
   let connection: Http1Connection;
+  let clock: ManualClock;
   let ending: Http1Connection[];
+  let owned: string[];
   beforeEach(async () => {
     sockets = await connectionToOrigin();
     ending = [];
-    const owner = { free() {}, ending: (it: Http1Connection) => ending.push(it), gone() {} };
-    connection = new Http1Connection(sockets.ours, '', owner);
+    clock = new ManualClock();
+    owned = [];
+    const owner = {
+      free: () => owned.push('free'),
+      ending: (it: Http1Connection) => ending.push(it),
+      gone: () => owned.push('gone'),
+    };
+    connection = new Http1Connection(sockets.ours, '', clock, owner);
     const first = post();
     sockets.origin.write(answer);
     expect(await first).to.equal('answered');
@@ -59,7 +68,7 @@ describe('a kept connection to an origin', () => {
       .and.not.have.property('unprocessed');
     // Without a body it leaves at once.
     const other = await connectionToOrigin();
-    const sent = new Http1Connection(other.ours, '', { free() {}, ending() {}, gone() {} });
+    const sent = new Http1Connection(other.ours, '', clock, { free() {}, ending() {}, gone() {} });
     sent.exchanges = 1;
     const failed = new Promise<OriginFailure>((resolve) => {
       sent.start({ ...noExchange, failed: resolve }, planOf('LOCK', []), 'none', true);
@@ -103,6 +112,80 @@ describe('a kept connection to an origin', () => {
     connection.start(noExchange, planOf('GET', []), 'none', true);
     sockets.origin.resume();
     await eventually('the next request', () => received().lastIndexOf('GET / HTTP/1.1') > large.length);
+  });
+
+  describe('whose origin has answered an upload that goes on', () => {
+    const chunked = 'HTTP/1.1 413 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\nx-sum: 1\r\n\r\n';
+    let told: (readonly string[] | OriginFailure)[];
+    let heads: number[];
+
+    async function uploadAnswered(said: string): Promise<void> {
+      told = [];
+      heads = [];
+      owned = [];
+      connection.start(
+        {
+          ...noExchange,
+          responseHead: ({ status }) => heads.push(status),
+          responseEnd: (trailers) => told.push(trailers),
+          failed: (failure) => told.push(failure),
+        },
+        planOf('POST', ['content-length', '8']),
+        { length: 8 },
+        false,
+      );
+      connection.write(Buffer.from('half'));
+      sockets.origin.write(said);
+      await eventually('the answer', () => heads.length > 0);
+    }
+
+    it('carries the rest of it and then another request', async () => {
+      const received = receivedBy(sockets.origin);
+      sockets.origin.resume();
+      await uploadAnswered(chunked);
+      await clock.advance(answeredUploadMs - 1);
+      expect([told, owned]).to.deep.equal([[], []]);
+      connection.write(Buffer.from('full'));
+      connection.requestDone([]);
+      expect([told, owned]).to.deep.equal([[['x-sum', '1']], ['free']]);
+      await eventually('all of it', () => received().toString().endsWith('halffull'));
+      expect(clock.pendingTimers).to.equal(0);
+      const next = post();
+      sockets.origin.write(answer);
+      expect(await next).to.equal('answered');
+    });
+
+    it('is given up when the rest takes too long', async () => {
+      await uploadAnswered(chunked);
+      await clock.advance(answeredUploadMs);
+      expect([told, owned]).to.deep.equal([[['x-sum', '1']], ['gone']]);
+      await once(sockets.origin, 'close');
+    });
+
+    it('is given up at once by who wanted the answer, and that ends the wait', async () => {
+      await uploadAnswered(answer);
+      connection.destroy();
+      expect([told, owned, clock.pendingTimers]).to.deep.equal([[], ['gone'], 0]);
+    });
+
+    const ends: Record<string, () => unknown> = {
+      'ends it': () => sockets.origin.end(),
+      'cuts it': () => sockets.origin.resetAndDestroy(),
+      'says what nobody asked for': () => sockets.origin.write(answer),
+    };
+    for (const [how, end] of Object.entries(ends)) {
+      it(`is given up when the origin ${how}: its answer is whole`, async () => {
+        await uploadAnswered(answer);
+        end();
+        await eventually('its end', () => told.length > 0);
+        expect([told, owned, clock.pendingTimers]).to.deep.equal([[[]], ['gone'], 0]);
+      });
+    }
+
+    it('is given up at once when the origin said that it will end it', async () => {
+      await uploadAnswered('HTTP/1.1 413 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      expect([told, owned, clock.pendingTimers]).to.deep.equal([[[]], ['gone'], 0]);
+    });
   });
 
   describe('that is upgraded sends all that it was given before it ends, also to one', () => {
