@@ -243,14 +243,14 @@ class IngressActor {
   #stepDone({ host, step, result }: Extract<IngressMessage, { type: 'step.done' }>): void {
     const state = this.#hosts.get(host);
     if (state === undefined) return;
-    const before = state.ledger;
+    const over = state.ledger?.resourceVersion ?? null;
     this.#upkeep.done(state, step, result);
     const seen = state.seenMeanwhile;
     state.seenMeanwhile = null;
     if (seen !== null) this.#ledgerSeen(seen);
     if (!result.ok) return;
-    this.#hosts.recorded(host, result.value.ledger, before?.resourceVersion ?? null);
-    if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger });
+    this.#hosts.recorded(host, result.value.ledger, over);
+    if (state.ledger !== null) this.#supervisor.tell({ type: 'host.recorded', entry: state.ledger, over });
   }
 
   #ofHost(host: string, act: (state: HostState) => void): void {

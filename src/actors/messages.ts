@@ -41,8 +41,8 @@ export type WorldMessage =
 /** The world's messages, and what ingress actors report about the hosts that they hold. */
 export type SupervisorMessage =
   | WorldMessage
-  /** The ledger as just written; the watch will say the same later. */
-  | { readonly type: 'host.recorded'; readonly entry: LedgerEntry }
+  /** The ledger as just written over that version; the watch will say the same later. */
+  | { readonly type: 'host.recorded'; readonly entry: LedgerEntry; readonly over: ObjectVersion }
   /** The host's tunnel is up under this name, or (null) not up any more. */
   | {
       readonly type: 'host.serving';

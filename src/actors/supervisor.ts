@@ -122,7 +122,7 @@ class Supervisor {
         this.#credentialsFault = message.fault;
         return this.#tellAll(message);
       case 'host.recorded':
-        this.#world.putLedger(message.entry);
+        this.#world.putLedger(message.entry, message.over);
         return;
       case 'host.serving':
         if (this.#holdings.tenureOf(message.host) !== message.tenure) return;

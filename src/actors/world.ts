@@ -112,10 +112,17 @@ export class World {
     return [service];
   }
 
-  /** False when what is known is as new or newer. */
-  putLedger(entry: LedgerEntry): boolean {
+  /**
+   * False when what is known is as new or newer. What was written over the version that is known is newer whatever its
+   * own: in a cluster that was restored from a backup versions begin lower again.
+   */
+  putLedger(entry: LedgerEntry, over?: ObjectVersion): boolean {
     const known = this.#ledger.get(entry.host);
-    if (known !== undefined && !isLaterVersion(entry.resourceVersion, known.resourceVersion)) return false;
+    const isNewer =
+      known === undefined ||
+      known.resourceVersion === over ||
+      isLaterVersion(entry.resourceVersion, known.resourceVersion);
+    if (!isNewer) return false;
     this.#ledger.set(entry.host, entry);
     return true;
   }

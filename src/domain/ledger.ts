@@ -90,3 +90,11 @@ export function isLaterVersion(a: ObjectVersion, b: ObjectVersion): boolean {
   if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a !== b;
   return BigInt(a) > BigInt(b);
 }
+
+/**
+ * Whether what has this version was written in a history that no longer goes on to `known`: the cluster was restored
+ * from a backup. False where versions are no numbers.
+ */
+export function isOfEarlierHistory(version: ObjectVersion, known: ObjectVersion): boolean {
+  return isLaterVersion(known, version) && !isLaterVersion(version, known);
+}

@@ -1,5 +1,5 @@
 import type { LedgerStore } from '../actors/ports.ts';
-import { isStored, type LedgerEntry, type StoredLedgerEntry } from '../domain/ledger.ts';
+import { isOfEarlierHistory, isStored, type LedgerEntry, type StoredLedgerEntry } from '../domain/ledger.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { KubeClient } from './client.ts';
 import {
@@ -17,7 +17,8 @@ import { parseMeta } from './parse-meta.ts';
  * overwritten nor removed (`kube-refused`). Holds no state and no resource.
  *
  * What `put` answers is what is stored, which after a lost answer or a race may say more than was asked for (a
- * tunnel that an earlier attempt has recorded): the caller goes on from there.
+ * tunnel that an earlier attempt has recorded): the caller goes on from there. What a restored backup of the cluster says
+ * is older than what the caller knows, and is written over or removed.
  */
 export function createLedgerStore(client: KubeClient, identity: string): LedgerStore {
   async function put(entry: LedgerEntry, signal: AbortSignal): Promise<Result<StoredLedgerEntry>> {
@@ -62,7 +63,10 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     const found = await get(entry.host, signal);
     const current = found.ok ? ours(found.value) : found;
     if (!current.ok) return current;
-    return sameLedger(current.value, entry) ? current : patched;
+    if (sameLedger(current.value, entry)) return current;
+    const { resourceVersion } = current.value;
+    const isRestored = isOfEarlierHistory(resourceVersion, entry.resourceVersion);
+    return isRestored ? replace({ ...entry, resourceVersion }, signal) : patched;
   }
 
   function get(host: string, signal: AbortSignal): Promise<Result<unknown>> {
@@ -91,12 +95,13 @@ export function createLedgerStore(client: KubeClient, identity: string): LedgerS
     const entry = ours(found.value);
     if (!entry.ok) return entry;
     const meta = parseMeta(found.value);
-    if (meta?.resourceVersion !== resourceVersion) {
-      const text = `Secret ${ledgerSecretName(host)} is of version ${meta?.resourceVersion} by now, not ${resourceVersion}`;
+    const seen = entry.value.resourceVersion;
+    if (seen !== resourceVersion && !isOfEarlierHistory(seen, resourceVersion)) {
+      const text = `Secret ${ledgerSecretName(host)} is of version ${seen} by now, not ${resourceVersion}`;
       return failed('kube-conflict', text);
     }
     // Exactly the Secret that was read: one that was written since then has something to say.
-    const preconditions = { uid: meta.uid, resourceVersion };
+    const preconditions = { uid: meta?.uid, resourceVersion: seen };
     const removal = {
       method: 'DELETE',
       resource: 'secrets',

@@ -1,4 +1,4 @@
-import { isLaterVersion } from '../domain/ledger.ts';
+import { isOfEarlierHistory } from '../domain/ledger.ts';
 import { type Fault, fault, faultOf, type Result, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
@@ -26,6 +26,12 @@ const backoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 10_000 
 const retryAfterSpread = 0.1;
 /** Each so many failures in a row everything is listed: it may be our resourceVersion that the server cannot serve. */
 const failuresBeforeRelist = 4;
+/**
+ * After so many watches in a row that went on from a version and heard nothing at all, everything is listed: of a cluster
+ * that was restored from a backup the server tells nothing before its versions have reached ours. Where a server sends no
+ * bookmarks that is one list in about seven minutes.
+ */
+const silencesBeforeRelist = 4;
 
 export interface WatchOptions {
   readonly client: KubeClient;
@@ -96,8 +102,10 @@ export function startWatch(options: WatchOptions): Watch {
   async function run(): Promise<void> {
     let resumeAt: string | null = null;
     let failures = 0;
+    let silences = 0;
     while (!signal.aborted) {
       const life = freshness.begin(signal);
+      const heardUpTo: string | null = resumeAt;
       const ending = await oneLife(resumeAt, life);
       freshness.ended(ending.reason === 'ended');
       if (signal.aborted) return;
@@ -111,7 +119,9 @@ export function startWatch(options: WatchOptions): Watch {
       const atOnce = failures === 0 && peaceful.has(ending.reason);
       const delayMs = atOnce ? 0 : pauseMs(failures, ending.fault);
       failures += 1;
-      resumeAt = failures % failuresBeforeRelist === 0 ? null : ending.resumeAt;
+      silences = ending.reason === 'idle' && ending.resumeAt === heardUpTo ? silences + 1 : 0;
+      const isDoubtful = failures % failuresBeforeRelist === 0 || silences >= silencesBeforeRelist;
+      resumeAt = isDoubtful ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
       if (ending.fault?.code === 'kube-forbidden') options.refused?.(ending.fault);
       freshness.failed(ending.fault ?? fault('kube-unreachable', `the watch of ${resource} ended`));
@@ -216,7 +226,7 @@ export function startWatch(options: WatchOptions): Watch {
     // Not only 410: a server that cannot go on from here is not asked for the same again.
     if (event.type === 'error') return failed(event.fault, null);
     const version = event.resourceVersion;
-    if (isLaterVersion(at, version) && !isLaterVersion(version, at)) {
+    if (isOfEarlierHistory(version, at)) {
       const detail = `the server went back from version ${at} to ${version}`;
       return { reason: 'expired', resumeAt: null, fault: fault('kube-expired', detail) };
     }

@@ -8,6 +8,7 @@ describe('a ledger that is lost', () => {
   let house: ActorHouse;
   beforeEach(async () => {
     house = new ActorHouse();
+    house.ledger.version = 9_000;
     await house.tell(service(), slice(), present(ingress('web', [host])), synced);
     expect([house.cloudflare.records.size, house.cloudflare.tunnels.size]).to.deep.equal([1, 1]);
   });
@@ -24,6 +25,19 @@ describe('a ledger that is lost', () => {
     expect([...house.ledger.entries.keys()], 'ledger').to.deep.equal([]);
     expect(house.rows(host)).to.deep.equal([]);
   }
+
+  it('with the cluster’s newest history, whose versions begin lower again, is removed once and for all', async () => {
+    house.ledger.entries.clear();
+    house.ledger.version = 100;
+    house.cloudflare.calls.length = 0;
+    await house.tell(removed('web'));
+    await house.pass(60_000);
+    expectNothingLeft();
+    expect(house.cloudflare.calls.map((call) => call.split(' ')[0])).to.deep.equal([
+      'removeDns',
+      'removeTunnel',
+    ]);
+  });
 
   it('while the records are being removed keeps nothing from being removed', async () => {
     const letGo = house.cloudflare.hold();

@@ -144,6 +144,23 @@ describe('ledger store', () => {
     expect(await put).to.have.nested.property('fault.code', 'kube-conflict');
   });
 
+  it('a conflict with an entry of a history that went back is none: what we know is newer', async () => {
+    const put = store.put(at('9000', full), signal);
+    (await patch()).refuse(409, 'the object has been modified');
+    (await get()).json(200, stored(at('104', bare)));
+    const call = await patch();
+    expect(call.body).to.deep.equal(ledgerSecretBody(at('104', full)));
+    call.json(200, stored(at('105', full)));
+    expect(await put).to.deep.equal({ ok: true, value: at('105', full) });
+
+    const removed = store.remove(at('9000', full), signal);
+    (await get()).json(200, stored(at('105', full)));
+    const deletion = await kube.next(`DELETE /secrets/${name}`);
+    expect(deletion.body).to.have.nested.property('preconditions.resourceVersion', '105');
+    deletion.json(200, {});
+    expect(await removed).to.have.property('ok', true);
+  });
+
   it('a conflict with our own write, whose answer was lost, is success', async () => {
     const put = store.put(at('5', full), signal);
     (await patch()).refuse(409, 'the object has been modified');

@@ -183,6 +183,21 @@ describe('kube watch', () => {
     expect(counted).to.deep.equal(['services idle']);
   });
 
+  it('lists after four more connections that stayed silent: its version may be of a history that is no more', async () => {
+    await start();
+    let call = await synced();
+    for (let more = 0; more < 4; more += 1) {
+      await eventually('the watch', () => clock.nextTimerMs === 90_000);
+      await clock.advance(90_000);
+      call = (await nextWatch()).begin();
+    }
+    await eventually('the watch', () => clock.nextTimerMs === 90_000);
+    await clock.advance(90_000);
+    (await nextList()).list('7', [service('b', '2')]);
+    await hear('+b', '-a@7', 'listed');
+    expect(call.url.searchParams.get('resourceVersion')).to.equal('10');
+  });
+
   it('leaves a connection that outlives its time, however lively', async () => {
     await start();
     const call = await synced();
