@@ -123,8 +123,8 @@ export const annotationSchema = z
       does: "Do not look at the backend's certificate; a `ca-secret` is the better way",
     }),
     'ca-secret': about(objectName, {
-      default: 'the public roots',
-      does: 'Secret of the namespace whose `ca.crt` holds PEM certificates that are trusted too; a renewed one is taken at once',
+      default: "the public roots and Cloudflare's",
+      does: 'Secret of the namespace whose `ca.crt` holds PEM certificates that are trusted beside those, not instead of them; a renewed one is taken at once',
     }),
     'http-host-header': about(hostHeader, {
       default: 'the host of the request',

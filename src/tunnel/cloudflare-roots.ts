@@ -1,7 +1,7 @@
 /**
- * Cloudflare's own roots, public certificates: the edge may present one of its origin CA instead of a public
- * one, so they are trusted beside the public roots. Their fingerprints are verified by a test. All three
- * expire in 2029.
+ * Cloudflare's own roots, public certificates: the edge, and origins to which Cloudflare has issued a certificate, may
+ * present one of its origin CA instead of a public one, so they are trusted beside the public roots. Their fingerprints are
+ * verified by a test. All three expire in 2029.
  */
 export const cloudflareRoots: readonly string[] = [
   `-----BEGIN CERTIFICATE-----

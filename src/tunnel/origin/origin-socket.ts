@@ -45,7 +45,7 @@ export function dialOrigin(
             // An address is not allowed as SNI (RFC 6066, section 3); the certificate is then checked against
             // the address that is dialled.
             ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
-            ...(origin.ca === null ? {} : { secureContext: trustIn(origin.ca) }),
+            ...(origin.settings.verifyTls ? { secureContext: trustIn(origin.ca) } : {}),
           })
         : connectTcp({ host: address.host, port: address.port, ...reads }),
   );

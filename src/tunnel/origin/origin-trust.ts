@@ -1,17 +1,23 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { cloudflareRoots } from '../cloudflare-roots.ts';
 
 /** Contexts kept for reuse: to make one takes some 10 ms, which not every connection should pay. */
 const maxKept = 32;
-const kept = new Map<string, SecureContext>();
+const kept = new Map<string | null, SecureContext>();
 
 /**
- * Trusts what is trusted without it, the public roots and those of `NODE_EXTRA_CA_CERTS`, and the certificates of `ca` (PEM)
- * besides: as cloudflared's `caPool` does.
+ * Who may vouch for an origin: the public roots, those of `NODE_EXTRA_CA_CERTS`, Cloudflare's (it issues certificates of its
+ * origin CA for origins), and the certificates of `ca` (PEM) besides. As cloudflared has it (`LoadCustomOriginCA`).
  */
-export function trustIn(ca: string): SecureContext {
+export function rootsWith(ca: string | null): readonly string[] {
+  return [...getCACertificates('default'), ...cloudflareRoots, ...(ca === null ? [] : [ca])];
+}
+
+/** A context that trusts `rootsWith(ca)`; the same one for many connections. */
+export function trustIn(ca: string | null): SecureContext {
   let context = kept.get(ca);
   if (context === undefined) {
-    context = createSecureContext({ ca: [...getCACertificates('default'), ca] });
+    context = createSecureContext({ ca: [...rootsWith(ca)] });
     if (kept.size >= maxKept) kept.clear();
     kept.set(ca, context);
   }

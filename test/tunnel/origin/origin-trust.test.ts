@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer, getCACertificates, type Server, setDefaultCACertificates } from 'node:tls';
 import { expect } from 'chai';
 import { createAuthority } from '../../../src/sandbox/certificates.ts';
-import { trustIn } from '../../../src/tunnel/origin/origin-trust.ts';
+import { cloudflareRoots } from '../../../src/tunnel/cloudflare-roots.ts';
+import { rootsWith, trustIn } from '../../../src/tunnel/origin/origin-trust.ts';
 
 describe('what is trusted beside the roots of Node.js', () => {
   const own = createAuthority('own');
@@ -34,6 +35,13 @@ describe('what is trusted beside the roots of Node.js', () => {
     expect(await isTrusted(`${own.cert}\n`)).to.equal(false);
     setDefaultCACertificates([...roots, known.cert]);
     expect(await isTrusted(own.cert)).to.equal(true);
+  });
+
+  it("are Cloudflare's roots, also where no CA is named: many origins have a certificate of its origin CA", () => {
+    for (const ca of [null, own.cert])
+      expect(rootsWith(ca)).to.include.members([...getCACertificates('default'), ...cloudflareRoots]);
+    expect(rootsWith(own.cert)).to.include(own.cert);
+    expect(trustIn(null)).to.not.equal(trustIn(own.cert));
   });
 
   it('is read once for many connections, and not kept for ever', () => {
