@@ -3,8 +3,10 @@ import type { ConnectionEnd } from '../../src/tunnel/http2/connection.ts';
 import type { EdgeSessionOptions } from '../../src/tunnel/http2/server/session.ts';
 import type { StreamHandler } from '../../src/tunnel/http2/stream.ts';
 import { sessionOn, socketPair, type TestedSession } from './edge-peer.ts';
+import { eventually } from './eventually.ts';
 import { ManualClock } from './manual-clock.ts';
 import { RawEdge } from './raw-edge.ts';
+import { rawFrame } from './raw-frames.ts';
 
 /** One stream as its handler saw it. */
 export interface SeenStream {
@@ -65,6 +67,13 @@ export class SessionStage {
       { clock, ...options },
     );
     return new SessionStage(clock, new RawEdge(far), tested, seen);
+  }
+
+  /** Everything sent so far has been read by the session, and what it had to say to that has arrived. */
+  async settled(): Promise<void> {
+    const pongs = this.edge.on(0, 6).length;
+    this.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
+    await eventually('a pong', () => this.edge.on(0, 6).length > pongs);
   }
 
   /** What the session says of its end, once the connection is gone. */

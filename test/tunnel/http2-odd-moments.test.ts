@@ -29,13 +29,6 @@ describe('HTTP/2 session, at odd moments', () => {
     await stage.close();
   });
 
-  /** Everything sent so far has been read by the session, and what it had to say to that has arrived. */
-  async function settled(): Promise<void> {
-    const pongs = stage.edge.on(0, 6).length;
-    stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
-    await eventually('a pong', () => stage.edge.on(0, 6).length > pongs);
-  }
-
   const unsentLimits = { maxUnsentBytes: 2 ** 30 };
   const answerBig = ({ stream }: SeenStream): void =>
     stream.respond(200, ['x-big', 'x'.repeat(30_000)], true);
@@ -53,7 +46,7 @@ describe('HTTP/2 session, at odd moments', () => {
     const limits = { headerBlockMs: 5000 };
     stage = await SessionStage.open({ limits });
     stage.edge.shakeHands();
-    await settled();
+    await stage.settled();
     const half = getBlock.length >> 1;
     const begin = (id: number): Buffer => rawFrame(1, 1, id, getBlock.subarray(0, half));
     const complete = (id: number): Buffer => rawFrame(9, 4, id, getBlock.subarray(half));
@@ -78,11 +71,11 @@ describe('HTTP/2 session, at odd moments', () => {
   it('waits for the acknowledgement of its SETTINGS no longer because others come', async () => {
     stage = await SessionStage.open();
     stage.edge.send(rawPreface, rawSettings());
-    await settled();
+    await stage.settled();
     expect(stage.clock.nextTimerMs).to.equal(10_000);
     await stage.clock.advance(6000);
     stage.edge.send(rawSettings());
-    await settled();
+    await stage.settled();
     await stage.clock.advance(4000);
     expect(await stage.edge.goaway()).to.equal(http2Error.settingsTimeout);
   });
@@ -96,7 +89,7 @@ describe('HTTP/2 session, at odd moments', () => {
     });
     stage.edge.shakeHands({ 4: 10 });
     stage.edge.send(rawHeaders(1), rawReset(1, http2Error.cancel));
-    await settled();
+    await stage.settled();
     expect(stage.tested.session.openStreams).to.equal(0);
     expect(stage.seen[0]!.reset).to.equal(null);
   });
@@ -109,11 +102,11 @@ describe('HTTP/2 session, at odd moments', () => {
     stage = await SessionStage.open({}, serve);
     stage.edge.shakeHands({ 4: maxWindow });
     for (let id = 1; id < 201; id += 2) stage.edge.send(rawHeaders(id));
-    await settled();
+    await stage.settled();
     const streams = stage.seen.map(({ stream }) => new WeakRef(stream));
     expect(streams).to.have.length(100);
     for (let id = 3; id < 201; id += 2) stage.edge.send(rawReset(id, http2Error.cancel));
-    await settled();
+    await stage.settled();
     stage.seen.length = 0;
     await eventually('the streams are gone', () => {
       collectGarbage();
@@ -131,7 +124,7 @@ describe('HTTP/2 session, at odd moments', () => {
     stage.edge.send(...refused.map((id) => rawHeaders(id, postBlock, false)));
     expect(await stage.edge.resetOf(refused.at(-1)!)).to.equal(http2Error.refusedStream);
     stage.edge.send(rawData(3, Buffer.alloc(10), true), rawReset(5, http2Error.cancel));
-    await settled();
+    await stage.settled();
     stage.seen[0]!.stream.respond(200, [], true);
     expect(await stage.edge.status(1)).to.equal('200');
     expect(stage.edge.on(0, 7).map(({ payload }) => payload.readUInt32BE(4))).to.deep.equal([0]);
@@ -141,7 +134,7 @@ describe('HTTP/2 session, at odd moments', () => {
   it('reads nothing more of what has come with the request at which it was destroyed', async () => {
     stage = await SessionStage.open({}, () => stage.tested.session.destroy());
     stage.edge.shakeHands();
-    await settled();
+    await stage.settled();
     stage.edge.send(rawHeaders(1), rawHeaders(3));
     expect(await stage.end()).to.deep.equal({ by: 'own' });
     expect(stage.seen).to.have.length(1);
@@ -156,7 +149,7 @@ describe('HTTP/2 session, at odd moments', () => {
     const { bodyBytes, stream } = stage.seen[0]!;
     stream.reset(http2Error.cancel);
     stage.edge.send(data.subarray(500));
-    await settled();
+    await stage.settled();
     expect(stage.seen[0]!.bodyBytes).to.equal(bodyBytes);
     expect(bodyBytes).to.be.below(1000);
   });
@@ -167,7 +160,7 @@ describe('HTTP/2 session, at odd moments', () => {
     stage.edge.shakeHands();
     const said = 65_535 + (await stage.edge.frame(8, 0)).payload.readUInt32BE(0);
     stage.edge.send(rawHeaders(1, postBlock, false), rawData(1, Buffer.alloc(said)));
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
     stage.edge.send(rawData(1, Buffer.alloc(1)));
     expect(await stage.edge.goaway()).to.equal(http2Error.flowControlError);
@@ -185,7 +178,7 @@ describe('HTTP/2 session, at odd moments', () => {
     for (let id = 1; id < 41; id += 2) {
       stage.edge.send(rawHeaders(id, postBlock, false), rawData(id, Buffer.alloc(20_000)));
       await stage.edge.resetOf(id);
-      await settled();
+      await stage.settled();
     }
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
   });
@@ -197,10 +190,10 @@ describe('HTTP/2 session, at odd moments', () => {
     stage.edge.send(rawHeaders(1, postBlock, false));
     for (let sent = 0; sent < 20; sent++) {
       stage.edge.send(rawData(1, Buffer.alloc(1000)));
-      await settled();
+      await stage.settled();
       stage.seen[0]!.stream.resume();
     }
-    await settled();
+    await stage.settled();
     const given = stage.edge.on(1, 8).map(({ payload }) => payload.readUInt32BE(0));
     expect(given.reduce((sum, increment) => sum + increment, 0)).to.equal(20_000);
   });
@@ -214,7 +207,7 @@ describe('HTTP/2 session, at odd moments', () => {
     for (const { stream } of stage.seen) stream.reset(http2Error.cancel);
     await stage.edge.resetOf(2001);
     stage.edge.send(rawData(3, Buffer.alloc(1)), rawData(1, Buffer.alloc(1)));
-    await settled();
+    await stage.settled();
     const codes = [1, 3].map((id) => stage.edge.on(id, 3).map(({ payload }) => payload.readUInt32BE(0)));
     expect(codes).to.deep.equal([[http2Error.cancel, http2Error.streamClosed], [http2Error.cancel]]);
   });
@@ -240,7 +233,7 @@ describe('HTTP/2 session, at odd moments', () => {
       stream.write(Buffer.from('a'));
       await eventually('DATA', () => stage.edge.on(1, 0).length === count);
       stage.edge.send(rawWindowUpdate(0, 1));
-      await settled();
+      await stage.settled();
     }
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
     stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));

@@ -1,14 +1,7 @@
 import { expect } from 'chai';
 import { slabBytes } from '../../src/tunnel/slabs.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  rawData,
-  rawFrame,
-  rawHeaders,
-  rawReset,
-  rawSettings,
-  rawWindowUpdate,
-} from '../support/raw-frames.ts';
+import { rawData, rawHeaders, rawReset, rawSettings, rawWindowUpdate } from '../support/raw-frames.ts';
 import { type SeenStream, SessionStage } from '../support/session-stage.ts';
 
 const maxWindow = 2 ** 31 - 1;
@@ -30,24 +23,17 @@ describe('HTTP/2 session, sending', () => {
     await stage.close();
   });
 
-  /** Everything sent so far has been read by the session, and what it had to say to that has arrived. */
-  async function settled(): Promise<void> {
-    const pongs = stage.edge.on(0, 6).length;
-    stage.edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
-    await eventually('a pong', () => stage.edge.on(0, 6).length > pongs);
-  }
-
   it('sends no more than the window of the stream, and goes on as it grows', async () => {
     stage = await SessionStage.open({}, answering(100_000));
     stage.edge.shakeHands({ 4: 1000 });
     stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(1000);
     stage.edge.send(rawWindowUpdate(1, 500));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(1500);
     stage.edge.send(rawWindowUpdate(1, maxWindow));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(100_000);
     expect(stage.edge.on(1, 0).at(-1)!.flags).to.equal(1);
     expect(stage.tested.session.openStreams).to.equal(0);
@@ -57,17 +43,17 @@ describe('HTTP/2 session, sending', () => {
     stage = await SessionStage.open({}, answering(200_000));
     stage.edge.shakeHands({ 4: maxWindow });
     stage.edge.send(rawHeaders(1), rawHeaders(3), rawHeaders(5));
-    await settled();
+    await stage.settled();
     const total = (): number => [1, 3, 5].reduce((sum, id) => sum + stage.edge.bodyBytes(id), 0);
     expect(total()).to.equal(65_535);
     stage.edge.send(rawWindowUpdate(0, 16_384 * 9));
-    await settled();
+    await stage.settled();
     expect(total()).to.equal(65_535 + 16_384 * 9);
     // Each had three turns, whoever was first; the first one had the rest of the initial window besides.
     const later = stage.edge.frames.filter(({ type }) => type === 0).slice(-9);
     expect(later.map(({ streamId }) => streamId).sort()).to.deep.equal([1, 1, 1, 3, 3, 3, 5, 5, 5]);
     stage.edge.send(rawWindowUpdate(0, 2 ** 30));
-    await settled();
+    await stage.settled();
     expect([1, 3, 5].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([200_000, 200_000, 200_000]);
   });
 
@@ -75,16 +61,16 @@ describe('HTTP/2 session, sending', () => {
     stage = await SessionStage.open({}, answering(30_000));
     stage.edge.shakeHands({ 4: 10_000 });
     stage.edge.send(rawHeaders(1));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(10_000);
     stage.edge.send(rawSettings({ 4: 4000 }), rawWindowUpdate(1, 6000));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(10_000);
     stage.edge.send(rawWindowUpdate(1, 1));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(10_001);
     stage.edge.send(rawSettings({ 4: 40_000 }));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(30_000);
   });
 
@@ -97,7 +83,7 @@ describe('HTTP/2 session, sending', () => {
     // The least that it may say; and it would take what is pushed, which is nothing.
     stage.edge.shakeHands({ 2: 1, 5: 16_384 });
     stage.edge.send(rawHeaders(1));
-    await settled();
+    await stage.settled();
     const frames = stage.edge.on(1, 0).map(({ payload }) => payload.length);
     // As few as the size allows; where a slab ends, one may be shorter.
     expect(Math.max(...frames)).to.equal(16_384);
@@ -107,7 +93,7 @@ describe('HTTP/2 session, sending', () => {
     expect(stage.edge.on(1, 1)[0]).to.include({ flags: 0 });
     expect(stage.edge.on(1, 9).map(({ flags }) => flags)).to.deep.equal([4]);
     stage.edge.send(rawSettings({ 5: 20_000 }), rawWindowUpdate(0, 2 ** 20), rawHeaders(3));
-    await settled();
+    await stage.settled();
     const larger = stage.edge.on(3, 0).map(({ payload }) => payload.length);
     expect(Math.max(...larger)).to.equal(20_000);
     expect(larger).to.have.length(3);
@@ -124,14 +110,14 @@ describe('HTTP/2 session, sending', () => {
     expect(entry.stream.write(Buffer.alloc(60_000))).to.equal(true);
     expect(entry.stream.write(Buffer.alloc(60_000))).to.equal(false);
     stage.edge.send(rawWindowUpdate(1, 50_000));
-    await settled();
+    await stage.settled();
     expect(entry.drains).to.equal(0);
     stage.edge.send(rawWindowUpdate(1, 60_000));
-    await settled();
+    await stage.settled();
     expect(entry.drains).to.equal(1);
     expect(entry.stream.write(Buffer.alloc(10))).to.equal(true);
     stage.edge.send(rawWindowUpdate(1, 60_000));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(120_010);
     expect(entry.drains).to.equal(1);
   });
@@ -144,7 +130,7 @@ describe('HTTP/2 session, sending', () => {
     });
     stage.edge.shakeHands();
     stage.edge.send(rawHeaders(1), rawHeaders(3));
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(1, 0).map(({ flags }) => flags)).to.deep.equal([1]);
     expect(stage.edge.on(3, 1).map(({ flags }) => flags)).to.deep.equal([5]);
     expect(stage.edge.on(3, 0)).to.deep.equal([]);
@@ -158,12 +144,12 @@ describe('HTTP/2 session, sending', () => {
     const { stream } = await eventually('the stream', () => seen[0]);
     stream.respond(200, [], false);
     stream.write(Buffer.from('abc'));
-    await settled();
+    await stage.settled();
     stream.end();
-    await settled();
+    await stage.settled();
     // Once, whoever says it again.
     stream.end();
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(1, 0).map(({ flags, payload }) => [flags, payload.length])).to.deep.equal([
       [0, 3],
       [1, 0],
@@ -178,10 +164,10 @@ describe('HTTP/2 session, sending', () => {
     });
     stage.edge.shakeHands({ 4: 10 });
     stage.edge.send(rawHeaders(1));
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(1, 1)).to.have.length(1);
     stage.edge.send(rawWindowUpdate(1, 90));
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(1, 0).every(({ flags }) => flags === 0)).to.equal(true);
     expect(stage.edge.on(1, 1).map(({ flags }) => flags)).to.deep.equal([4, 5]);
   });
@@ -193,10 +179,10 @@ describe('HTTP/2 session, sending', () => {
     const { stream } = await eventually('the stream', () => stage.seen[0]);
     answering(100)(stage.seen[0]!);
     stream.reset(0);
-    await settled();
+    await stage.settled();
     expect(stage.edge.on(1, 3)).to.deep.equal([]);
     stage.edge.send(rawData(1, Buffer.alloc(10)), rawWindowUpdate(1, 90));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(1)).to.equal(100);
     expect(await stage.edge.resetOf(1)).to.equal(0);
     expect(stage.tested.session.openStreams).to.equal(0);
@@ -207,9 +193,9 @@ describe('HTTP/2 session, sending', () => {
     stage = await SessionStage.open({}, answering(100_000));
     stage.edge.shakeHands({ 4: 10 });
     stage.edge.send(rawHeaders(1), rawHeaders(3));
-    await settled();
+    await stage.settled();
     stage.edge.send(rawReset(1, 8), rawSettings({ 4: maxWindow }));
-    await settled();
+    await stage.settled();
     expect(stage.seen[0]!.reset).to.equal(8);
     expect(stage.edge.bodyBytes(1)).to.equal(10);
     expect(stage.edge.bodyBytes(3)).to.equal(65_535 - 10);
@@ -220,10 +206,10 @@ describe('HTTP/2 session, sending', () => {
     stage = await SessionStage.open({}, answering(100_000));
     stage.edge.shakeHands({ 4: maxWindow });
     stage.edge.send(rawHeaders(1), rawHeaders(3));
-    await settled();
+    await stage.settled();
     const before = stage.edge.frames.length;
     stage.edge.send(rawReset(1, 8), rawWindowUpdate(0, maxWindow - 65_535));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(3)).to.equal(100_000);
     expect(stage.edge.frames.slice(before).filter(({ streamId }) => streamId === 1)).to.deep.equal([]);
   });
@@ -236,11 +222,11 @@ describe('HTTP/2 session, sending', () => {
     });
     stage.edge.shakeHands({ 4: maxWindow, 5: 2 ** 24 - 1 });
     stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
-    await settled();
+    await stage.settled();
     const heads = stage.edge.frames.filter(({ streamId }) => streamId === 1);
     expect(heads.reduce((sum, { payload }) => sum + payload.length, 0)).to.be.greaterThan(long);
     stage.edge.send(rawHeaders(3));
-    await settled();
+    await stage.settled();
     expect(stage.edge.bodyBytes(3)).to.equal(long);
     expect(stage.edge.on(3, 0).at(-1)!.flags).to.equal(1);
   });
@@ -251,7 +237,7 @@ describe('HTTP/2 session, sending', () => {
     stage.edge.shakeHands();
     for (let id = 1; id < 200; id += 2) stage.edge.send(rawHeaders(id));
     await eventually('all streams', () => waiting.length === 100);
-    await settled();
+    await stage.settled();
     const chunks: Buffer[] = [];
     stage.edge.socket.on('data', (chunk) => chunks.push(chunk));
     for (const entry of waiting) answering(128)(entry);
@@ -265,7 +251,7 @@ describe('HTTP/2 session, sending', () => {
     stage.edge.shakeHands({ 1: 0 });
     for (const id of [1, 3, 5]) {
       stage.edge.send(rawHeaders(id));
-      await settled();
+      await stage.settled();
     }
     const blocks = [1, 3, 5].map((id) => stage.edge.on(id, 1)[0]!.payload.toString('hex'));
     // A table size update to 0 first; then, the table having no room, every time the literal.
