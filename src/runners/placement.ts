@@ -6,8 +6,8 @@ import { mostShared } from './thread-count.ts';
  */
 
 /**
- * With whom a tunnel shares a thread: with any, with suspects as it is one itself, or with nobody (quarantine, or strict
- * isolation). Of a thread: for whom it is.
+ * With whom a tunnel may share a thread: with any other, only with suspects (it is one itself), or with nobody
+ * (quarantine, or strict isolation). Of a thread: which of these tunnels it is for.
  */
 export type Company = 'any' | 'suspects' | 'nobody';
 
@@ -41,7 +41,7 @@ export interface Circumstances {
   readonly limits: PlacementLimits;
   /** How many threads should be shared for the tunnels of now. */
   readonly sharedThreads: number;
-  /** How many more suspects should share among themselves; 0 while nobody is to. */
+  /** How many threads beside those suspects should share among themselves; 0 while none should. */
   readonly suspectThreads: number;
   /** Tunnels that were on threads that died lately, and on how many. */
   readonly suspects: ReadonlyMap<string, number>;
@@ -66,11 +66,11 @@ export function partsOf(
 }
 
 /**
- * Strict isolation: a new thread. A tunnel for itself: its own thread, or a new one, or as a suspect when there may be no
- * more. A suspect: one of the suspects' threads without it, or as any other where it cannot have two of them. Any other:
- * a shared thread without it. Of both kinds a new one while there are too few, then the one with the fewest connections.
- * What was lost does not wait for a new thread where those that live can take it: they have loaded their code and share
- * the work. Null when every thread is full.
+ * Strict isolation: a new thread. A tunnel that is to be alone: its own thread, or a new one, or as a suspect where there
+ * may be no more. A suspect: one of the suspects' threads without it, or as any other where it cannot have two of them. Any
+ * other: a shared thread without it. Of the last two kinds a new one while there are too few, then the one with the fewest connections.
+ * What was lost of these does not wait for a new thread where those that live can take it: they have loaded their code
+ * and share the work. Null when every thread is full.
  */
 export function placePart(
   part: Homeless,
@@ -93,8 +93,8 @@ export function placePart(
 }
 
 /**
- * Which of a tunnel's parts should move, by the threads that they are on and where one of them would go now: it is in other
- * company than there, or beside the other part without need. -1 when none should.
+ * Which of a tunnel's parts should move, given the thread of each and the one that a part of it would be placed on now:
+ * one whose thread is for others, or that is beside the other part without need. -1 when none should.
  */
 export function misplaced(homes: readonly ThreadLoad[], target: Pick<ThreadLoad, 'company'>): number {
   const { company } = target;

@@ -8,11 +8,10 @@ import type { Apart } from './placement.ts';
 /** After so long without a death a tunnel is no suspect any more, and leaves quarantine, milliseconds. */
 export const lastingHealthMs = 10 * 60_000;
 
-/** Of so many threads that a tunnel was on when they died, it may go into quarantine, and while of so many it may stay. */
+/** Of so many threads that a tunnel was on when they died, it may go into quarantine. */
 const deathsToQuarantine = 2;
-const deathsToStay = 1;
 
-/** Who is blamed for less than this part of what the most suspect of each of its deaths is blamed for was there by chance. */
+/** Who is always blamed for less than this part of what another one on the same dead thread is blamed for was there by chance. */
 const leastShare = 0.2;
 
 /** So often is blame shared out anew: enough to tell who was on one death more, few enough not to settle on one of several. */
@@ -21,14 +20,11 @@ const blameRounds = 4;
 /** Enough to tell twenty culprits; a storm of more deaths accuses nobody better. */
 const maxDeaths = 256;
 
-/** Of the threads for quarantine one in so many is for those that are alone, where not all can be. */
-const aloneOneIn = 3;
-
 /**
- * With fewer threads among themselves a death would hit many suspects, for each is on two of them, and tell less than one
- * of a shared thread. Then they stay there, spread apart, until a death tells better.
+ * So many threads suspects share among themselves, where not all can be alone. Each is on two of them, so a death there
+ * hits a sixth of them; with fewer threads it would hit more and tell less.
  */
-const fewestSuspectThreads = 8;
+const threadsForSuspects = 12;
 
 export interface Death {
   readonly atMs: number;
@@ -83,9 +79,9 @@ export function suspectsOf(deaths: readonly Death[]): ReadonlyMap<string, number
 
 /**
  * In quarantine is who was on two dead threads at least, unless others are blamed so much more for each of its deaths
- * that it was there by chance. All are alone if there are threads for that. Otherwise those are who are blamed more than
- * the first who finds no thread, and the others share threads among themselves: so from its second death on a tunnel
- * hits only suspects, and the next death tells which of them.
+ * that it was there by chance. All are alone if there are threads for that. Otherwise only those are alone who are blamed
+ * more than the first for whom no thread is left, and the others share threads among themselves: then whoever killed two
+ * threads hits suspects only, and the next death tells which of them it was.
  */
 export function verdictOf(
   deaths: readonly Death[],
@@ -95,19 +91,20 @@ export function verdictOf(
   const blames = blamesOf(deaths);
   const blameOf = (tunnel: string): number => blames.get(tunnel) ?? 0;
   const ranked = accusedOf(deaths, blameOf, before).toSorted((one, other) => blameOf(other) - blameOf(one));
-  const mostAlone = Math.floor(threads / aloneOneIn);
-  const suspectThreads = threads - mostAlone;
-  const areShared = ranked.length > threads && suspectThreads >= fewestSuspectThreads;
+  const suspectThreads = ranked.length > threads && threads > threadsForSuspects ? threadsForSuspects : 0;
 
-  const firstLeft = ranked[areShared ? mostAlone : threads];
+  const firstLeft = ranked[threads - suspectThreads];
   const alone = ranked.filter((tunnel) => firstLeft === undefined || blameOf(tunnel) > blameOf(firstLeft));
-  const quarantined = new Map<string, Apart>();
-  for (const tunnel of alone) quarantined.set(tunnel, 'nobody');
-  if (!areShared) return { quarantined, suspectThreads: 0 };
   // Each is on two of them.
-  const most = Math.floor((suspectThreads * tunnelsPerThread) / 2);
-  for (const tunnel of ranked.slice(alone.length, alone.length + most)) quarantined.set(tunnel, 'suspects');
-  return { quarantined, suspectThreads };
+  const mostOthers = Math.floor((suspectThreads * tunnelsPerThread) / 2);
+  const others = ranked.slice(alone.length, alone.length + mostOthers);
+  return {
+    quarantined: new Map([
+      ...alone.map((tunnel) => [tunnel, 'nobody'] as const),
+      ...others.map((tunnel) => [tunnel, 'suspects'] as const),
+    ]),
+    suspectThreads,
+  };
 }
 
 function accusedOf(
@@ -120,8 +117,8 @@ function accusedOf(
   for (const { tunnels } of deaths) {
     const least = leastShare * Math.max(...Array.from(tunnels, blameOf));
     for (const tunnel of tunnels) {
-      const needed = before.has(tunnel) ? deathsToStay : deathsToQuarantine;
-      if ((counts.get(tunnel) ?? 0) >= needed && blameOf(tunnel) >= least) accused.add(tunnel);
+      const isSuspect = before.has(tunnel) || (counts.get(tunnel) ?? 0) >= deathsToQuarantine;
+      if (isSuspect && blameOf(tunnel) >= least) accused.add(tunnel);
     }
   }
   return [...accused];

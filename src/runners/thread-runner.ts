@@ -1,10 +1,11 @@
 import type { RunFact, TunnelRun, TunnelRunner, TunnelRunRequest } from '../actors/ports.ts';
 import { type Fault, fault, unreachable } from '../fault.ts';
 import type { Logger } from '../log.ts';
-import type { Clock, Timer } from '../time/clock.ts';
+import type { Clock } from '../time/clock.ts';
 import type { EdgeSettings, TunnelCounts } from '../tunnel/link.ts';
 import { OpenFiles } from './open-files.ts';
-import { type Apart, type Circumstances, misplaced, type Place, partsOf, placePart } from './placement.ts';
+import { PartMoves } from './part-moves.ts';
+import { type Apart, type Circumstances, type Place, partsOf, placePart } from './placement.ts';
 import { Quarantine } from './quarantine.ts';
 import { sharedThreads, type ThreadLimits } from './thread-count.ts';
 import { ThreadPart } from './thread-part.ts';
@@ -47,16 +48,6 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   return new RunnerOverThreads(options);
 }
 
-/**
- * So often is looked for tunnels that had to go where they should not be (both parts on one thread, because no
- * other could be started), and so many of them are moved at a time, milliseconds.
- */
-export const repairEveryMs = 10_000;
-const movesPerRepair = 10;
-
-/** What a dead thread took along is dialled again first: so long nobody is moved because of it, unless to be alone, milliseconds. */
-export const calmMs = 1000;
-
 const defaultWorkerFile = new URL('../../workers/tunnel-thread.js', import.meta.url);
 
 class RunnerOverThreads implements ThreadRunner {
@@ -65,8 +56,7 @@ class RunnerOverThreads implements ThreadRunner {
   readonly #threads: ThreadSet;
   readonly #openFiles: OpenFiles;
   readonly #quarantine: Quarantine;
-  #repair: Timer;
-  #calmAtMs = 0;
+  readonly #moves: PartMoves;
   #sharedThreads = 0;
   #nextRun = 1;
   #nextPart = 1;
@@ -88,9 +78,15 @@ class RunnerOverThreads implements ThreadRunner {
       clock: options.clock,
       log: options.log,
       present: () => Array.from(this.#runs, ({ tunnel, request }) => ({ tunnel, host: request.host })),
-      changed: (tunnels) => this.#quarantineChanged(tunnels),
+      changed: () => this.#moves.verdictChanged(this.#circumstances().sharedThreads),
     });
-    this.#repair = this.#repairLater(repairEveryMs);
+    this.#moves = new PartMoves({
+      clock: options.clock,
+      runs: this.#runs,
+      threads: this.#threads,
+      companyOf: (tunnel) => this.#quarantine.companyOf(tunnel),
+      placeFor: (run) => this.#bestPlace(run, false),
+    });
   }
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
@@ -117,7 +113,7 @@ class RunnerOverThreads implements ThreadRunner {
   close(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
     this.#quarantine.close();
-    this.#repair.cancel();
+    this.#moves.close();
     for (const run of [...this.#runs]) run.stop();
     this.#resolveWhenEmpty();
     return this.#closed.promise;
@@ -202,9 +198,7 @@ class RunnerOverThreads implements ThreadRunner {
     const { run, part } = tenant;
     switch (message.type) {
       case 'connection.registered':
-        run.registered(message.connIndex);
-        this.#settle(run);
-        return;
+        return run.registered(message.connIndex);
       case 'connection.lost':
         if (message.fault.code === 'files-exhausted') {
           this.#openFiles.exhausted(() => Array.from(this.#runs, ({ request }) => request.haConnections));
@@ -225,10 +219,7 @@ class RunnerOverThreads implements ThreadRunner {
   /** Judges first, so that what starts again already goes where it belongs. */
   #died(tenants: readonly Tenant[], cause: Fault, started: boolean): void {
     const tunnels = new Set(tenants.map(({ run }) => run.tunnel));
-    if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) {
-      this.#awaitCalm();
-      this.#accuse(tunnels);
-    }
+    if (started && tunnels.size > 0 && this.#options.tunnelsPerThread !== 1) this.#accuse(tunnels);
     for (const [index, { run, part }] of tenants.entries()) run.partLost(part, cause, index / tenants.length);
   }
 
@@ -243,76 +234,13 @@ class RunnerOverThreads implements ThreadRunner {
 
   #accuse(tunnels: ReadonlySet<string>): void {
     const { sharedThreads } = this.#circumstances();
-    const shared = Math.max(this.#hostsToShare(), sharedThreads);
+    const shared = Math.max(this.#threads.countFor('any'), sharedThreads);
     // The only tunnel has no neighbours that would have to be saved from it.
     const threads = this.#runs.size > 1 ? Math.max(0, this.#options.maxThreads - shared) : 0;
     this.#quarantine.accuse(tunnels, {
       threads,
       tunnelsPerThread: Math.ceil((2 * this.#runs.size) / sharedThreads),
     });
-  }
-
-  #quarantineChanged(changed: ReadonlySet<string>): void {
-    const { sharedThreads } = this.#circumstances();
-    for (const host of this.#threads.hosts.values()) {
-      const tenants = [...host.tenants.values()];
-      const { company } = host;
-      if (company === 'any' || tenants.some(({ run }) => this.#quarantine.companyOf(run.tunnel) === company))
-        continue;
-      // Those who are released leave the thread, which makes room for another quarantine: but not one that cannot without
-      // a gap, nor where a thread to share is missing.
-      const canLeave = tenants.every(({ run }) => run.parts.size > 1);
-      if (!canLeave || this.#hostsToShare() < sharedThreads) host.company = 'any';
-    }
-    for (const run of this.#runs) if (changed.has(run.tunnel)) this.#settle(run);
-  }
-
-  #hostsToShare(): number {
-    return [...this.#threads.hosts.values()].filter(({ company }) => company === 'any').length;
-  }
-
-  #repairLater(delayMs: number): Timer {
-    const { clock } = this.#options;
-    return clock.after(delayMs, () => {
-      let left = movesPerRepair;
-      for (const run of this.#runs) if ((left > 0 || this.#isAmongOthers(run)) && this.#settle(run)) left--;
-      this.#repair = this.#repairLater(repairEveryMs);
-    });
-  }
-
-  /** Deaths that come meanwhile do not put it off. */
-  #awaitCalm(): void {
-    const nowMs = this.#options.clock.monotonic();
-    if (nowMs < this.#calmAtMs || this.#closed !== null) return;
-    this.#calmAtMs = nowMs + calmMs;
-    this.#repair.cancel();
-    this.#repair = this.#repairLater(calmMs);
-  }
-
-  #isAmongOthers({ tunnel, parts }: ThreadRun): boolean {
-    const company = this.#quarantine.companyOf(tunnel);
-    return [...parts].some((part) => this.#threads.hostOf(part)?.company !== company);
-  }
-
-  /**
-   * Moves a part that is where it should not be (`placement`). Only while all parts serve, and one at a time, so that
-   * the tunnel always does. True if so.
-   */
-  #settle(run: ThreadRun): boolean {
-    if (run.parts.size < 2 || !run.isSettled) return false;
-    const mayWait = this.#quarantine.companyOf(run.tunnel) !== 'nobody';
-    if (mayWait && this.#options.clock.monotonic() < this.#calmAtMs) return false;
-    const parts = [...run.parts];
-    const homes = parts.flatMap((part) => this.#threads.hostOf(part) ?? []);
-    // One whose thread has just died is about to be lost.
-    if (homes.length < parts.length) return false;
-    if (!this.#isAmongOthers(run) && new Set(homes).size > 1) return false;
-    const place = this.#bestPlace(run, false);
-    const target = place?.kind === 'thread' ? this.#threads.hosts.get(place.id) : place;
-    const part = target ? parts[misplaced(homes, target)] : undefined;
-    if (part === undefined) return false;
-    run.move(part);
-    return true;
   }
 
   #resolveWhenEmpty(): void {

@@ -71,6 +71,16 @@ export class ThreadSet {
     return this.#threads.size === 0;
   }
 
+  /** How many threads are for such tunnels. */
+  countFor(company: Company): number {
+    return [...this.#hosts.values()].filter((host) => host.company === company).length;
+  }
+
+  /** One has been started and has not loaded its code yet. */
+  get isStarting(): boolean {
+    return [...this.#hosts.values()].some(({ thread }) => !thread.wasReady);
+  }
+
   /** False for a while after threads could not even start. */
   get maySpawn(): boolean {
     return this.#options.clock.monotonic() >= this.#noStartUntilMs;

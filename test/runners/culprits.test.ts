@@ -96,11 +96,10 @@ class World {
 
   #settle(tunnel: string): void {
     for (let part = 0; part < 2; part++) {
-      const homes = this.#homes(tunnel).flatMap((home) =>
-        Array.from({ length: home.tunnels.get(tunnel)! }, () => home),
-      );
+      const threads = this.#homes(tunnel);
       const company = this.#companyOf(tunnel);
-      if (new Set(homes).size > 1 && homes.every((home) => home.company === company)) return;
+      if (threads.length > 1 && threads.every((home) => home.company === company)) return;
+      const homes = threads.flatMap((home) => Array.from({ length: home.tunnels.get(tunnel)! }, () => home));
       const place = this.#place(tunnel, false);
       const from = homes[misplaced(homes, place.kind === 'new' ? place : this.threads.get(place.id)!)];
       if (from === undefined) return;

@@ -86,29 +86,29 @@ describe('quarantine', () => {
     [
       'all who were on both, among themselves where not all can be alone',
       [
-        [0, 'abcdefghijklx'],
-        [1, 'abcdefghijkyx'],
+        [0, 'abcdefghijklmnx'],
+        [1, 'abcdefghijklmyx'],
       ],
-      11,
-      '|abcdefghijkx',
+      13,
+      '|abcdefghijklmx',
     ],
     [
       'those alone who were on the third as well, and nobody else any more',
       [
-        [0, 'abcdefghijklx'],
-        [1, 'abcdefghijkyx'],
+        [0, 'abcdefghijklmnx'],
+        [1, 'abcdefghijklmyx'],
         [2, 'azx'],
       ],
-      11,
+      13,
       'ax',
     ],
     [
       'nobody among suspects on so few threads that a death would hit most of them',
       [
-        [0, 'abcdefghijklx'],
-        [1, 'abcdefghijkyx'],
+        [0, 'abcdefghijklmnx'],
+        [1, 'abcdefghijklmyx'],
       ],
-      10,
+      12,
       '',
     ],
     [

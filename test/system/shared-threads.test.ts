@@ -89,8 +89,11 @@ describe('tunnels that share threads, as is the default', function () {
     await town.threads.evaluate(second!, 'process.exit(3)');
     await town.until('each tunnel is in a thread of its own', async () => {
       const metrics = (await town.ops('/metrics')).body;
+      const loads = metrics.match(/^warp_ingress_thread_tunnels\{.*$/gm) ?? [];
+      const { length } = await town.threads.list();
       return (
-        (metrics.match(/^warp_ingress_thread_tunnels\{thread="\d+"\} 1$/gm) ?? []).length === hosts.length
+        [loads.length, length].every((count) => count === hosts.length) &&
+        loads.every((load) => load.endsWith(' 1'))
       );
     });
     await allConnected();

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { assert } from 'chai';
+import { repairEveryMs, stepMs } from '../../src/runners/part-moves.ts';
 import { lastingHealthMs } from '../../src/runners/suspects.ts';
 import { partBackoff } from '../../src/runners/thread-run.ts';
-import { calmMs, repairEveryMs } from '../../src/runners/thread-runner.ts';
 import { firstAtOnce } from '../../src/tunnel/dial-gate.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunnerStage, type StagedRun } from '../support/runner-stage.ts';
@@ -219,8 +219,7 @@ describe('threads that tunnels share', () => {
       all.map(({ losses }) => losses.length),
       [2, 1, 1],
     );
-    await eventually('both parts of it are in one thread', () => tunnelsOnThreads() === 5);
-    await registered(all, 2);
+    await moved('both parts of it are in one thread', all, () => tunnelsOnThreads() === 5);
     bad.command('exits.test');
     await bad.ended();
     for (const { losses } of [beside, far]) assert.lengthOf(losses, 1, 'hit once, not again');
@@ -255,8 +254,7 @@ describe('threads that tunnels share', () => {
       'app0.example.com tunnel put into quarantine',
       'app1.example.com tunnel put into quarantine',
     ]);
-    await eventually('each in its own thread', () => isDeepStrictEqual([...stage.living.values()], [1, 1]));
-    await registered(all, 2);
+    await moved('each in its own thread', all, () => isDeepStrictEqual([...stage.living.values()], [1, 1]));
     for (const tunnel of all) assert.strictEqual(tunnel.endings, 0);
 
     // Alone it is proven guilty, which hits nobody and acquits the other.
@@ -265,9 +263,7 @@ describe('threads that tunnels share', () => {
     assert.lengthOf(good.losses, 2);
     assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
     assert.isEmpty(runner.quarantined(), 'of app0 nothing runs at the moment');
-    await stage.clock.advance(calmMs);
-    await eventually('the other is on two threads again', () => stage.living.size === 2);
-    await registered([good], 2);
+    await moved('the other is on two threads again', [good], () => stage.living.size === 2);
     const counts = good.facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
     assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
 
@@ -276,12 +272,11 @@ describe('threads that tunnels share', () => {
     await again.registered(2);
     assert.deepEqual([...stage.living.values()], [1, 1, 1]);
     assert.sameMembers([...runner.quarantined().keys()], ['app0.example.com']);
-    await livingFor(lastingHealthMs - calmMs - 1000, [again, good]);
+    await livingFor(lastingHealthMs - 60_000, [again, good]);
     assert.lengthOf(quarantine(), 3);
-    await livingFor(2000, [again, good]);
+    await livingFor(60_000, [again, good]);
     assert.deepEqual(quarantine().slice(3), ['app0.example.com tunnel released from quarantine']);
-    await eventually('both are on two threads', () => tunnelsOnThreads() === 4);
-    await again.registered(2);
+    await moved('both are on two threads', [again, good], () => tunnelsOnThreads() === 4);
     assert.isEmpty(again.losses);
     assert.lengthOf(good.losses, 2);
   });
@@ -291,17 +286,14 @@ describe('threads that tunnels share', () => {
     const all = await tunnels(4, 2);
     const [bad, ...others] = all as [StagedRun, ...StagedRun[]];
     await killTwice(bad, all);
-    await eventually('each in its own thread', () =>
+    await moved('each in its own thread', all, () =>
       isDeepStrictEqual([...stage.living.values()], [1, 1, 1, 1]),
     );
-    await registered(all, 2);
     bad.command('exits.test');
     await bad.ended();
-    await stage.clock.advance(calmMs);
-    await eventually('three on two threads', () =>
+    await moved('three on two threads', others, () =>
       isDeepStrictEqual([...stage.living.values()], [others.length, others.length]),
     );
-    await registered(others, 2);
     for (const { facts } of others) {
       const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
       assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
@@ -309,35 +301,34 @@ describe('threads that tunnels share', () => {
   });
 
   it('who cannot all be alone share threads among themselves, part after part, and leave them when one is proven', async () => {
-    const runner = stage.createRunner({ maxThreads: 13 });
-    const all = await tunnels(12, 2);
+    const runner = stage.createRunner({ maxThreads: 15 });
+    const all = await tunnels(14, 2);
     const [bad, ...others] = all as [StagedRun, ...StagedRun[]];
     await killTwice(bad, all);
     const suspects = () => [...runner.quarantined()].filter(([, company]) => company === 'suspects');
     assert.lengthOf(suspects(), all.length);
-    await stage.clock.advance(calmMs);
     const started = () =>
       stage.log.lines.filter(({ msg, company }) => msg === 'thread started' && company === 'suspects');
-    await eventually(
-      'all are on threads for suspects',
-      () => stage.living.size === started().length && tunnelsOnThreads() === 2 * all.length,
-    );
-    await registered(all, 2);
-    assert.lengthOf(started(), 8);
+    let before = 0;
+    await moved('all are on threads for suspects', all, () => {
+      assert.isAtMost(started().length - before, 1, 'threads that one step starts');
+      before = started().length;
+      return stage.living.size === before && tunnelsOnThreads() === 2 * all.length;
+    });
+    assert.lengthOf(started(), 12);
     for (const { losses } of all) assert.lengthOf(losses, 2, 'moved without a loss');
 
     bad.command('0.exits.test');
     await threadsLost(3);
-    await livingFor(2 * repairEveryMs, all);
-    await eventually('some alone, the others on two shared threads', () => {
+    await livingFor(8 * partBackoff.baseMs, all);
+    await moved('some alone, the others on two shared threads', all, () => {
       const alone = runner.quarantined().size;
       return tunnelsOnThreads() === alone + 2 * (all.length - alone) && stage.living.size === alone + 2;
     });
-    await registered(all, 2);
     assert.strictEqual(runner.quarantined().get('app0.example.com'), 'nobody');
     assert.isEmpty(suspects());
     const hit = others.filter(({ losses }) => losses.length > 2);
-    assert.isAtMost(hit.length, 3, 'hosts that were hit a third time, of twelve on eight threads');
+    assert.isAtMost(hit.length, 3, 'hosts that were hit a third time, of fourteen on twelve threads');
     for (const { facts } of all) {
       const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
       assert.isAtLeast(Math.min(...counts), 1, 'was served all the while');
@@ -352,6 +343,16 @@ describe('threads that tunnels share', () => {
       await stage.clock.advance(2 * partBackoff.baseMs);
       await registered(all, 2);
     }
+  }
+
+  /** Step after step, each once the one before is done, until that is so. */
+  async function moved(what: string, all: readonly StagedRun[], isSo: () => boolean): Promise<void> {
+    await eventually(what, async () => {
+      await registered(all, 2);
+      if (isSo()) return true;
+      await livingFor(stepMs, all);
+      return false;
+    });
   }
 
   /** Summed over the threads: a tunnel counts once for each thread that it is on. */
