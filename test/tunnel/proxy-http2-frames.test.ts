@@ -136,6 +136,16 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect(origin.requestsOf(0)).to.deep.equal(['/']);
   });
 
+  it('and says in GOAWAY that it has looked at nothing, behind the head of an answer, may finish that one', async () => {
+    const asked = ask(here.edge, '/');
+    const first = await origin.settled(0);
+    first.write(rawHeaders(1, okBlock, false));
+    first.write(rawFrame(7, 0, 0, Buffer.concat([uint32(0), uint32(http2Error.noError)])));
+    first.write(rawData(1, Buffer.from('all of it'), true));
+    expect((await asked).body.toString()).to.equal('all of it');
+    expect(await origin.goaway(0)).to.equal(http2Error.noError);
+  });
+
   it('and names an error in GOAWAY and refuses a stream that it had begun, gets that one again', async () => {
     const asked = ask(here.edge, '/', { ':method': 'POST' }, 'body');
     const first = await origin.settled(0);

@@ -99,10 +99,13 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
     stream.endByPeer([]);
   }
 
-  /** The peer has said that it takes no notice of these streams (RFC 9113, section 6.8). */
+  /**
+   * The peer has said that it takes no notice of these streams (RFC 9113, section 6.8). One that it has answered by then
+   * goes on: whatever it says, it has looked at that one, and it may finish it.
+   */
   abandonAbove(lastStreamId: number, code: number): void {
     for (const stream of this.#streams.values()) {
-      if (stream.id <= lastStreamId || stream.closed) continue;
+      if (stream.id <= lastStreamId || stream.closed || stream.headReceived) continue;
       this.#remember(stream.id);
       this.resetByPeer(stream, code);
     }
