@@ -105,13 +105,10 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   requestDone(trailers: readonly string[]): void {
     this.#requestDone = true;
     if (this.#chunked) this.#output.latin1(`0\r\n${trailerText(this.#announcedTrailers, trailers)}`);
-    if (this.#grace === null) return;
-    // First, for whom the connection is not kept.
-    this.#output.flush();
-    this.#exchangeOver();
+    if (this.#grace !== null) this.#exchangeOver();
   }
 
-  /** Of one that was upgraded. What the origin still says is read and dropped: it may read the rest only after that. */
+  /** Of one that carries no other exchange. What the origin still says is read and dropped: it may read the rest only after that. */
   endSoon(): void {
     this.#exchange = null;
     this.resume();
@@ -165,15 +162,17 @@ export class Http1Connection implements OriginConnection, ResponseSink {
   /** The response is whole, and nothing more of the request is sent. */
   #exchangeOver(): void {
     const exchange = this.#exchange;
+    // Nobody can tell whether an origin that has answered reads the rest, so it gets no other request behind it.
+    const late = this.#grace !== null;
     this.#exchange = null;
     this.#grace?.cancel();
     this.#grace = null;
-    if (this.#requestDone && this.#sound) {
+    if (late || this.#upgraded) this.endSoon();
+    else if (this.#requestDone && this.#sound) {
       this.exchanges += 1;
       if (this.#paused) this.resume();
       this.#owner.free(this);
-    } else if (this.#upgraded) this.endSoon();
-    else this.destroy();
+    } else this.destroy();
     exchange?.responseEnd(this.#trailers);
   }
 

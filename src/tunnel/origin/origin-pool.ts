@@ -37,6 +37,7 @@ export class OriginPool implements ConnectionOwner {
   readonly #dials = new Map<Dial, (failure: OriginFailure) => void>();
   readonly #idle: Http1Connection[] = [];
   #timer: Timer | null = null;
+  #sweepAtMs = Number.POSITIVE_INFINITY;
   #avoidUntilMs = Number.NEGATIVE_INFINITY;
   #closed = false;
   #destroyedBy: OriginFailure | null = null;
@@ -153,12 +154,12 @@ export class OriginPool implements ConnectionOwner {
     if (this.#closed || lifeMs <= 0) connection.destroy();
     // The oldest goes: it is the one least likely to be used again.
     else if (this.#idle.length > this.#origin.settings.keepAliveConnections) this.#idle[0]?.destroy();
-    else this.#timer ??= this.#clock.after(lifeMs, () => this.#sweep());
+    else this.#sweepBy(connection.expiresAtMs);
   }
 
   ending(connection: Http1Connection): void {
     connection.expiresAtMs = this.#clock.monotonic() + endingLimitMs;
-    this.#timer ??= this.#clock.after(endingLimitMs, () => this.#sweep());
+    this.#sweepBy(connection.expiresAtMs);
   }
 
   gone(connection: Http1Connection): void {
@@ -168,7 +169,7 @@ export class OriginPool implements ConnectionOwner {
     else this.outstanding -= 1;
     if (this.#connections.size > 0) return;
     this.#timer?.cancel();
-    this.#timer = null;
+    this.#sweepAtMs = Number.POSITIVE_INFINITY;
   }
 
   #newestIdle(serverName: string): number {
@@ -258,16 +259,23 @@ export class OriginPool implements ConnectionOwner {
   }
 
   /** Ends what has expired, and sleeps until the next will. */
+  /** One timer, for the connection that is the next to expire. */
+  #sweepBy(atMs: number): void {
+    if (atMs >= this.#sweepAtMs) return;
+    this.#timer?.cancel();
+    this.#sweepAtMs = atMs;
+    this.#timer = this.#clock.after(atMs - this.#clock.monotonic(), () => this.#sweep());
+  }
+
   #sweep(): void {
-    this.#timer = null;
+    this.#sweepAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.monotonic();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const connection of [...this.#connections]) {
       if (connection.expiresAtMs <= nowMs) connection.destroy();
       else nextMs = Math.min(nextMs, connection.expiresAtMs);
     }
-    if (nextMs < Number.POSITIVE_INFINITY)
-      this.#timer = this.#clock.after(nextMs - nowMs, () => this.#sweep());
+    this.#sweepBy(nextMs);
   }
 }
 

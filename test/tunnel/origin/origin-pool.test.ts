@@ -96,10 +96,12 @@ describe('the connections to one address', () => {
     await http2.stop();
   });
 
-  it('that were upgraded and are not read to their end are closed after a while', async () => {
+  it('that were upgraded and are not read to their end are closed after a while, whatever idles for longer', async () => {
+    pool = poolOf({ keepAliveTimeoutMs: 10 * endingLimitMs });
     const connection = await dial();
     await eventually('the connection', () => origin.connections[0]);
     origin.connections[0]?.socket.pause();
+    await postOn(await dial());
     const headers = ['cf-cloudflared-proxy-connection-upgrade', 'websocket'];
     const head = { method: 'GET', path: '/', scheme: 'https', authority: 'a', headers, ended: false };
     const plan = planRequest(head, { connectorId: 'the-id', hostHeader: null }) as RequestPlan;
@@ -150,6 +152,16 @@ describe('the connections to one address', () => {
     keepAlive = 'Keep-Alive: timeout=1\r\n';
     await postOn(await dial());
     expect([pool.take(''), pool.empty]).to.deep.equal([null, true]);
+  });
+
+  it('are closed in time where the origin keeps one for less long than the one before', async () => {
+    const [long, short] = await Promise.all([dial(), dial()]);
+    await postOn(long);
+    keepAlive = 'Keep-Alive: timeout=4\r\n';
+    await postOn(short);
+    await clock.advance(3_000);
+    expect([pool.take('') === long, pool.take('')]).to.deep.equal([true, null]);
+    long.destroy();
   });
 
   it('are closed each at its time, whatever became of others', async () => {
