@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { inspectorUrlIn } from '../../src/sandbox/inspector.ts';
 import { type ProcessUsage, processUsage } from '../process-usage.ts';
@@ -13,11 +13,14 @@ const stopMs = 60_000;
 export class ControllerUnderTest {
   readonly #child: ChildProcess;
   readonly #log: string;
+  /** What an earlier one has written into the same file. */
+  readonly #bytesBefore: number;
   readonly startedAtMs = performance.now();
 
   constructor(flags: readonly string[], nodeFlags: readonly string[], log: string, profile: string | null) {
     this.#log = log;
     const output = openSync(log, 'a');
+    this.#bytesBefore = fstatSync(output).size;
     const program = fileURLToPath(new URL('../../src/main.js', import.meta.url));
     const probe = new URL('./probe.js', import.meta.url).href;
     const profiling = profile === null ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
@@ -97,6 +100,6 @@ export class ControllerUnderTest {
   }
 
   #tail(bytes = 2_000): string {
-    return readFileSync(this.#log, 'utf8').slice(-bytes);
+    return readFileSync(this.#log).subarray(this.#bytesBefore).toString().slice(-bytes);
   }
 }
