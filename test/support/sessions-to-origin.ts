@@ -29,6 +29,8 @@ const over: OriginFailure = { reason: 'other', message: 'the stage is closed' };
 export class SessionsToOrigin {
   readonly clock = new ManualClock();
   readonly openings: Opening[] = [];
+  /** Connections of HTTP/1.1 that the sessions have made of their sockets. */
+  adopted = 0;
   readonly sessions: Http2Sessions;
   readonly #pairs: ConnectionToOrigin[] = [];
 
@@ -43,7 +45,10 @@ export class SessionsToOrigin {
           },
         };
       },
-      adoptHttp1: (socket) => ({ http1: socket, destroy() {} }) as unknown as OriginConnection,
+      adoptHttp1: (socket) => {
+        this.adopted += 1;
+        return { http1: socket, destroy() {} } as unknown as OriginConnection;
+      },
       fellSilent() {},
       streamOver() {},
     });

@@ -216,10 +216,10 @@ export class Http2Sessions {
   #fallBack(line: Line, opening: Opening, socket: Socket): void {
     line.openings.delete(opening);
     this.#unstick(line);
-    const connection = this.#host.adoptHttp1(socket, line.serverName);
     const first = line.waiters.next();
-    if (first === undefined) connection.destroy();
-    else first.connected(connection);
+    // Not adopted: the host counts a connection as under way until it comes back, and this one was given to nobody.
+    if (first === undefined) socket.destroy();
+    else first.connected(this.#host.adoptHttp1(socket, line.serverName));
     this.#openFor(line);
   }
 

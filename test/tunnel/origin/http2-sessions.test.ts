@@ -158,6 +158,17 @@ describe('the HTTP/2 sessions to one address', () => {
       await eventually('the others', () => served(asking) === 79);
       for (const { given } of asking.slice(2)) given!.destroy();
     });
+
+    it('close one that comes when nobody waits any more, and make nothing of it that the pool would count', async () => {
+      const asking = stage.askers(3);
+      await settle();
+      stage.openings[0]!.connected(http1);
+      await stage.connect(1, 100, 'h2');
+      await eventually('all to be served', () => served(asking) === 3);
+      const origin = await stage.connect(2, null, 'http/1.1');
+      await eventually('it to be closed', () => origin.readableEnded);
+      expect(stage.adopted).to.equal(1);
+    });
   });
 
   describe('that an origin ends after some streams', () => {
