@@ -40,7 +40,9 @@ export function failureOf(error: Error): OriginFailure {
   if (known !== undefined) return { reason: known, message: code };
   // OpenSSL's and Node's own codes for handshakes and certificates; there are some forty.
   const tls =
-    /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_OSSL_|EPROTO|HOSTNAME_)/.test(code);
+    /^(ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO|CERT_|CRL_|DEPTH_ZERO_|ERROR_IN_|HOSTNAME_|INVALID_|PATH_LENGTH_|SELF_SIGNED_|UNABLE_TO_)/.test(
+      code,
+    );
   return { reason: tls ? 'tls' : 'other', message: code === '' ? error.message : code };
 }
 
