@@ -228,7 +228,7 @@ export class Http2Sessions {
     this.#unstick(line);
     this.#usable.push(session);
     this.#serve(line);
-    if (this.#closed) session.close();
+    this.#closeUnneeded(session);
   }
 
   #streamOver(session: Http2OriginSession): void {
@@ -238,7 +238,11 @@ export class Http2Sessions {
       this.#daredStreams = Math.min(this.#daredStreams * 2, maxStreams);
     }
     this.#serveSoon(session.serverName);
-    if (session.streams > 0) return;
+    this.#closeUnneeded(session);
+  }
+
+  #closeUnneeded(session: Http2OriginSession): void {
+    if (!this.#closed && session.streams > 0) return;
     const idle = this.#usable.filter(({ streams }) => streams === 0).length;
     if (this.#closed || idle > this.#settings.keepAliveConnections) session.close();
   }

@@ -258,7 +258,6 @@ export class OriginPool implements ConnectionOwner {
     return keepAliveSeconds < 0 ? ownMs : Math.min(ownMs, keepAliveSeconds * 1_000 - keepAliveMarginMs);
   }
 
-  /** Ends what has expired, and sleeps until the next will. */
   /** One timer, for the connection that is the next to expire. */
   #sweepBy(atMs: number): void {
     if (atMs >= this.#sweepAtMs) return;
@@ -267,6 +266,7 @@ export class OriginPool implements ConnectionOwner {
     this.#timer = this.#clock.after(atMs - this.#clock.monotonic(), () => this.#sweep());
   }
 
+  /** Ends what has expired, and sleeps until the next will. */
   #sweep(): void {
     this.#sweepAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.monotonic();

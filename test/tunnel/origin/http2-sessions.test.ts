@@ -159,6 +159,20 @@ describe('the HTTP/2 sessions to one address', () => {
       for (const { given } of asking.slice(2)) given!.destroy();
     });
 
+    it('keep no session that is granted when nobody waits any more and enough others idle', async () => {
+      await stage.close();
+      stage = new SessionsToOrigin({ protocol: 'https', http2: true, keepAliveConnections: 1 });
+      const asking = stage.askers(3);
+      await settle();
+      stage.openings[0]!.connected(http1);
+      const kept = await stage.connect(1, 100, 'h2');
+      await eventually('all to be served', () => served(asking) === 3);
+      for (const { given } of asking.slice(1)) given!.destroy();
+      const surplus = await stage.connect(2, 100, 'h2');
+      await eventually('it to be closed', () => surplus.readableEnded);
+      expect(kept.readableEnded).to.equal(false);
+    });
+
     it('close one that comes when nobody waits any more, and make nothing of it that the pool would count', async () => {
       const asking = stage.askers(3);
       await settle();
