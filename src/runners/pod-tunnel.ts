@@ -109,7 +109,11 @@ export class PodTunnel implements RefusedTunnel {
 
   stop(run: PodRun): void {
     this.#leave(run);
-    if (!this.#world.mayWrite()) return run.end(null);
+    if (!this.#world.mayWrite()) {
+      // Whoever leads sees to the pods; when that is us again, what nobody here runs any more is not made anew.
+      if (this.#runs.length === 0) this.#wish = null;
+      return run.end(null);
+    }
     this.clear();
     if (this.#runs.length > 0) return run.end(null);
     if (this.#seen === null && this.#pods.size === 0 && !this.#isMoving) return run.end(null);
