@@ -153,8 +153,10 @@ function once<C>(
         const refused = refuse(answer.fault.message);
         return answer.fault.code === 'config-invalid' ? refused : 1;
       }
-      await new Promise((resolve) => process.stdout.write(answer.value.text, resolve));
-      return answer.value.exitCode;
+      const lost = await printed(answer.value.text);
+      if (lost === null) return answer.value.exitCode;
+      refuse(`the answer cannot be written: ${lost.message}`);
+      return 1;
     },
   });
 }
@@ -182,6 +184,18 @@ function version(): string {
 function print(text: string): number {
   process.stdout.write(text);
   return 0;
+}
+
+/** Why the text could not be written, or null. A reader that goes early (`| head`) has had what it wanted. */
+function printed(text: string): Promise<Error | null> {
+  return new Promise((resolve) => {
+    process.stdout.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'EPIPE' ? null : error),
+    );
+    process.stdout.write(text, (error) => {
+      if (!error) resolve(null);
+    });
+  });
 }
 
 function refuse(message: string, more = ''): number {

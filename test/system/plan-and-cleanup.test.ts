@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { hostHash, tunnelName } from '../../src/domain/host.ts';
 import { ledgerSecretName } from '../../src/kube/ledger-secret.ts';
 import { type Ended, warpIngress } from '../support/command.ts';
 import { ingress, service, slice } from '../support/manifests.ts';
+import { bundledProgram } from '../support/program.ts';
 import { startTown, type Town } from '../support/town.ts';
 
 interface Plan {
@@ -95,6 +99,16 @@ describe('warp-ingress plan and cleanup', function () {
     expect(code).to.equal(2);
     expect(stdout).to.match(/^INGRESS {3,}WHY NOT {3,}MESSAGE$/m);
     expect(stdout).to.match(/^conflict {2,}DnsConflict {2,}taken\.example\.com has .*A 192\.0\.2\.1/m);
+  });
+
+  it('plan answers by its exit code also where nobody reads on, as with "| head"', async () => {
+    await applyWeb();
+    const argv = [bundledProgram(), 'plan', ...town.accessFlags, '--identity=me'];
+    const plan = spawn(process.execPath, argv, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+    const closed = once(plan, 'close');
+    plan.stdout.destroy();
+    expect(await text(plan.stderr)).to.equal('');
+    expect(await closed).to.deep.equal([2, null]);
   });
 
   it('plan tells of drift: what somebody changed at Cloudflare', async () => {
