@@ -18,7 +18,7 @@ export function systemConnectorDeps(log: ConnectorDeps['log'], accessCertsUrl: s
     heartbeat: new Heartbeat(systemClock),
     gate: new DialGate(systemClock),
     edgeReturn: new EdgeReturn(systemClock),
-    resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns)),
+    resolver: withFallback(systemResolver, dnsOverTls(cloudflareDns), systemClock),
     teams: createAccessTeams({ ...tools, certsUrl: accessCertsUrl }),
   };
 }

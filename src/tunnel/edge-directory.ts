@@ -6,12 +6,13 @@ import { EdgeFailures } from './edge-failures.ts';
 import type { EdgeResolver } from './edge-resolver.ts';
 import type { EdgeSettings } from './link.ts';
 
-/** Addresses older than this are looked up again before the next dial after a failure, milliseconds. */
+/** Addresses older than this are looked up again with the next dial after a failure, milliseconds. */
 export const rediscoverAfterMs = 60_000;
 
 /**
  * The edge addresses of one connector: looked up when first needed, and again when a connection fails after
- * they have aged, because a long-lived connector outlives any list of addresses.
+ * they have aged, because a long-lived connector outlives any list of addresses. Until the new list is there the one of
+ * before is dialled: what has cut connections off may have cut DNS off, too.
  */
 export class EdgeDirectory {
   readonly #settings: EdgeSettings;
@@ -22,6 +23,7 @@ export class EdgeDirectory {
   };
   #addresses: EdgeAddresses | null = null;
   #discoveredAtMs = 0;
+  #isStale = false;
   #discovery: Promise<Result<EdgeAddresses>> | null = null;
   readonly #failures = new EdgeFailures();
   /** Where each connection is, or is to go next: it stays so when the addresses are looked up again. */
@@ -37,6 +39,7 @@ export class EdgeDirectory {
 
   /** The address that the connection is to dial. Fails with `edge-discovery`. */
   async addressOf(connIndex: number): Promise<Result<EdgeAddress>> {
+    if (this.#isStale) void this.#discoverOnce();
     const found = this.#addresses === null ? await this.#discoverOnce() : ok(this.#addresses);
     if (!found.ok) return found;
     const address = found.value.take(connIndex, this.#deps.clock.monotonic());
@@ -51,7 +54,7 @@ export class EdgeDirectory {
     this.#addresses?.rotate(connIndex, nowMs, unreachable);
     const next = this.#addresses?.take(connIndex, nowMs) ?? null;
     if (next !== null) this.#held.set(connIndex, next);
-    if (nowMs - this.#discoveredAtMs >= rediscoverAfterMs) this.#addresses = null;
+    if (nowMs - this.#discoveredAtMs >= rediscoverAfterMs) this.#isStale = true;
   }
 
   /** One lookup at a time, whoever asks. */
@@ -68,6 +71,7 @@ export class EdgeDirectory {
     const addresses = new EdgeAddresses(regions.value, this.#deps.random, this.#failures);
     for (const [connIndex, address] of this.#held) addresses.keep(connIndex, address);
     this.#addresses = addresses;
+    this.#isStale = false;
     this.#discoveredAtMs = this.#deps.clock.monotonic();
     return ok(addresses);
   }

@@ -1,5 +1,6 @@
 import { promises as dns, type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
+import type { Clock } from '../time/clock.ts';
 
 /** One SRV record (RFC 2782). */
 export interface ServiceRecord {
@@ -29,16 +30,32 @@ export const systemResolver: EdgeResolver = {
   },
 };
 
+/** Of a discovery's time, what the first resolver has before the second is asked, milliseconds. */
+export const firstResolverMs = 10_000;
+
 /**
- * Services come from `first`, or from `second` where that fails (cloudflared: DNS over TLS where the system's
- * resolver fails). Only the targets that `second` named are looked up there, too: no other name leaves for it.
+ * Services come from `first`, or from `second` where that fails or is silent (cloudflared: DNS over TLS where the system's
+ * resolver fails). Only the targets that `second` named last are looked up there, too: no other name leaves for it.
  */
-export function withFallback(first: EdgeResolver, second: EdgeResolver): EdgeResolver {
+export function withFallback(first: EdgeResolver, second: EdgeResolver, clock: Clock): EdgeResolver {
   const namedBySecond = new Set<string>();
+
+  async function askFirst(name: string, signal: AbortSignal): Promise<readonly ServiceRecord[]> {
+    const silence = new AbortController();
+    const timer = clock.after(firstResolverMs, () => silence.abort());
+    try {
+      return await first.services(name, AbortSignal.any([signal, silence.signal]));
+    } finally {
+      timer.cancel();
+    }
+  }
+
   return {
     async services(name, signal) {
       try {
-        return await first.services(name, signal);
+        const records = await askFirst(name, signal);
+        for (const record of records) namedBySecond.delete(record.name);
+        return records;
       } catch (failure) {
         const records = await second.services(name, signal).catch((error: unknown) => {
           throw new Error(`${messageOf(failure)}; ${messageOf(error)}`);

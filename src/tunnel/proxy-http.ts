@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../time/clock.ts';
 import type { EdgeStream } from './edge-session.ts';
 import type { StreamHandler } from './http2/stream.ts';
 import { afterReads } from './origin/after-reads.ts';
+import type { CollectedBytes } from './origin/collected-bytes.ts';
 import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { hostOf, type RequestPlan } from './origin/http1-request.ts';
@@ -51,6 +52,11 @@ export interface ExchangeOwner {
   peerFailed(why: string): void;
 }
 
+export interface HttpExchangeOwner extends ExchangeOwner {
+  /** Of all its exchanges. */
+  readonly collecting: CollectedBytes;
+}
+
 /**
  * One request of the edge and its way to an origin and back, a WebSocket included. Streams both ways; what one
  * side cannot take stops the reading on the other. Owns its dial and, while it lasts, its connection.
@@ -75,7 +81,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #over = false;
 
   constructor(
-    owner: ExchangeOwner,
+    owner: HttpExchangeOwner,
     stream: EdgeStream,
     plan: RequestPlan,
     ended: boolean,
@@ -90,7 +96,8 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#http1 = plan.websocket;
     const { protocol, serverName, chunkedEncoding } = origin.settings;
     // HTTP/2 has no chunks that an origin could fail to understand.
-    this.#body = new RequestBody(plan, ended, chunkedEncoding || protocol === 'h2c');
+    const collecting = chunkedEncoding || protocol === 'h2c' ? null : owner.collecting;
+    this.#body = new RequestBody(plan, ended, collecting);
     this.#serverName = protocol === 'https' ? (serverName ?? hostOf(plan.authority)) : '';
   }
 
@@ -193,6 +200,9 @@ export class HttpExchange implements StreamHandler, Exchange {
       case 'too-large':
         this.#answer(413);
         return this.#finish();
+      case 'crowded':
+        this.#answer(503);
+        return this.#finish();
       case 'pause':
         this.#stream.pause();
         break;
@@ -278,6 +288,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     if (this.#over) return;
     this.#over = true;
     this.#firstByte?.cancel();
+    this.#body.drop();
     this.#owner.over(this.#status, this.#startedMs);
   }
 }

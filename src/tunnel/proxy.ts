@@ -7,11 +7,12 @@ import type { AccessTeams } from './access/access-teams.ts';
 import type { Counts } from './counts.ts';
 import type { EdgeStream, RequestHead } from './edge-session.ts';
 import type { StreamHandler } from './http2/stream.ts';
+import { CollectedBytes } from './origin/collected-bytes.ts';
 import { hostOf, planRequest } from './origin/http1-request.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import { Origins } from './origin/origins.ts';
 import { answered, respondByRule, respondOurselves, stopRequest } from './proxy-answer.ts';
-import { type ExchangeOwner, HttpExchange } from './proxy-http.ts';
+import { HttpExchange, type HttpExchangeOwner } from './proxy-http.ts';
 import { TcpExchange } from './proxy-tcp.ts';
 import { http2Error } from './wire/http2-errors.ts';
 
@@ -50,8 +51,9 @@ export function createProxy(options: ProxyOptions): TunnelProxy {
   return new AccessGuard(new RoutingProxy(options), options);
 }
 
-class RoutingProxy implements TunnelProxy, ExchangeOwner {
+class RoutingProxy implements TunnelProxy, HttpExchangeOwner {
   readonly clock: Clock;
+  readonly collecting = new CollectedBytes();
   readonly #connectorId: string;
   readonly #counts: Counts;
   readonly #log: ProxyOptions['log'];

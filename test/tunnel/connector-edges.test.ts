@@ -3,6 +3,7 @@ import { startSpacingMs } from '../../src/tunnel/connector.ts';
 import { type EdgeResolver, withFallback } from '../../src/tunnel/edge-resolver.ts';
 import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { RunningConnector, specFor } from '../support/running-connector.ts';
 import { ScriptedEdge } from '../support/scripted-edge.ts';
 
@@ -64,7 +65,7 @@ describe('connector with two regions', () => {
   });
 
   it('is found by the second resolver where the first fails, and its names are not asked elsewhere', async () => {
-    await start(withFallback(failing, resolver));
+    await start(withFallback(failing, resolver, new ManualClock()));
     assert.deepEqual(
       regions.map(({ open }) => open.length),
       [2, 2],

@@ -6,10 +6,12 @@ import { ManualClock } from '../support/manual-clock.ts';
 describe('edge directory', () => {
   let clock: ManualClock;
   let lookups: number;
+  let isDnsAway: boolean;
   let directory: EdgeDirectory;
   const resolver: EdgeResolver = {
     async services() {
       lookups += 1;
+      if (isDnsAway) throw new Error('SERVFAIL');
       return ['one', 'two'].map((name) => ({ name, port: 7844, priority: 1, weight: 1 }));
     },
     addresses: async (name) => (name === 'one' ? ['192.0.2.1', '192.0.2.2'] : ['198.51.100.1']),
@@ -23,6 +25,7 @@ describe('edge directory', () => {
   beforeEach(() => {
     clock = new ManualClock();
     lookups = 0;
+    isDnsAway = false;
     const settings = { addresses: [], ca: null, region: '' };
     directory = new EdgeDirectory(settings, { clock, random: () => 0, resolver });
   });
@@ -38,6 +41,19 @@ describe('edge directory', () => {
     directory.rotate(0, true);
     await ipOf(0);
     assert.strictEqual(lookups, 2);
+  });
+
+  it('gives what it knew while DNS is away, and asks again', async () => {
+    const before = await ipOf(0);
+    await clock.advance(rediscoverAfterMs);
+    isDnsAway = true;
+    directory.rotate(0, true);
+    const other = await ipOf(0);
+    assert.notStrictEqual(other, before);
+    await clock.advance(0);
+    isDnsAway = false;
+    assert.strictEqual(await ipOf(0), other);
+    assert.strictEqual(lookups, 3);
   });
 
   for (const [title, ageMs] of [

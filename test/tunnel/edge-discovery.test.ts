@@ -6,7 +6,12 @@ import {
   inServiceOrder,
   parseHostPort,
 } from '../../src/tunnel/edge-discovery.ts';
-import { type EdgeResolver, type ServiceRecord, withFallback } from '../../src/tunnel/edge-resolver.ts';
+import {
+  type EdgeResolver,
+  firstResolverMs,
+  type ServiceRecord,
+  withFallback,
+} from '../../src/tunnel/edge-resolver.ts';
 import type { EdgeSettings } from '../../src/tunnel/link.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -101,12 +106,36 @@ describe('edge discovery', () => {
   it('asks the second resolver when the first fails, and only for what it found itself', async () => {
     const { signal } = new AbortController();
     const second = resolverOf({ _edge: [record('r1')], r1: ['192.0.2.1'], 'internal.test': ['192.0.2.66'] });
-    const both = withFallback(resolverOf({}), second);
+    const both = withFallback(resolverOf({}), second, new ManualClock());
     assert.deepEqual(await both.services('_edge', signal), [record('r1')]);
     assert.deepEqual(await both.addresses('r1', signal), ['192.0.2.1']);
     const message = (promise: Promise<unknown>) => promise.then(String, (error: Error) => error.message);
     assert.strictEqual(await message(both.addresses('internal.test', signal)), 'ENOTFOUND internal.test');
     assert.strictEqual(await message(both.services('_no', signal)), 'ENOTFOUND _no; ENOTFOUND _no');
+  });
+
+  it('asks the second resolver when the first is silent, and the first for what it names again', async () => {
+    const { signal } = new AbortController();
+    const clock = new ManualClock();
+    const answers = resolverOf({ _edge: [record('r1')], r1: ['192.0.2.1'] });
+    let isSilent = true;
+    const first: EdgeResolver = {
+      services: (name, until) =>
+        isSilent
+          ? new Promise((_resolve, reject) => until.addEventListener('abort', () => reject(until.reason)))
+          : answers.services(name, until),
+      addresses: answers.addresses,
+    };
+    const second = resolverOf({ _edge: [record('r1')], r1: ['192.0.2.2'] });
+    const both = withFallback(first, second, clock);
+    const found = both.services('_edge', signal);
+    await clock.advance(firstResolverMs);
+    assert.deepEqual(await found, [record('r1')]);
+    assert.deepEqual(await both.addresses('r1', signal), ['192.0.2.2']);
+    isSilent = false;
+    await both.services('_edge', signal);
+    assert.deepEqual(await both.addresses('r1', signal), ['192.0.2.1']);
+    assert.strictEqual(clock.pendingTimers, 0);
   });
 
   it('orders SRV by priority, and within one by weight', () => {

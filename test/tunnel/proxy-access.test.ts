@@ -181,6 +181,25 @@ describe('the proxy admits by Access', () => {
         void gate.promise.then(() => answersWith(certsOf(key))(request, response));
       here.proxy.updateRoutes({ ...tableTo([here.origin.port]), access: { ...policy, team: 'slow' } });
     };
+    /** Opens a stream of which is recorded what is done to it: statuses, pauses and resumptions. */
+    const openRecorded = (token: string, told: (number | string)[]) =>
+      here.proxy.open(
+        {
+          id: 1,
+          takes: () => true,
+          respond: (status) => void told.push(status),
+          write: () => true,
+          end: () => {},
+          reset: () => {},
+          pause: () => void told.push('pause'),
+          resume: () => void told.push('resume'),
+        },
+        {
+          ...{ method: 'GET', path: '/', scheme: 'https', authority: 'app.example.com' },
+          headers: [header, token],
+          ended: true,
+        },
+      );
     const slowToken = () => key.token({ ...claims(), iss: 'https://slow.cloudflareaccess.com' });
 
     for (const chunkedEncoding of [true, false]) {
@@ -245,32 +264,23 @@ describe('the proxy admits by Access', () => {
       expect(here.origin.connections).to.have.length(0);
     });
 
+    it('leaves a request paused that is to wait for other keys behind these', async () => {
+      await slow();
+      const told: (number | string)[] = [];
+      openRecorded(slowToken(), told);
+      here.proxy.updateRoutes({ ...tableTo([here.origin.port]), access: { ...policy, team: 'slower' } });
+      release();
+      await eventually('its verdict', () => told.includes(502));
+      expect(told).to.deep.equal(['pause', 'resume', 'pause', 502]);
+    });
+
     it('holds no more than its limit', async () => {
       await slow();
       const token = slowToken();
-      const statuses: number[] = [];
-      const open = () =>
-        here.proxy.open(
-          {
-            id: 1,
-            takes: () => true,
-            respond: (status) => void statuses.push(status),
-            write: () => true,
-            end: () => {},
-            reset: () => {},
-            pause: () => {},
-            resume: () => {},
-          },
-          {
-            ...{ method: 'GET', path: '/', scheme: 'https', authority: 'app.example.com' },
-            headers: [header, token],
-            ended: true,
-          },
-        );
-      const held = Array.from({ length: maxHeldRequests }, open);
-      expect(statuses).to.deep.equal([]);
-      open();
-      expect(statuses).to.deep.equal([502]);
+      const told: (number | string)[] = [];
+      const held = Array.from({ length: maxHeldRequests }, () => openRecorded(token, []));
+      openRecorded(token, told);
+      expect(told).to.deep.equal([502]);
       for (const handler of held) handler.reset(8);
       expect(here.proxy.openRequests).to.equal(0);
       release();

@@ -133,8 +133,8 @@ export class AccessGuard implements Guarded {
       if (held.over) return;
       this.#held -= 1;
       // What held for the old routes need not hold for those it would go by.
-      if (gate !== this.#gate) return held.serve(this.open(stream, head));
-      if (verdict === 'admitted') return held.serve(this.#proxy.open(stream, head));
+      if (gate !== this.#gate) return held.serve(() => this.open(stream, head));
+      if (verdict === 'admitted') return held.serve(() => this.#proxy.open(stream, head));
       this.#refuse(stream, head.ended, verdict, seconds());
       held.drop();
     });

@@ -26,11 +26,12 @@ export class HeldRequest implements StreamHandler {
     return this.#over;
   }
 
-  /** `handler` gets what has arrived and everything that follows. */
-  serve(handler: StreamHandler): void {
-    this.#handler = handler;
-    // Before the body is passed on, because its new owner may pause the stream again.
+  /** Whoever `open` gives gets what has arrived and everything that follows. */
+  serve(open: () => StreamHandler): void {
+    // Before there is a new owner, who may pause the stream again.
     this.#stream.resume();
+    const handler = open();
+    this.#handler = handler;
     const body = this.#body;
     this.#body = [];
     for (const chunk of body) handler.data(chunk);

@@ -1,11 +1,12 @@
+import { type CollectedBytes, maxCollectedBytes } from './collected-bytes.ts';
 import type { OriginConnection } from './exchange.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
 
-/** What becomes of the stream after a piece of its body. `broken`: not as long as announced, the peer's fault. */
-export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large';
-
-/** A body of unknown length for an origin that takes no chunks is collected up to this, to know its length. */
-const maxCollectedBytes = 16 * 1024 * 1024;
+/**
+ * What becomes of the stream after a piece of its body. `broken`: not as long as announced, the peer's fault. `crowded`:
+ * there is no room to collect it.
+ */
+export type BodyStep = 'go-on' | 'pause' | 'broken' | 'too-large' | 'crowded';
 
 /** So much of a body is kept until the origin has answered, so that a request it has not looked at can be sent again. */
 export const maxKeptBytes = 16 * 1024;
@@ -26,7 +27,9 @@ export class RequestBody {
   /** Nothing follows: the stream has ended, or all of the announced length has come. */
   complete: boolean;
   readonly #plan: RequestPlan;
-  readonly #collects: boolean;
+  /** Where a body of unknown length is collected first, for an origin that takes no chunks; null for any other. */
+  readonly #collecting: CollectedBytes | null;
+  #collectedBytes = 0;
   #missingBytes: number;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -37,22 +40,22 @@ export class RequestBody {
   #keptBytes = 0;
   #connection: OriginConnection | null = null;
 
-  constructor(plan: RequestPlan, ended: boolean, chunkedAllowed: boolean) {
+  constructor(plan: RequestPlan, ended: boolean, collecting: CollectedBytes | null) {
     const bodyless = bodylessMethods.has(plan.method);
     this.#plan = plan;
-    this.#collects = !chunkedAllowed;
+    this.#collecting = collecting;
     this.#missingBytes = plan.contentLength < 0 ? Number.POSITIVE_INFINITY : plan.contentLength;
     this.complete = ended || (plan.contentLength === 0 && !plan.websocket);
     if (plan.websocket) this.framing = 'none';
     else if (plan.contentLength >= 0) this.framing = { length: plan.contentLength };
     // A method that has a body says that there is none (RFC 9110, section 8.6).
     else if (ended) this.framing = bodyless ? 'none' : { length: 0 };
-    else this.framing = bodyless || !chunkedAllowed ? null : 'chunked';
+    else this.framing = bodyless || collecting !== null ? null : 'chunked';
   }
 
   /** The framing is open because the first byte has not come: time may decide it, with `assumeChunked`. */
   get awaitsFirstByte(): boolean {
-    return this.framing === null && !this.#collects;
+    return this.framing === null && this.#collecting === null;
   }
 
   assumeChunked(): void {
@@ -81,12 +84,13 @@ export class RequestBody {
       if (this.complete) this.#connection.requestDone(noTrailers);
       return room ? 'go-on' : 'pause';
     }
+    const isCollected = this.framing === null && this.#collecting !== null;
+    if (isCollected && !this.#collecting.take(chunk.length)) return 'crowded';
+    if (isCollected) this.#collectedBytes += chunk.length;
     // A copy: the chunk is not ours after this call.
     this.#queue.push(Buffer.from(chunk));
     this.#queuedBytes += chunk.length;
-    if (this.framing === null && this.#collects) {
-      return this.#queuedBytes > maxCollectedBytes ? 'too-large' : 'go-on';
-    }
+    if (isCollected) return this.#queuedBytes > maxCollectedBytes ? 'too-large' : 'go-on';
     this.framing ??= 'chunked';
     return 'pause';
   }
@@ -111,9 +115,16 @@ export class RequestBody {
       this.#keep(chunk, 'as it is');
       room = connection.write(chunk);
     }
-    this.#queue = [];
+    this.drop();
     if (this.complete) connection.requestDone(this.#trailers);
     return room;
+  }
+
+  /** Nothing of what waits is sent any more. Idempotent. */
+  drop(): void {
+    this.#queue = [];
+    this.#collecting?.giveBack(this.#collectedBytes);
+    this.#collectedBytes = 0;
   }
 
   /** What had been attached took nothing and is gone; what it was given, and what comes now, waits for the next. */

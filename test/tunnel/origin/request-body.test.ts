@@ -1,4 +1,9 @@
 import { expect } from 'chai';
+import {
+  CollectedBytes,
+  maxCollectedBytes,
+  maxCollectedInAllBytes,
+} from '../../../src/tunnel/origin/collected-bytes.ts';
 import type { OriginConnection } from '../../../src/tunnel/origin/exchange.ts';
 import { planRequest, type RequestPlan } from '../../../src/tunnel/origin/http1-request.ts';
 import { RequestBody } from '../../../src/tunnel/origin/request-body.ts';
@@ -31,10 +36,12 @@ class Given implements OriginConnection {
   destroy(): void {}
 }
 
+let collecting: CollectedBytes;
+
 function bodyOf(headers: readonly string[], { method = 'POST', chunked = true } = {}): RequestBody {
   const head = { method, path: '/', scheme: 'https', authority: 'app.example.com', headers, ended: false };
   const plan = planRequest(head, { connectorId: 'the-id', hostHeader: null }) as RequestPlan;
-  return new RequestBody(plan, false, chunked);
+  return new RequestBody(plan, false, chunked ? null : collecting);
 }
 
 /** Gives a piece as a session does: its memory is another's as soon as that returns. */
@@ -46,6 +53,29 @@ function lend(body: RequestBody, text: string): string {
 }
 
 describe('the body of a request', () => {
+  beforeEach(() => {
+    collecting = new CollectedBytes();
+  });
+
+  it('is collected while all that are collected find room, which one that goes out or is given up leaves to others', () => {
+    const piece = Buffer.alloc(maxCollectedBytes);
+    const bodies = Array.from({ length: maxCollectedInAllBytes / maxCollectedBytes }, () =>
+      bodyOf([], { chunked: false }),
+    );
+    const late = bodyOf([], { chunked: false });
+    expect([...bodies, late].map((body) => body.data(piece))).to.deep.equal([
+      ...bodies.map(() => 'go-on'),
+      'crowded',
+    ]);
+    const [sent, dropped] = bodies;
+    sent?.end([]);
+    sent?.attach(new Given());
+    dropped?.drop();
+    dropped?.drop();
+    const others = Array.from({ length: 3 }, () => bodyOf([], { chunked: false }).data(piece));
+    expect(others).to.deep.equal(['go-on', 'go-on', 'crowded']);
+  });
+
   it('is as long as announced, whatever comes', () => {
     const longer = bodyOf(['content-length', '3']);
     const given = new Given();
