@@ -55,36 +55,31 @@ describe('several Ingresses', () => {
     expect(house.sink.take(), 'the other host still waits for it').to.deep.equal([]);
   });
 
-  it('with spec.tls: told once what becomes of it, also over a restart', async () => {
-    const tls = ingress('web', [host], { asksForTls: true });
-    await house.tell(service(), slice(), present(tls), synced);
-    await house.tell(present({ ...tls, publishedHostnames: [published] }));
-    expect(house.sink.take()).to.deep.equal(['web TlsAtEdge', 'web TunnelReady']);
-    const next = house.successor();
-    await next.tellLedger();
-    await next.tell(service(), slice(), present({ ...tls, publishedHostnames: [published] }), synced);
-    expect(next.sink.take()).to.deep.equal([]);
-    await next.tell(present(ingress('web', [host])));
-    await next.tell(present(tls));
-    expect(next.sink.take()).to.deep.equal(['web TlsAtEdge']);
-    await next.stop();
-  });
-
-  it('with an annotation that changes nothing: served all the same, told once, also over a restart, and again when it comes back', async () => {
-    const where = 'metadata.annotations[cloudflare-warp/replicas]';
-    const odd = ingress('web', [host], { ignored: [{ where, message: 'changes nothing here' }] });
-    await house.tell(service(), slice(), present(odd), synced);
-    await house.tell(present({ ...odd, publishedHostnames: [published] }));
-    expect(house.sink.take()).to.deep.equal(['web AnnotationIgnored', 'web TunnelReady']);
-    const next = house.successor();
-    await next.tellLedger();
-    await next.tell(service(), slice(), present({ ...odd, publishedHostnames: [published] }), synced);
-    expect(next.sink.take()).to.deep.equal([]);
-    await next.tell(present(ingress('web', [host], { publishedHostnames: [published] })));
-    await next.tell(present({ ...odd, publishedHostnames: [published] }));
-    expect(next.sink.take()).to.deep.equal(['web AnnotationIgnored']);
-    await next.stop();
-  });
+  const where = 'metadata.annotations[cloudflare-warp/replicas]';
+  for (const [what, asks, reason] of [
+    ['spec.tls', { asksForTls: true }, 'TlsAtEdge'],
+    [
+      'an annotation that changes nothing',
+      { ignored: [{ where, message: 'changes nothing here' }] },
+      'AnnotationIgnored',
+    ],
+  ] as const) {
+    it(`with ${what}: served, told once, also over a restart, and again when it comes back`, async () => {
+      const asking = ingress('web', [host], asks);
+      const served = { publishedHostnames: [published] };
+      await house.tell(service(), slice(), present(asking), synced);
+      await house.tell(present({ ...asking, ...served }));
+      expect(house.sink.take()).to.deep.equal([`web ${reason}`, 'web TunnelReady']);
+      const next = house.successor();
+      await next.tellLedger();
+      await next.tell(service(), slice(), present({ ...asking, ...served }), synced);
+      expect(next.sink.take()).to.deep.equal([]);
+      await next.tell(present(ingress('web', [host], served)));
+      await next.tell(present({ ...asking, ...served }));
+      expect(next.sink.take()).to.deep.equal([`web ${reason}`]);
+      await next.stop();
+    });
+  }
 
   const path = (at: string, backend = 'web') => ({ ...rule(backend), path: at });
 

@@ -1,15 +1,13 @@
 import { expect } from 'chai';
 import type { RunFact } from '../../src/actors/ports.ts';
-import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { ok } from '../../src/fault.ts';
 import { PodRunner } from '../../src/runners/pod-runner.ts';
 import { keptLog } from '../support/kept-log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { MemoryPods } from '../support/memory-pods.ts';
+import { podRequest } from '../support/pod-request.ts';
 import { podSettings } from '../support/pod-settings.ts';
 import { ScriptedLeadership } from '../support/scripted-leadership.ts';
-
-const host = 'app.example.com';
 
 describe('a pod runner that comes to lead', () => {
   it('makes nothing for a run that was stopped while another one led', async () => {
@@ -21,17 +19,7 @@ describe('a pod runner that comes to lead', () => {
     const world = { pods, settings: podSettings, leadership, clock, log, random: () => 0.5 };
     const runner = new PodRunner({ ...world, image: async () => ok('warp:1') });
     const facts: RunFact[] = [];
-    const run = runner.start(
-      {
-        host,
-        ingress: 'web',
-        tunnel: { accountId: 'account', id: 'tunnel', token: 'token' },
-        haConnections: 4,
-        place: { mode: 'pod', replicas: 2 },
-        routes: routesToUrl(host, 'http://10.0.0.1'),
-      },
-      (fact) => facts.push(fact),
-    );
+    const run = runner.start(podRequest(), (fact) => facts.push(fact));
     await clock.advance(1_000);
     run.stop();
     await clock.advance(1_000);

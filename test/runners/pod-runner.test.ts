@@ -6,6 +6,7 @@ import { PodRunner } from '../../src/runners/pod-runner.ts';
 import { keptLog } from '../support/kept-log.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { MemoryPods } from '../support/memory-pods.ts';
+import { podRequest } from '../support/pod-request.ts';
 import { podSettings } from '../support/pod-settings.ts';
 import { ScriptedLeadership } from '../support/scripted-leadership.ts';
 
@@ -36,21 +37,9 @@ describe('the pod runner', () => {
     return new PodRunner({ ...all, image: async () => image });
   }
 
-  function request(over: Partial<TunnelRunRequest> = {}): TunnelRunRequest {
-    return {
-      host,
-      ingress: 'web',
-      tunnel: { accountId: 'account', id: 'tunnel', token: 'token' },
-      haConnections: 4,
-      place: { mode: 'pod', replicas: 2 },
-      routes: routesToUrl(host, 'http://10.0.0.1'),
-      ...over,
-    };
-  }
-
   async function start(over: Partial<TunnelRunRequest> = {}, on = runner) {
     const facts: RunFact[] = [];
-    const run = on.start(request(over), (fact) => facts.push(fact));
+    const run = on.start(podRequest(over), (fact) => facts.push(fact));
     await quiet();
     const told = (): unknown => facts.at(-1);
     return { run, facts, told };
