@@ -140,7 +140,7 @@ export class ConnectionSlot {
         if (this.#current === connection) {
           this.#current = null;
           forgetFailures();
-          if (this.#state === 'running') this.#failed(cause);
+          if (this.#state === 'running') this.#failed(cause, registeredAtMs !== null);
         } else {
           this.#leaving.get(connection)?.cancel();
           this.#leaving.delete(connection);
@@ -151,8 +151,9 @@ export class ConnectionSlot {
     this.#current = connection;
   }
 
-  #failed(cause: Fault): void {
-    if (goesElsewhere(cause.code)) this.#host.rotate(this.connIndex, cause.code !== 'edge-duplicate');
+  #failed(cause: Fault, wasRegistered: boolean): void {
+    const address = verdictOn(cause.code, wasRegistered);
+    if (address !== 'fit') this.#host.rotate(this.connIndex, address === 'unreachable');
     this.#retry(cause);
   }
 
@@ -185,7 +186,24 @@ const silent: ReadonlySet<FaultCode> = new Set([
   'edge-lost',
 ]);
 
-/** Whether the failure speaks against the address (protocol page section 3, "Rotation"). */
-function goesElsewhere(code: FaultCode): boolean {
-  return code === 'edge-dial' || code === 'edge-tls' || code === 'edge-timeout' || code === 'edge-duplicate';
+/**
+ * What the failure says of the address (protocol page section 3, "Rotation"). One that takes connections and registers
+ * none is no better than one that takes none: cloudflared tries it again, but when its first connection is not registered
+ * it ends, and whoever starts it anew has it choose anew.
+ */
+function verdictOn(code: FaultCode, wasRegistered: boolean): 'unreachable' | 'taken' | 'fit' {
+  switch (code) {
+    case 'edge-dial':
+    case 'edge-tls':
+    case 'edge-timeout':
+      return 'unreachable';
+    case 'edge-lost':
+    case 'edge-protocol':
+      return wasRegistered ? 'fit' : 'unreachable';
+    case 'edge-duplicate':
+    case 'edge-refused':
+      return 'taken';
+    default:
+      return 'fit';
+  }
 }

@@ -71,6 +71,7 @@ export function startConnector(
   const registered = new Set<number>();
   let routes = spec.routes;
   let othersStarted = false;
+  let stopsAtMs = Number.POSITIVE_INFINITY;
   let ended = false;
 
   const host: SlotHost = {
@@ -135,6 +136,9 @@ export function startConnector(
     stop(graceMs) {
       if (ended) return;
       if (graceMs <= 0) return destroy();
+      const untilMs = clock.monotonic() + graceMs;
+      if (untilMs >= stopsAtMs) return;
+      stopsAtMs = untilMs;
       cancelTimers();
       after(graceMs, destroy);
       for (const slot of slots) slot.drain();

@@ -203,20 +203,28 @@ export class EdgeConnection {
     this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
   }
 
-  /** The case is closed first: what the session then tells its streams concerns only their handlers. */
+  /**
+   * The case is closed first: what the session then tells its streams concerns only their handlers. The owner hears of it
+   * behind them.
+   */
   #fail(cause: Fault): void {
-    this.#end(cause);
+    if (!this.#close()) return;
     this.#session?.destroy();
+    this.#events.ended(cause);
   }
 
   #end(cause: Fault): void {
-    if (this.#phase === 'ended') return;
+    if (this.#close()) this.#events.ended(cause);
+  }
+
+  #close(): boolean {
+    if (this.#phase === 'ended') return false;
     this.#phase = 'ended';
     this.#dial.destroy();
     this.#timer?.cancel();
     this.#watch?.end();
     this.#control?.destroy();
-    this.#events.ended(cause);
+    return true;
   }
 }
 

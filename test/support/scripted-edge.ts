@@ -165,13 +165,13 @@ export class EdgePeer {
     }
   }
 
-  /** Opens a request for `app.example.com`; `body` undefined ends it at once. */
-  request(headers: OutgoingHttpHeaders, body?: string): EdgeResponse {
+  /** Opens a request for `app.example.com`; `body` undefined ends it at once, null leaves it open. */
+  request(headers: OutgoingHttpHeaders, body?: string | null): EdgeResponse {
     const stream = this.#session.request(
       { ':authority': 'app.example.com', ...headers },
       { endStream: body === undefined },
     );
-    if (body !== undefined) stream.end(body);
+    if (typeof body === 'string') stream.end(body);
     return new EdgeResponse(stream);
   }
 

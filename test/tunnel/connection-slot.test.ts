@@ -125,20 +125,25 @@ describe('one connection over its lives', () => {
   });
 
   /** What each says of the address, and of an edge that is back soon. */
-  const ends: [code: FaultCode, ofTheAddress: string | null, hastened: boolean][] = [
-    ['edge-discovery', null, true],
-    ['edge-dial', 'address unreachable', true],
-    ['edge-tls', 'address unreachable', true],
-    ['edge-timeout', 'address unreachable', true],
-    ['edge-lost', null, true],
-    ['edge-duplicate', 'address taken', false],
-    ['edge-refused', null, false],
+  const ends: [code: FaultCode, wasRegistered: boolean, ofTheAddress: string | null, hastened: boolean][] = [
+    ['edge-discovery', true, null, true],
+    ['edge-dial', false, 'address unreachable', true],
+    ['edge-tls', false, 'address unreachable', true],
+    ['edge-timeout', true, 'address unreachable', true],
+    ['edge-lost', true, null, true],
+    ['edge-lost', false, 'address unreachable', true],
+    ['edge-protocol', false, 'address unreachable', false],
+    ['edge-duplicate', false, 'address taken', false],
+    ['edge-refused', false, 'address taken', false],
+    ['edge-unauthorized', false, null, false],
+    ['files-exhausted', false, null, false],
   ];
-  for (const [code, ofTheAddress, hastened] of ends) {
-    it(`that ends with ${code} is tried again${hastened ? ', soon if the edge is back' : ' as the edge asks'}`, async () => {
+  for (const [code, wasRegistered, ofTheAddress, hastened] of ends) {
+    const when = wasRegistered ? 'once it was registered' : 'before it is registered';
+    it(`that ends with ${code} ${when} is tried again${hastened ? ', soon if the edge is back' : ' as the edge asks'}`, async () => {
       const cause: Fault = fault(code, '', 60_000);
       await settle();
-      stage.register(0);
+      if (wasRegistered) stage.register(0);
       await stage.news();
       stage.opened[0]!.ended(cause);
       const told = await stage.news();

@@ -4,7 +4,7 @@ import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
 import { controlStreamTimeoutMs } from '../../src/tunnel/edge-connection.ts';
 import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
-import type { ConnectorSpec } from '../../src/tunnel/link.ts';
+import type { ConnectorSpec, TunnelCounts } from '../../src/tunnel/link.ts';
 import { eventually } from '../support/eventually.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';
 import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
@@ -225,6 +225,31 @@ describe('connector', () => {
     );
   });
 
+  const unfit: [title: string, answer: EdgeAnswer | 'cut', code: string][] = [
+    ['closes', 'cut', 'edge-lost'],
+    ['refuses', refuse('no database here'), 'edge-refused'],
+    ['speaks nonsense', { kind: 'bytes', bytes: Buffer.alloc(100, 0xff) }, 'edge-protocol'],
+  ];
+  for (const [title, answer, code] of unfit) {
+    it(`is not held up by one address of the edge that ${title} before it registers anybody`, async () => {
+      const other = await ScriptedEdge.start();
+      edge.script = {
+        answer: () => {
+          if (answer !== 'cut') return answer;
+          for (const peer of edge.connections) peer.cut();
+          return { kind: 'silence' };
+        },
+      };
+      const settings = { addresses: [edge.address, other.address], ca: edge.ca + other.ca, region: '' };
+      running = new RunningConnector(specFor(edge, { edge: settings }), () => 0);
+      await running.losses(1);
+      await running.clock.advance(500);
+      await eventually('a second attempt', () => edge.connections.length + other.connections.length === 2);
+      await running.registrations(1).finally(() => other.close());
+      assert.strictEqual(running.factsOf('connection.lost')[0]?.fault.code, code);
+    });
+  }
+
   for (const [title, leave] of [
     ['a GOAWAY', (peer: EdgePeer) => peer.goaway()],
     ['a reset of the control stream', (peer: EdgePeer) => peer.resetControl()],
@@ -379,6 +404,39 @@ describe('connector', () => {
     connector.destroy();
     connector.stop(1);
     assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('stops no later than it was told first, whatever grace it is told next', async () => {
+    const { clock, connector } = start();
+    await running?.registrations(1);
+    const request = (await connection(0)).request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(2000);
+    await clock.advance(1500);
+    connector.stop(30_000);
+    await clock.advance(499);
+    assert.isEmpty(running?.factsOf('tunnel.ended'));
+    await clock.advance(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('has counted every request when it tells that it has ended, and lays none that it cuts at its origin', async () => {
+    const { connector, facts, logged } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    await peer.request({ ':path': '/hold' }).headers();
+    // Before an origin is dialled, its first byte is waited for.
+    peer.request({ ':path': '/hold' }, null);
+    await peer.request({ ':path': '/' }).headers();
+    let counted: TunnelCounts | null = null;
+    facts.push = ({ type }): number => {
+      if (type === 'tunnel.ended') counted = connector.takeCounts();
+      return 0;
+    };
+    connector.destroy();
+    assert.deepInclude(counted as unknown, { requests: [1, 0, 1, 0, 0, 1], originErrors: {} });
+    assert.isEmpty(logged.filter(({ msg }) => msg === 'origin failed'));
+    assert.isNull(connector.takeCounts());
   });
 
   it('stops at once with a grace of 0, without unregistering', async () => {
