@@ -37,7 +37,7 @@ export interface ProxyOptions {
   readonly teams: AccessTeams;
   readonly clock: Clock;
   readonly counts: Counts;
-  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly log: Pick<Logger, 'debug' | 'warn' | 'error'>;
   /** As `AccessGuardOptions` has it. */
   hearAccess(problem: string | null): void;
 }

@@ -6,6 +6,7 @@ import type { Counts } from '../counts.ts';
 import type { EdgeStream, RequestHead } from '../edge-session.ts';
 import type { StreamHandler } from '../http2/stream.ts';
 import { answered, respondByRule, respondOurselves, stopRequest } from '../proxy-answer.ts';
+import { http2Error } from '../wire/http2-errors.ts';
 import type { AccessTeams } from './access-teams.ts';
 import { HeldRequest } from './held-request.ts';
 import type { VerifiedToken } from './jwt.ts';
@@ -24,7 +25,7 @@ export interface AccessGuardOptions {
   readonly teams: AccessTeams;
   readonly clock: Clock;
   readonly counts: Counts;
-  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly log: Pick<Logger, 'debug' | 'error'>;
   /** The keys of the team that the routes name cannot be had, so that everybody is refused; null: they can again. */
   hearAccess(problem: string | null): void;
 }
@@ -132,20 +133,36 @@ export class AccessGuard implements Guarded {
     void this.#judge(gate, token).then((verdict) => {
       if (held.over) return;
       this.#held -= 1;
-      // What held for the old routes need not hold for those it would go by.
-      if (gate !== this.#gate) return held.serve(() => this.open(stream, head));
-      if (verdict === 'admitted') return held.serve(() => this.#proxy.open(stream, head));
-      this.#refuse(stream, head.ended, verdict, seconds());
-      held.drop();
+      try {
+        // What held for the old routes need not hold for those it would go by.
+        if (gate !== this.#gate) return held.serve(() => this.open(stream, head));
+        if (verdict === 'admitted') return held.serve(() => this.#proxy.open(stream, head));
+        this.#refuse(stream, head.ended, verdict, seconds());
+        held.drop();
+      } catch (thrown) {
+        // Here no session hears of it, and nobody else's request may end with this one.
+        this.#hearBug(thrown);
+        stream.reset(http2Error.internalError);
+        counts.request(0, seconds());
+      }
     });
     return held;
   }
 
+  /** Never rejects. */
   async #judge({ policy, verifier }: Gate, token: string): Promise<Verdict> {
-    const verified = await verifier.verify(token);
-    if (typeof verified !== 'string') return verdictOn(verified, policy);
-    this.#options.log.debug({ team: policy.team, reason: verified }, 'access token not verified');
+    try {
+      const verified = await verifier.verify(token);
+      if (typeof verified !== 'string') return verdictOn(verified, policy);
+      this.#options.log.debug({ team: policy.team, reason: verified }, 'access token not verified');
+    } catch (thrown) {
+      this.#hearBug(thrown);
+    }
     return 'unverified';
+  }
+
+  #hearBug(thrown: unknown): void {
+    this.#options.log.error({ host: this.#options.routes.host, err: thrown }, 'request ended by a bug');
   }
 
   #refuse(

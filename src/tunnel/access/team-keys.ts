@@ -128,9 +128,7 @@ export class TeamKeys {
   /** Says what is wrong with the text, or null. */
   async #take(text: string): Promise<string | null> {
     if (text !== this.#text) {
-      // Loaded with the first team: five megabytes that a thread without Access does not need.
-      const { readKeySet } = await import('./jwt.ts');
-      const keys = readKeySet(text);
+      const keys = await readKeys(text);
       if (typeof keys === 'string') return keys;
       this.#keys = keys;
       this.#text = text;
@@ -138,5 +136,18 @@ export class TeamKeys {
     }
     this.#fetchedAtMs = this.#options.clock.monotonic();
     return null;
+  }
+}
+
+/**
+ * What reads them is loaded with the first team: five megabytes that a thread without Access does not need. That fails where
+ * no further file may be opened, for one.
+ */
+async function readKeys(text: string): Promise<KeySet | string> {
+  try {
+    const { readKeySet } = await import('./jwt.ts');
+    return readKeySet(text);
+  } catch (thrown) {
+    return `what reads keys cannot be loaded: ${(thrown as NodeJS.ErrnoException).code ?? String(thrown)}`;
   }
 }

@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type AccessTeams, createAccessTeams } from '../../../src/tunnel/access/access-teams.ts';
 import { maxCertsBytes } from '../../../src/tunnel/access/fetch-certs.ts';
@@ -216,5 +219,23 @@ describe('the keys of an Access team', () => {
     expect(await believes(firstKey)).to.equal(false);
     expect(certs.asked).to.have.length(1);
     expect(logged).to.deep.equal([]);
+  });
+});
+
+describe('the keys of an Access team in a process that may open no further file', () => {
+  it('cannot be read, which is a problem like any other: what reads them is loaded with the first', async () => {
+    const script = fileURLToPath(new URL('../../support/keys-out-of-files.js', import.meta.url));
+    const limited = spawn('sh', ['-c', 'ulimit -n 64 && exec "$0" "$1"', process.execPath, script], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    limited.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [code] = (await once(limited, 'close')) as [number];
+    expect([code, said === '' ? null : JSON.parse(said)]).to.deep.equal([
+      0,
+      { problem: 'what reads keys cannot be loaded: EMFILE', verified: 'there are no keys of the team' },
+    ]);
   });
 });
