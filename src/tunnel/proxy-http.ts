@@ -69,6 +69,8 @@ export class HttpExchange implements StreamHandler, Exchange {
   readonly #startedMs: number;
   readonly #body: RequestBody;
   readonly #serverName: string;
+  /** The edge has ended the request. */
+  #requestEnded: boolean;
   #firstByte: Timer | null = null;
   #dial: Dial | null = null;
   #connection: OriginConnection | null = null;
@@ -91,6 +93,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#stream = stream;
     this.#plan = plan;
     this.#origin = origin;
+    this.#requestEnded = ended;
     this.#startedMs = owner.clock.monotonic();
     // An upgrade takes a connection for good, so it gets one of its own.
     this.#http1 = plan.websocket;
@@ -108,7 +111,8 @@ export class HttpExchange implements StreamHandler, Exchange {
     if (this.#body.framing !== null) return this.#reachOrigin();
     if (!this.#body.awaitsFirstByte) return;
     this.#firstByte = this.#owner.clock.after(firstByteWaitMs, () => {
-      this.#body.assumeChunked();
+      if (!this.#body.awaitsFirstByte) return;
+      this.#body.waitNoLonger();
       this.#reachOrigin();
     });
   }
@@ -122,6 +126,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   }
 
   end(trailers: readonly string[]): void {
+    this.#requestEnded = true;
     if (this.#over) return;
     const undecided = this.#body.framing === null;
     this.#follow(this.#body.end(trailers), undecided);
@@ -167,7 +172,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     const kept = edgeTrailers(trailers);
     if (!this.#stream.takes(kept)) return this.failed(trailersTooLarge);
     this.#stream.end(kept);
-    if (!this.#body.complete) stopRequest(this.#stream);
+    if (!this.#requestEnded) stopRequest(this.#stream);
     this.#finish();
   }
 
@@ -188,7 +193,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   }
 
   requestDrained(): void {
-    this.#stream.resume();
+    if (this.#body.goOn()) this.#stream.resume();
   }
 
   #follow(step: BodyStep, wasUndecided: boolean): void {
@@ -272,7 +277,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   #answer(status: number): void {
     this.#status = status;
     respondOurselves(this.#stream, status);
-    if (!this.#body.complete) stopRequest(this.#stream);
+    if (!this.#requestEnded) stopRequest(this.#stream);
   }
 
   /** Cuts the exchange off from its origin; the connection, if there is one, is the caller's to end. */

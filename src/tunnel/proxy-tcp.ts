@@ -1,5 +1,6 @@
 import type { Timer } from '../time/clock.ts';
 import type { EdgeStream, RequestHead } from './edge-session.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { StreamHandler } from './http2/stream.ts';
 import type { OriginFailure } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
@@ -34,7 +35,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
   readonly #startedMs: number;
   readonly #reader = new ClientFrameReader(this);
   /** What came before the origin was connected: no more than one window of the stream, which is paused. */
-  #early: Buffer[] = [];
+  #early = new HeldBytes();
   #requestEnded: boolean;
   #dial: Dial | null = null;
   #connection: TcpConnection | null = null;
@@ -73,7 +74,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
 
   data(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#connection === null) this.#early.push(Buffer.from(chunk));
+    if (this.#connection === null) this.#early.push(chunk);
     else this.#reader.feed(chunk);
   }
 
@@ -154,11 +155,9 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
       keepAliveSeconds: -1,
     });
     this.#pingLater();
-    const early = this.#early;
-    this.#early = [];
     // Before what has waited, because that may pause the stream again.
     this.#stream.resume();
-    for (const chunk of early) if (!this.#over) this.#reader.feed(chunk);
+    while (this.#early.bytes > 0) this.#reader.feed(this.#early.shift());
     if (this.#requestEnded && !this.#over) this.#endWith(null);
   }
 
@@ -188,7 +187,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
     if (this.#over) return;
     this.#over = true;
     this.#connection = null;
-    this.#early = [];
+    this.#early = new HeldBytes();
     this.#dial?.cancel();
     this.#ping?.cancel();
     if (this.#status !== 0 && !this.#requestEnded) stopRequest(this.#stream);

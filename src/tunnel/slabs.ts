@@ -45,7 +45,14 @@ class SlabPool {
 export const outputSlabs = new SlabPool(slabBytes, 16);
 export const queueSlabs = new SlabPool(queueSlabBytes, 32);
 
-/** One for a few bytes, which is not kept. */
-export function ownSlab(bytes: number): Slab {
+/** So much room is left for more behind a piece that is smaller. */
+const mostSpareBytes = 4096;
+
+/**
+ * One that is not kept, for `wanted` bytes behind `waitingBytes` others. What comes in small pieces doubles its room: each
+ * buffer takes a hundred bytes by itself, and a peer may send its bytes one by one.
+ */
+export function slabBehind(waitingBytes: number, wanted: number): Slab {
+  const bytes = Math.max(wanted, Math.min(waitingBytes, mostSpareBytes));
   return { buffer: Buffer.allocUnsafe(bytes), used: 0, given: 0 };
 }

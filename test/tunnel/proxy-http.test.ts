@@ -257,6 +257,29 @@ describe('a request through the proxy', () => {
         .and.not.contain('chunked');
     });
 
+    it('as none for a GET that leaves its stream open and sends nothing, to an origin that takes no chunks', async () => {
+      const clock = new ManualClock();
+      const { edge, origin, proxy, session } = await serve(({ socket }) => socket.write(ok), {
+        clock,
+        settings: { chunkedEncoding: false },
+      });
+      const stream = openStream(edge, '/');
+      const answer = answerOf(stream);
+      await eventually('the request', () => proxy.openRequests === 1);
+      await clock.advance(200);
+      expect((await answer).status).to.equal(200);
+      expect(origin.connections[0]?.received).not.to.match(/content-length|transfer-encoding/i);
+      expect([session.openStreams, clock.pendingTimers]).to.deep.equal([0, 1]);
+    });
+
+    it('whole, and is asked for no more where its stream is left open behind all of its length', async () => {
+      const { edge, session } = await serve(({ socket }) => socket.write(ok));
+      const stream = openStream(edge, '/', { ':method': 'POST', 'content-length': '4' });
+      stream.write('body');
+      expect((await answerOf(stream)).status).to.equal(200);
+      expect(session.openStreams).to.equal(0);
+    });
+
     for (const chunkedEncoding of [true, false]) {
       const how = chunkedEncoding ? 'in chunks' : 'collected';
       it(`${how} after the 100 that it waits for, and the origin is not asked for one`, async () => {

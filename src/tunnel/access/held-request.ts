@@ -1,4 +1,5 @@
 import type { EdgeStream } from '../edge-session.ts';
+import { HeldBytes } from '../held-bytes.ts';
 import type { StreamHandler } from '../http2/stream.ts';
 
 /**
@@ -10,7 +11,7 @@ export class HeldRequest implements StreamHandler {
   readonly #stream: EdgeStream;
   readonly #cancelled: () => void;
   #handler: StreamHandler | null = null;
-  #body: Buffer[] = [];
+  #body = new HeldBytes();
   #trailers: readonly string[] | null = null;
   #over = false;
 
@@ -32,21 +33,19 @@ export class HeldRequest implements StreamHandler {
     this.#stream.resume();
     const handler = open();
     this.#handler = handler;
-    const body = this.#body;
-    this.#body = [];
-    for (const chunk of body) handler.data(chunk);
+    while (this.#body.bytes > 0) handler.data(this.#body.shift());
     if (this.#trailers !== null) handler.end(this.#trailers);
   }
 
   /** Forgets what has arrived; the stream was answered by the caller. */
   drop(): void {
     this.#over = true;
-    this.#body = [];
+    this.#body = new HeldBytes();
   }
 
   data(chunk: Buffer): void {
     if (this.#handler !== null) this.#handler.data(chunk);
-    else if (!this.#over) this.#body.push(Buffer.from(chunk));
+    else if (!this.#over) this.#body.push(chunk);
   }
 
   end(trailers: readonly string[]): void {
@@ -58,7 +57,7 @@ export class HeldRequest implements StreamHandler {
     if (this.#handler !== null) return this.#handler.reset(code);
     if (this.#over) return;
     this.#over = true;
-    this.#body = [];
+    this.#body = new HeldBytes();
     this.#cancelled();
   }
 

@@ -1,4 +1,4 @@
-import { ownSlab, queueSlabBytes, queueSlabs, type Slab } from '../slabs.ts';
+import { queueSlabBytes, queueSlabs, type Slab, slabBehind } from '../slabs.ts';
 
 /** Less than this is not worth a shared slab of its own. */
 const leastPooledBytes = queueSlabBytes / 4;
@@ -16,12 +16,12 @@ export class SendQueue {
   }
 
   push(bytes: Uint8Array): void {
-    this.#bytes += bytes.length;
     for (let from = 0; from < bytes.length; ) {
       const last = this.#last(bytes.length - from);
       const taken = Math.min(bytes.length - from, last.buffer.length - last.used);
       last.buffer.set(taken === bytes.length ? bytes : bytes.subarray(from, from + taken), last.used);
       last.used += taken;
+      this.#bytes += taken;
       from += taken;
     }
   }
@@ -52,7 +52,7 @@ export class SendQueue {
   #last(wanted: number): Slab {
     const last = this.#pieces.at(-1);
     if (last !== undefined && last.used < last.buffer.length) return last;
-    const next = wanted < leastPooledBytes ? ownSlab(wanted) : queueSlabs.take();
+    const next = wanted < leastPooledBytes ? slabBehind(this.#bytes, wanted) : queueSlabs.take();
     this.#pieces.push(next);
     return next;
   }

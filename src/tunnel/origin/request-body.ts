@@ -1,3 +1,4 @@
+import { HeldBytes } from '../held-bytes.ts';
 import { type CollectedBytes, maxCollectedBytes } from './collected-bytes.ts';
 import type { OriginConnection } from './exchange.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
@@ -24,20 +25,19 @@ const bodylessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PROPFIND',
 export class RequestBody {
   /** Null as long as it has to be found out: by the first byte, or by the whole body. */
   framing: BodyFraming | null;
-  /** Nothing follows: the stream has ended, or all of the announced length has come. */
+  /** Nothing follows that would be sent: the stream has ended, or all of the announced length has come. */
   complete: boolean;
   readonly #plan: RequestPlan;
   /** Where a body of unknown length is collected first, for an origin that takes no chunks; null for any other. */
   readonly #collecting: CollectedBytes | null;
   #collectedBytes = 0;
   #missingBytes: number;
-  #queue: Buffer[] = [];
-  #queuedBytes = 0;
+  /** What waits for the connection, or for room in it. */
+  #waiting = new HeldBytes();
   #trailers = noTrailers;
   #hasBytes = false;
   /** All that was given to the connection; null when it is too much to keep, or need not be kept any more. */
-  #kept: Buffer[] | null = [];
-  #keptBytes = 0;
+  #kept: HeldBytes | null = new HeldBytes();
   #connection: OriginConnection | null = null;
 
   constructor(plan: RequestPlan, ended: boolean, collecting: CollectedBytes | null) {
@@ -53,13 +53,19 @@ export class RequestBody {
     else this.framing = bodyless || collecting !== null ? null : 'chunked';
   }
 
-  /** The framing is open because the first byte has not come: time may decide it, with `assumeChunked`. */
+  /** The framing is open because the first byte has not come: time may decide it, with `waitNoLonger`. */
   get awaitsFirstByte(): boolean {
-    return this.framing === null && this.#collecting === null;
+    return this.framing === null && !this.#hasBytes && bodylessMethods.has(this.#plan.method);
   }
 
-  assumeChunked(): void {
-    this.framing ??= 'chunked';
+  /** No first byte has come. For an origin that takes no chunks there is none, then: one that comes later is `broken`. */
+  waitNoLonger(): void {
+    if (this.#collecting === null) this.framing = 'chunked';
+    else {
+      this.framing = 'none';
+      this.#missingBytes = 0;
+      this.complete = true;
+    }
   }
 
   /** Whether the head is all of the request. */
@@ -78,19 +84,16 @@ export class RequestBody {
     if (this.#missingBytes < 0) return 'broken';
     if (this.#missingBytes === 0) this.complete = true;
     this.#hasBytes = true;
-    if (this.#connection !== null) {
-      this.#keep(chunk, 'copied');
-      const room = this.#connection.write(chunk);
-      if (this.complete) this.#connection.requestDone(noTrailers);
-      return room ? 'go-on' : 'pause';
+    if (this.#connection !== null && this.#waiting.bytes === 0) {
+      if (this.#keeps(chunk)) this.#kept?.push(chunk);
+      return this.#give(this.#connection, chunk) ? 'go-on' : 'pause';
     }
     const isCollected = this.framing === null && this.#collecting !== null;
     if (isCollected && !this.#collecting.take(chunk.length)) return 'crowded';
     if (isCollected) this.#collectedBytes += chunk.length;
     // A copy: the chunk is not ours after this call.
-    this.#queue.push(Buffer.from(chunk));
-    this.#queuedBytes += chunk.length;
-    if (isCollected) return this.#queuedBytes > maxCollectedBytes ? 'too-large' : 'go-on';
+    this.#waiting.push(chunk);
+    if (isCollected) return this.#waiting.bytes > maxCollectedBytes ? 'too-large' : 'go-on';
     this.framing ??= 'chunked';
     return 'pause';
   }
@@ -100,39 +103,47 @@ export class RequestBody {
     if (this.#missingBytes > 0 && this.#missingBytes < Number.POSITIVE_INFINITY) return 'broken';
     this.complete = true;
     if (this.framing === null) {
-      const none = this.#queuedBytes === 0 && bodylessMethods.has(this.#plan.method);
-      this.framing = none ? 'none' : { length: this.#queuedBytes };
+      const none = this.#waiting.bytes === 0 && bodylessMethods.has(this.#plan.method);
+      this.framing = none ? 'none' : { length: this.#waiting.bytes };
     } else this.#trailers = trailers;
-    this.#connection?.requestDone(this.#trailers);
+    if (this.#waiting.bytes === 0) this.#connection?.requestDone(this.#trailers);
     return 'go-on';
   }
 
-  /** The head was sent on `connection`: what has waited goes out. False: it took it and asks for a pause. */
+  /** The head was sent on `connection`: what has waited goes out. As `goOn`. */
   attach(connection: OriginConnection): boolean {
     this.#connection = connection;
-    let room = true;
-    for (const chunk of this.#queue) {
-      this.#keep(chunk, 'as it is');
-      room = connection.write(chunk);
-    }
-    this.drop();
+    if (this.#waiting.bytes > 0) return this.goOn();
     if (this.complete) connection.requestDone(this.#trailers);
+    return true;
+  }
+
+  /** The connection has room: what has waited goes on. False: it took something and asks for a pause. */
+  goOn(): boolean {
+    if (this.#connection === null) return false;
+    let room = true;
+    while (room && this.#waiting.bytes > 0) {
+      const piece = this.#waiting.shift();
+      this.#giveBack(piece.length);
+      if (this.#keeps(piece)) this.#kept?.adopt(piece);
+      room = this.#give(this.#connection, piece);
+    }
     return room;
   }
 
   /** Nothing of what waits is sent any more. Idempotent. */
   drop(): void {
-    this.#queue = [];
-    this.#collecting?.giveBack(this.#collectedBytes);
-    this.#collectedBytes = 0;
+    this.#waiting = new HeldBytes();
+    this.#giveBack(this.#collectedBytes);
   }
 
   /** What had been attached took nothing and is gone; what it was given, and what comes now, waits for the next. */
   detach(): void {
     this.#connection = null;
-    this.#queue.unshift(...(this.#kept ?? []));
-    this.#kept = [];
-    this.#keptBytes = 0;
+    const all = this.#kept ?? new HeldBytes();
+    while (this.#waiting.bytes > 0) all.adopt(this.#waiting.shift());
+    this.#waiting = all;
+    this.#kept = new HeldBytes();
   }
 
   /** The request is not sent again. */
@@ -140,10 +151,21 @@ export class RequestBody {
     this.#kept = null;
   }
 
-  #keep(chunk: Buffer, how: 'copied' | 'as it is'): void {
-    if (this.#kept === null) return;
-    this.#keptBytes += chunk.length;
-    if (this.#keptBytes > maxKeptBytes) this.#kept = null;
-    else this.#kept.push(how === 'copied' ? Buffer.from(chunk) : chunk);
+  /** Whether this is to be kept as well: if it is too much, nothing is from here on. */
+  #keeps(bytes: Buffer): boolean {
+    if (this.#kept !== null && this.#kept.bytes + bytes.length > maxKeptBytes) this.#kept = null;
+    return this.#kept !== null;
+  }
+
+  #give(connection: OriginConnection, chunk: Buffer): boolean {
+    const room = connection.write(chunk);
+    if (this.complete && this.#waiting.bytes === 0) connection.requestDone(this.#trailers);
+    return room;
+  }
+
+  #giveBack(bytes: number): void {
+    const collected = Math.min(bytes, this.#collectedBytes);
+    this.#collecting?.giveBack(collected);
+    this.#collectedBytes -= collected;
   }
 }

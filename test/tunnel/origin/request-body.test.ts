@@ -14,15 +14,22 @@ class Given implements OriginConnection {
   readonly answered = false;
   text = '';
   ends = 0;
-  readonly #roomBytes: number;
+  writes = 0;
+  #roomBytes: number;
 
   constructor(roomBytes = Number.POSITIVE_INFINITY) {
     this.#roomBytes = roomBytes;
   }
 
   write(chunk: Buffer): boolean {
+    this.writes += 1;
     this.text += chunk.toString();
     return this.text.length < this.#roomBytes;
+  }
+
+  /** So much more finds room. */
+  drain(bytes: number): void {
+    this.#roomBytes = this.text.length + bytes;
   }
 
   requestDone(): void {
@@ -119,6 +126,69 @@ describe('the body of a request', () => {
     const body = bodyOf([]);
     lend(body, 'early');
     expect(body.attach(new Given(5))).to.equal(false);
+  });
+
+  it('waits in few pieces, and goes to the next connection in few, also where it came byte by byte', () => {
+    const body = bodyOf([]);
+    const bytes = 'abcdefghij'.repeat(1_600);
+    for (const byte of bytes) lend(body, byte);
+    for (let again = 0; again < 2; again += 1) {
+      const given = new Given();
+      body.attach(given);
+      expect([given.text === bytes, body.whole]).to.deep.equal([true, true]);
+      expect(given.writes).to.be.below(20);
+      body.detach();
+    }
+    const attached = bodyOf([]);
+    attached.attach(new Given());
+    for (const byte of bytes) lend(attached, byte);
+    attached.detach();
+    const given = new Given();
+    attached.attach(given);
+    expect(given.text === bytes).to.equal(true);
+    expect(given.writes).to.be.below(20);
+  });
+
+  it('that has waited goes out as the connection takes it, in order, and ends once', () => {
+    const body = bodyOf([]);
+    for (const piece of ['a', 'b', 'c']) lend(body, piece.repeat(5_000));
+    const given = new Given(6_000);
+    expect([body.attach(given), given.text.length]).to.deep.equal([false, 10_000]);
+    expect([lend(body, 'd'), body.end([]), given.text.length, given.ends]).to.deep.equal([
+      ...['pause', 'go-on', 10_000, 0],
+    ]);
+    given.drain(20_000);
+    expect([body.goOn(), body.goOn(), given.ends]).to.deep.equal([true, true, 1]);
+    expect(given.text).to.equal(`${['a', 'b', 'c'].map((piece) => piece.repeat(5_000)).join('')}d`);
+  });
+
+  it('that was collected leaves its room to others only as the connection takes it', () => {
+    const body = bodyOf([], { chunked: false });
+    const piece = Buffer.alloc(maxCollectedBytes / 4);
+    for (let i = 0; i < 4; i += 1) body.data(piece);
+    body.end([]);
+    const given = new Given(1);
+    expect([body.attach(given), given.text.length]).to.deep.equal([false, piece.length]);
+    const takes = (bytes: number) => {
+      const room = collecting.take(bytes);
+      if (room) collecting.giveBack(bytes);
+      return room;
+    };
+    const left = maxCollectedInAllBytes - 3 * piece.length;
+    expect([takes(left), takes(left + 1)]).to.deep.equal([true, false]);
+    given.drain(maxCollectedBytes);
+    expect([body.goOn(), given.ends, takes(maxCollectedInAllBytes)]).to.deep.equal([true, 1, true]);
+  });
+
+  it('of a GET that has not begun in time is none for an origin that takes no chunks, and no byte follows', () => {
+    const body = bodyOf([], { method: 'GET', chunked: false });
+    expect(body.awaitsFirstByte).to.equal(true);
+    body.waitNoLonger();
+    expect([body.framing, body.empty, lend(body, 'x')]).to.deep.equal(['none', true, 'broken']);
+    const begun = bodyOf([], { method: 'GET', chunked: false });
+    lend(begun, 'x');
+    expect([begun.awaitsFirstByte, begun.framing]).to.deep.equal([false, null]);
+    expect(bodyOf([], { chunked: false }).awaitsFirstByte).to.equal(false);
   });
 
   it('of unknown length is collected where it may not go in chunks, up to 16 MiB', () => {
