@@ -74,7 +74,8 @@ new     one Ingress more, ten times, one after the other
 change  500 Ingresses (half of all, if fewer) changed at once
 roll    every EndpointSlice again and again: once for the threads to compile, a rest as long, and once to be measured
 thread-death
-        a thread of the controller ends by itself while hosts are visited, 100 times a second; with --deaths several do
+        a thread of the controller ends by itself while hosts are visited, 100 times a second; with --deaths several do,
+        and connections that are moved into quarantine are told apart from those that are lost
 
 Each connection is an open file in the controller's process and in this one, and so is one connection to the origin for each
 Ingress: ${maxIngresses} with --ha-connections 2 need ${openFilesFor(maxIngresses + newIngresses, 2 * (maxIngresses + newIngresses))}. What a process may have is said by ulimit -Hn.

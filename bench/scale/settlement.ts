@@ -35,8 +35,8 @@ export interface Settlement {
   readonly connections: () => number;
   /** Hears each host when the first connection of its tunnel registers. */
   onFirstConnection: (host: string) => void;
-  /** Hears of each connection that registers or goes. */
-  onConnection: (change: 'opened' | 'closed') => void;
+  /** Hears of each connection, known by its tunnel and number, that registers, unregisters and goes, or is lost. */
+  onConnection: (change: 'opened' | 'left' | 'lost', connection: string) => void;
   /** Ingress, Service and EndpointSlice, as their user makes them. */
   add(name: string): void;
   /** What a controller would have left in the ledger and at Cloudflare for this Ingress. */
@@ -76,9 +76,9 @@ export async function settle(tunnels: number): Promise<Settlement> {
     // The zone's own answer looks at every record of it.
     tunnelOf: (host) => tunnelOf.get(host) ?? cloudflare.zones.tunnelForHost(host),
     reports: {
-      opened: ({ registration: { tunnelId } }) => {
+      opened: ({ registration: { tunnelId, connIndex } }) => {
         connections++;
-        settlement.onConnection('opened');
+        settlement.onConnection('opened', `${tunnelId}/${connIndex}`);
         const before = registered.get(tunnelId) ?? 0;
         registered.set(tunnelId, before + 1);
         const tunnel = cloudflare.tunnels.get(accountId, tunnelId);
@@ -86,9 +86,9 @@ export async function settle(tunnels: number): Promise<Settlement> {
         if (before === 0 && host !== undefined) setImmediate(() => settlement.onFirstConnection(host));
         return true;
       },
-      closed: (tunnelId) => {
+      closed: ({ registration: { tunnelId, connIndex }, hasUnregistered }) => {
         connections--;
-        settlement.onConnection('closed');
+        settlement.onConnection(hasUnregistered ? 'left' : 'lost', `${tunnelId}/${connIndex}`);
         registered.set(tunnelId, (registered.get(tunnelId) ?? 1) - 1);
       },
     },

@@ -2,24 +2,30 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listThreads } from '../../src/sandbox/inspector.ts';
 import { breakThread } from '../../src/sandbox/thread-faults.ts';
 import { threadTimesUs } from '../process-usage.ts';
+import { Absences, quantile } from './absences.ts';
 import { firstPath } from './manifests.ts';
 import type { ScaleOptions } from './options.ts';
 import type { Settlement } from './settlement.ts';
 import { until, type Visitors } from './visitors.ts';
 
-/** What the end of one thread, or of several, costs. Times are milliseconds from the first connection that the edge saw go. */
+/** What the end of one thread, or of several, costs. Times are milliseconds. */
 export interface ThreadDeath {
   readonly lost: number;
-  readonly halfMs: number;
+  /** From the first connection that the edge saw go with a thread until those of this thread are back. */
+  readonly halfMs: number | null;
   /** 99 of 100. */
-  readonly nearlyAllMs: number;
-  readonly allMs: number;
-  /** Until then: of the controller's threads that live, and of this process, which is the edge, the APIs and the visitors; 0 where unknown. */
+  readonly nearlyAllMs: number | null;
+  readonly allMs: number | null;
+  /** Into quarantine, or out of it: they take leave, and come from another thread. */
+  readonly moved: number;
+  readonly movedHalfMs: number | null;
+  readonly movedAllMs: number | null;
+  /** Until what was lost is back: of the controller's threads that live, and of this process, which is the edge, the APIs and the visitors; 0 where unknown. */
   readonly cpuMs: number;
   readonly worldCpuMs: number;
-  /** From before the death until all connections were back. */
+  /** From before the death until nothing moves any more. */
   readonly requests: number;
-  /** Failed, and had begun when the first connection went. */
+  /** Failed, and had begun before a thread's end. */
   readonly failedInFlight: number;
   readonly failedLater: number;
 }
@@ -31,7 +37,8 @@ export interface ThreadDeath {
 const visitors = 8;
 const visitEveryMs = 80;
 const beforeMs = 1_000;
-const afterMs = 1_000;
+/** So long nothing has come or gone: parts are moved in steps of a second. */
+const restMs = 3_000;
 
 /**
  * Ends the first worker thread of the controller, which is idle and whole, and then one after the other, while its
@@ -45,21 +52,22 @@ export async function measureThreadDeath(
   { deaths, apartMs }: Pick<ScaleOptions, 'deaths' | 'apartMs'>,
 ): Promise<ThreadDeath> {
   const whole = world.connections();
-  const backAtMs: number[] = [];
-  let lost = 0;
-  let diedAtMs: number | null = null;
+  const absences = new Absences();
+  const diedAtMs: number[] = [];
+  /** A thread was told to end, and nothing of it was seen to go yet. */
+  let isDue = false;
+  let changedAtMs = 0;
   const cpus = [controller.pid, process.pid].map((pid) => new CpuOfThreads(pid));
-  world.onConnection = (change) => {
+  world.onConnection = (change, connection) => {
     const nowMs = performance.now();
-    if (change === 'opened') backAtMs.push(nowMs);
-    else {
-      lost += 1;
-      if (diedAtMs !== null) return;
-      diedAtMs = nowMs;
-      for (const cpu of cpus) cpu.begin();
-    }
+    changedAtMs = nowMs;
+    if (change !== 'lost') return absences[change](connection, nowMs);
+    if (diedAtMs.length === 0) for (const cpu of cpus) cpu.begin();
+    if (isDue) diedAtMs.push(nowMs);
+    isDue = false;
+    absences.lost(connection, diedAtMs.at(-1) ?? nowMs);
   };
-  const failedSinceMs: number[] = [];
+  const failed: { readonly sinceMs: number; readonly atMs: number }[] = [];
   let requests = 0;
   let visiting = true;
   const visit = async (from: number): Promise<void> => {
@@ -69,37 +77,42 @@ export async function measureThreadDeath(
       const due = sleep(visitEveryMs);
       const answer = await visits.get(names[index % names.length]!, firstPath).catch(() => null);
       requests += 1;
-      if (answer?.status !== 200) failedSinceMs.push(sinceMs);
+      if (answer?.status !== 200) failed.push({ sinceMs, atMs: performance.now() });
       await due;
     }
   };
   const underWay = Array.from({ length: visitors }, (_, index) => visit(index));
   await sleep(beforeMs);
-  await endThread(controller.inspectorUrl);
-  await until('the thread is gone', () => diedAtMs !== null);
-  for (let ended = 1; ended < deaths; ended++) {
-    await sleep(apartMs);
+  for (let ended = 0; ended < deaths; ended++) {
+    if (ended > 0) await sleep(apartMs);
+    isDue = true;
     await endThread(controller.inspectorUrl);
+    changedAtMs = performance.now();
   }
-  await until('its connections are back', () => world.connections() === whole);
+  const isAtRest = (): boolean => performance.now() - changedAtMs > restMs;
+  await until('what was lost is back', () => absences.missing === 0 && (!isDue || isAtRest()));
   const [cpuMs = 0, worldCpuMs = 0] = cpus.map((cpu) => cpu.ms);
-  await sleep(afterMs);
+  await until('nothing moves any more', () => world.connections() === whole && isAtRest());
   visiting = false;
   await Promise.all(underWay);
   world.onConnection = () => {};
-  const inFlight = failedSinceMs.filter((sinceMs) => sinceMs <= diedAtMs!);
-  const backMs = (share: number): number => backAtMs[Math.ceil(lost * share) - 1]! - diedAtMs!;
+  const { lostForMs, movedForMs } = absences;
+  const wereInFlight = failed.filter(({ sinceMs, atMs }) =>
+    diedAtMs.some((diedMs) => sinceMs <= diedMs && diedMs <= atMs),
+  );
   return {
-    ...{
-      lost,
-      halfMs: backMs(0.5),
-      nearlyAllMs: backMs(0.99),
-      allMs: backMs(1),
-      requests,
-      cpuMs,
-      worldCpuMs,
-    },
-    ...{ failedInFlight: inFlight.length, failedLater: failedSinceMs.length - inFlight.length },
+    lost: lostForMs.length,
+    halfMs: quantile(lostForMs, 0.5),
+    nearlyAllMs: quantile(lostForMs, 0.99),
+    allMs: quantile(lostForMs, 1),
+    moved: movedForMs.length,
+    movedHalfMs: quantile(movedForMs, 0.5),
+    movedAllMs: quantile(movedForMs, 1),
+    requests,
+    cpuMs,
+    worldCpuMs,
+    failedInFlight: wereInFlight.length,
+    failedLater: failed.length - wereInFlight.length,
   };
 }
 

@@ -49,11 +49,14 @@ export function linesOf(measured: Measured, least: Measured): readonly string[] 
   }
   if (threadDeath !== null) {
     const { lost, halfMs, nearlyAllMs, allMs, cpuMs, worldCpuMs, requests } = threadDeath;
-    const { failedInFlight, failedLater } = threadDeath;
+    const { failedInFlight, failedLater, moved, movedHalfMs, movedAllMs } = threadDeath;
     line(
       'thread',
       `${lost} connections lost`,
       `half are back after ${ms(halfMs)}, 99 % after ${ms(nearlyAllMs)}, all after ${ms(allMs)}`,
+      ...(moved > 0
+        ? [`${moved} moved`, `half of these are back after ${ms(movedHalfMs)}, all after ${ms(movedAllMs)}`]
+        : []),
       `CPU ${(cpuMs / lost).toFixed(1)} ms each, ${(worldCpuMs / lost).toFixed(1)} ms of the edge's process`,
       `of ${requests} requests ${failedInFlight} failed that were under way, ${failedLater} that came later`,
     );
@@ -89,7 +92,8 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-function ms(value: number): string {
+function ms(value: number | null): string {
+  if (value === null) return '–';
   return value < 100
     ? `${value.toFixed(1)} ms`
     : value < 10_000

@@ -154,7 +154,8 @@ function startEdgeOf({ accountId, tunnels, zones }: CloudflareApi, port: number,
           originIp: remoteAddress,
           openedAtMs: Date.now(),
         }),
-      closed: (tunnelId, connectionId) => tunnels.connectionClosed(tunnelId, connectionId),
+      closed: ({ registration, connectionId }) =>
+        tunnels.connectionClosed(registration.tunnelId, connectionId),
     },
   });
 }

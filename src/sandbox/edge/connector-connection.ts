@@ -46,6 +46,7 @@ export class ConnectorConnection {
   #control: ClientHttp2Stream | null = null;
   #state: ConnectionState = 'registering';
   #registration: Registration | null = null;
+  #hasUnregistered = false;
   #openStreams = 0;
   #requests = 0;
   /** By `monotonic`, when the connector last sent a PING. */
@@ -57,7 +58,10 @@ export class ConnectorConnection {
     this.#owner = owner;
     this.#rpc = new ControlRpc({
       register: (registration) => this.#register(registration),
-      unregister: () => this.drain(),
+      unregister: () => {
+        this.#hasUnregistered = true;
+        this.drain();
+      },
       configure: (config) => {
         this.#localConfiguration = config.toString('utf8');
       },
@@ -93,6 +97,10 @@ export class ConnectorConnection {
   /** Null until it is registered. Holds a secret. */
   get registration(): Registration | null {
     return this.#registration;
+  }
+
+  get hasUnregistered(): boolean {
+    return this.#hasUnregistered;
   }
 
   /** Streams of eyeballs that are open now. */

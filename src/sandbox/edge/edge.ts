@@ -42,7 +42,7 @@ export interface ConnectionReports {
   /** False: no more connections of this tunnel; the registration is refused. */
   opened(connection: OpenedConnection): boolean;
   /** Called once for each one that `opened` has let in. */
-  closed(tunnelId: string, connectionId: string): void;
+  closed(connection: ClosedConnection): void;
 }
 
 export interface OpenedConnection {
@@ -50,6 +50,11 @@ export interface OpenedConnection {
   readonly registration: Registration;
   readonly locationName: string;
   readonly remoteAddress: string;
+}
+
+export interface ClosedConnection extends Pick<OpenedConnection, 'connectionId' | 'registration'> {
+  /** Its connector has taken leave, as one that stops or moves does; else it is lost. */
+  readonly hasUnregistered: boolean;
 }
 
 /** A connection as others may see it: no secret in it. */
@@ -131,9 +136,10 @@ export async function startEdge(settings: EdgeSettings): Promise<Edge> {
       },
       closed: (closed) => {
         open.delete(closed);
-        if (closed.registration === null) return;
-        table.remove(closed, closed.registration.tunnelId);
-        settings.reports?.closed(closed.registration.tunnelId, closed.id);
+        const { id: connectionId, registration, hasUnregistered } = closed;
+        if (registration === null) return;
+        table.remove(closed, registration.tunnelId);
+        settings.reports?.closed({ connectionId, registration, hasUnregistered });
       },
     });
     open.add(connection);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
-import type { OpenedConnection } from '../../../src/sandbox/edge/edge.ts';
+import type { ClosedConnection, OpenedConnection } from '../../../src/sandbox/edge/edge.ts';
 import { MessageBuilder } from '../../../src/tunnel/wire/capnp-writer.ts';
 import {
   decodeBootstrapResults,
@@ -26,7 +26,7 @@ const resultsOf = ({ result }: RpcReturn) => {
 
 describe('sandbox edge: registration', () => {
   const opened: OpenedConnection[] = [];
-  const closed: string[] = [];
+  const closed: ClosedConnection[] = [];
   let room = true;
   let stage: EdgeStage;
 
@@ -38,7 +38,7 @@ describe('sandbox edge: registration', () => {
       refuseDuplicates: true,
       reports: {
         opened: (connection) => room && opened.push(connection) > 0,
-        closed: (_tunnelId, connectionId) => void closed.push(connectionId),
+        closed: (connection) => void closed.push(connection),
       },
     });
   });
@@ -59,7 +59,8 @@ describe('sandbox edge: registration', () => {
     connector.send(Buffer.concat([frame('V10'), frame('V11')]));
     connector.control.end();
     await connector.closed();
-    await eventually('the connection is reported as closed', () => closed[0] === opened[0]?.connectionId);
+    await eventually('the connection is reported as closed', () => closed.length === 1);
+    expect(closed[0]).to.include({ connectionId: opened[0]?.connectionId, hasUnregistered: true });
   });
 
   it('takes the same bytes one at a time', async () => {
@@ -178,6 +179,8 @@ describe('sandbox edge: registration', () => {
     expect(other.isClosed).to.equal(false);
     stage.edge.revoke(stageTunnel.tunnelId, null);
     await other.closed();
+    await eventually('both are reported as closed', () => closed.length === 2);
+    expect(closed.map(({ hasUnregistered }) => hasUnregistered)).to.deep.equal([false, false]);
   });
 
   it('lets running requests end after unregisterConnection, gives it no new ones, then closes', async () => {
