@@ -23,8 +23,8 @@ interface QuarantineOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** All that run now. */
   readonly present: () => Iterable<Accused>;
-  /** These were put apart, or let out again. */
-  readonly changed: (tunnels: ReadonlySet<string>) => void;
+  /** Judged anew: some may have been put apart, or let out again. */
+  readonly judged: () => void;
 }
 
 /**
@@ -71,7 +71,7 @@ export class Quarantine {
   }
 
   #judge(deaths: readonly Death[]): void {
-    const { clock, log, present, changed } = this.#options;
+    const { clock, log, present, judged } = this.#options;
     const before = this.#verdict.quarantined;
     this.#deaths = deaths;
     this.#suspects = suspectsOf(deaths);
@@ -88,7 +88,7 @@ export class Quarantine {
         log.warn(fields, 'tunnel put into quarantine');
       }
     }
-    changed(new Set(concerned.map(({ tunnel }) => tunnel)));
+    judged();
     this.#review?.cancel();
     const atMs = nextChangeMs(deaths);
     this.#review =

@@ -78,7 +78,7 @@ class RunnerOverThreads implements ThreadRunner {
       clock: options.clock,
       log: options.log,
       present: () => Array.from(this.#runs, ({ tunnel, request }) => ({ tunnel, host: request.host })),
-      changed: () => this.#moves.verdictChanged(this.#circumstances().sharedThreads),
+      judged: () => this.#moves.verdictChanged(this.#circumstances().sharedThreads),
     });
     this.#moves = new PartMoves({
       clock: options.clock,

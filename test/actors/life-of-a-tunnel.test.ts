@@ -257,10 +257,13 @@ describe('life of a tunnel', () => {
 
   for (const [operation, code, reason] of [
     ['ensureTunnel', 'cloudflare-unreachable', 'CloudflareFailed'],
+    ['put', 'kube-unreachable', 'LedgerRefused'],
     ['put', 'kube-forbidden', 'LedgerRefused'],
   ] as const) {
-    it(`says once, and not of the first try, why a new host is not served: ${reason}`, async () => {
-      (operation === 'put' ? house.ledger : house.cloudflare).failNext(operation, code, 6);
+    it(`says once, and not of the first try, why a new host is not served: ${reason} of ${code}`, async () => {
+      // Each failure of an outage has other words.
+      const wordsOf = code === 'kube-forbidden' ? undefined : (attempt: number) => `no answer to ${attempt}`;
+      (operation === 'put' ? house.ledger : house.cloudflare).failNext(operation, code, 6, wordsOf);
       await serve();
       expect(house.sink.take()).to.deep.equal([]);
       await house.pass(10_000);

@@ -17,9 +17,14 @@ import { type Fault, type FaultCode, failed, fault, ok, type Result } from '../.
 class Failures {
   readonly #next = new Map<string, Fault[]>();
 
-  /** The next `times` calls of `operation` fail. */
-  failNext(operation: string, code: FaultCode, times = 1): void {
-    const faults = Array.from({ length: times }, () => ({ code, message: `${operation} failed` }));
+  /** The next `times` calls of `operation` fail, with these words or always the same ones. */
+  failNext(
+    operation: string,
+    code: FaultCode,
+    times = 1,
+    wordsOf: (attempt: number) => string = () => `${operation} failed`,
+  ): void {
+    const faults = Array.from({ length: times }, (_, attempt) => ({ code, message: wordsOf(attempt) }));
     this.#next.set(operation, [...(this.#next.get(operation) ?? []), ...faults]);
   }
 
