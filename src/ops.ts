@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { HostPort } from './config/value-kinds.ts';
 import { failed, ok, type Result } from './fault.ts';
+import { keepLatestConnections } from './latest-connections.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { type Readiness, statusPage } from './ops/status-page.ts';
@@ -27,8 +28,6 @@ interface Answer {
   readonly body: string;
 }
 
-/** Probes and scrapes are few; more is somebody who holds connections open. */
-const maxConnections = 64;
 const requestTimeoutMs = 10_000;
 /** In `/readyz`: enough to see what is wrong. */
 const maxWaitingShown = 100;
@@ -50,7 +49,7 @@ export async function startOps(options: OpsOptions): Promise<Result<Ops>> {
       },
     );
   });
-  server.maxConnections = maxConnections;
+  keepLatestConnections(server);
   const listening = await new Promise<Error | null>((resolve) => {
     server.once('error', resolve);
     server.listen(listen.port, listen.host, () => resolve(null));

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Fault, failed, ok, type Result } from '../src/fault.ts';
+import { keepLatestConnections } from '../src/latest-connections.ts';
 import type { Logger } from '../src/log.ts';
 
 /** What a pod's probes and scrapes are told. */
@@ -21,8 +22,6 @@ export interface PodState {
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
-/** Probes and scrapes are few; more is somebody who holds connections open. */
-const maxConnections = 64;
 const requestTimeoutMs = 10_000;
 
 /**
@@ -54,7 +53,7 @@ export async function startPodHealth(
       );
     } else response.writeHead(404).end('not found\n');
   });
-  server.maxConnections = maxConnections;
+  keepLatestConnections(server);
   try {
     server.listen(listen.port, listen.host);
     await once(server, 'listening');

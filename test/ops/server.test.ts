@@ -5,6 +5,7 @@ import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
 import type { Readiness } from '../../src/ops/status-page.ts';
 import { type Ops, startOps } from '../../src/ops.ts';
+import { holdConnections } from '../support/held-connections.ts';
 
 interface Answer {
   readonly status: number;
@@ -99,6 +100,12 @@ describe('ops', () => {
     expect((await ask('/', 'DELETE')).status).to.equal(405);
     expect((await ask('/nothing')).status).to.equal(404);
     expect((await ask('/healthz/')).status).to.equal(404);
+  });
+
+  it('answers probes while somebody holds more connections open than it keeps', async () => {
+    const held = await holdConnections(Number(new URL(ops.url).port), 65);
+    expect((await ask('/healthz')).status).to.equal(200);
+    held.release();
   });
 
   it('survives a readiness that throws', async () => {

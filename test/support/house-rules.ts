@@ -37,6 +37,7 @@ const everythingButSandbox = [
   'src/controller.ts',
   'src/config.ts',
   'src/config/',
+  'src/latest-connections.ts',
   'src/log.ts',
   'src/ops.ts',
   'src/ops/',
@@ -69,7 +70,12 @@ const rooms: readonly Room[] = [
     seesTypes: ['src/log.ts'],
     packages: ['jose'],
   },
-  { path: 'workers/', sees: ['src/tunnel/', 'src/time/', 'src/fault.ts', 'src/log.ts'], ...leaf },
+  { path: 'src/latest-connections.ts', sees: [], ...leaf },
+  {
+    path: 'workers/',
+    sees: ['src/tunnel/', 'src/time/', 'src/fault.ts', 'src/log.ts', 'src/latest-connections.ts'],
+    ...leaf,
+  },
   {
     path: 'src/sandbox/',
     sees: ['src/tunnel/wire/', 'src/time/', 'src/fault.ts'],
