@@ -113,7 +113,7 @@ export class HostThread {
     if (this.#state !== 'running') return;
     if (message.type === 'thread.ready') {
       this.#wasReady = true;
-      return this.#ping();
+      this.#ping();
     }
     if (message.type === 'thread.pong') {
       if (message.sequence === this.#sequence) this.#heard();

@@ -25,6 +25,8 @@ export interface ThreadRunOptions {
    * says why that cannot be.
    */
   place(run: ThreadRun, connections: readonly number[], lost: boolean): Fault | null;
+  /** Such a part is to wait until `takeTurn`. */
+  mustWait(run: ThreadRun, lost: boolean): boolean;
 }
 
 /**
@@ -43,6 +45,8 @@ export class ThreadRun implements TunnelRun {
   readonly #parts = new Set<ThreadPart>();
   /** Restarts of lost parts that are due later. */
   readonly #restarts = new Set<Timer>();
+  /** What is to start when it may (`takeTurn`). */
+  #waiting: { readonly connections: readonly number[]; readonly lost: boolean }[] = [];
   readonly #registered = new Set<number>();
   /** The part that leaves its thread for another one. */
   #moving: ThreadPart | null = null;
@@ -86,6 +90,7 @@ export class ThreadRun implements TunnelRun {
       this.#state === 'running' &&
       this.#moving === null &&
       this.#restarts.size === 0 &&
+      this.#waiting.length === 0 &&
       [...this.#parts].every((part) => part.connections.some((index) => this.#registered.has(index)))
     );
   }
@@ -140,6 +145,13 @@ export class ThreadRun implements TunnelRun {
     part.stop(this.#options.graceMs);
   }
 
+  /** What waits may start now, if it need not wait again. */
+  takeTurn(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { connections, lost } of waiting) this.#start(connections, lost);
+  }
+
   /** The connector of a part ended, its thread did not. */
   partEnded(part: ThreadPart, ending: TunnelEnding): void {
     if (ending.how === 'failed') return this.partLost(part, ending.fault);
@@ -183,7 +195,10 @@ export class ThreadRun implements TunnelRun {
   }
 
   #start(connections: readonly number[], lost: boolean): void {
-    const problem = this.#options.place(this, connections, lost);
+    const { place, mustWait } = this.#options;
+    // While another part serves.
+    if (this.#parts.size > 0 && mustWait(this, lost)) return void this.#waiting.push({ connections, lost });
+    const problem = place(this, connections, lost);
     if (problem === null) return;
     if (this.#parts.size === 0) this.fail(problem);
     else this.#startLater(connections, alone);
@@ -193,6 +208,7 @@ export class ThreadRun implements TunnelRun {
     this.#state = 'stopping';
     for (const timer of this.#restarts) timer.cancel();
     this.#restarts.clear();
+    this.#waiting = [];
   }
 
   #forget(part: ThreadPart): void {

@@ -71,7 +71,11 @@ class RunnerOverThreads implements ThreadRunner {
       {
         message: (tenant, message) => this.#receive(tenant, message),
         died: (tenants, cause, started) => this.#died(tenants, cause, started),
-        gone: () => this.#resolveWhenEmpty(),
+        ready: () => this.#takeTurns(),
+        gone: () => {
+          this.#takeTurns();
+          this.#resolveWhenEmpty();
+        },
       },
     );
     this.#quarantine = new Quarantine({
@@ -95,6 +99,7 @@ class RunnerOverThreads implements ThreadRunner {
       clock,
       graceMs,
       place: (from, connections, lost) => this.#place(from, connections, lost),
+      mustWait: (from, lost) => this.#mustWait(from, lost),
     };
     const run = new ThreadRun(`run-${this.#nextRun++}`, request, options, (fact) => {
       if (fact.type === 'ended') this.#runs.delete(run);
@@ -160,6 +165,20 @@ class RunnerOverThreads implements ThreadRunner {
       },
     });
     return null;
+  }
+
+  /**
+   * Threads for those in quarantine start one after the other: many at once would take the processor from all others. To
+   * share what so many threads have lost new ones are needed at once.
+   */
+  #mustWait(run: ThreadRun, lost: boolean): boolean {
+    if (!this.#threads.isStarting) return false;
+    const place = this.#bestPlace(run, lost);
+    return place?.kind === 'new' && place.company !== 'any';
+  }
+
+  #takeTurns(): void {
+    for (const run of [...this.#runs]) run.takeTurn();
   }
 
   #hostFor(run: ThreadRun, lost: boolean): Host | null {

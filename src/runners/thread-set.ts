@@ -24,6 +24,8 @@ export interface ThreadSetOptions {
 
 export interface ThreadSetEvents {
   message(tenant: Tenant, message: TenantMessage): void;
+  /** A thread has loaded its code. */
+  ready(): void;
   /** A thread died with these on it, once it was ready or (`started` false) before. */
   died(tenants: readonly Tenant[], cause: Fault, started: boolean): void;
   /** A thread is gone, whether it died or was closed. */
@@ -136,7 +138,8 @@ export class ThreadSet {
   }
 
   #receive(tenants: ReadonlyMap<RunId, Tenant>, message: FromThread): void {
-    if (message.type === 'thread.ready' || message.type === 'thread.pong') return;
+    if (message.type === 'thread.ready') return this.#events.ready();
+    if (message.type === 'thread.pong') return;
     this.#failedStarts = 0;
     const tenant = tenants.get(message.run);
     if (tenant !== undefined) this.#events.message(tenant, message);

@@ -300,6 +300,32 @@ describe('threads that tunnels share', () => {
     }
   });
 
+  it('those that were lost and are to be alone get their threads one after the other, and serve meanwhile', async () => {
+    stage.createRunner({ maxThreads: 12 });
+    const all = await tunnels(5, 2);
+    all[0]!.command('0.exits.test');
+    await threadsLost(1);
+    await stage.clock.advance(0);
+    await registered(all, 2);
+    all[0]!.command('0.exits.test');
+    await threadsLost(2);
+    const alone = () =>
+      stage.log.lines.filter(({ msg, company }) => msg === 'thread started' && company === 'nobody');
+    let before = 0;
+    await eventually('all are back', async () => {
+      await stage.clock.advance(partBackoff.baseMs);
+      assert.isAtMost(alone().length - before, 1, 'threads that start at a time');
+      before = alone().length;
+      return alone().length === all.length;
+    });
+    await registered(all, 2);
+    for (const { facts } of all) {
+      const counts = facts.flatMap((fact) => (fact.type === 'connections' ? [fact.registered] : []));
+      assert.isAtLeast(Math.min(...counts.slice(1)), 1, 'was served all the while');
+    }
+    for (const { losses } of all) assert.lengthOf(losses, 2);
+  });
+
   it('who cannot all be alone share threads among themselves, part after part, and leave them when one is proven', async () => {
     const runner = stage.createRunner({ maxThreads: 15 });
     const all = await tunnels(14, 2);
