@@ -179,6 +179,8 @@ export class HostTunnels {
         hearConnections: (registered) =>
           this.#context.self.tell({ type: 'tunnel.connections', child: name, life, registered }),
         hearAccess: (problem) => this.#context.self.tell({ type: 'tunnel.access', child: name, problem }),
+        hearQuarantine: (isApart) =>
+          this.#context.self.tell({ type: 'tunnel.quarantine', child: name, isApart }),
         hearFailing: (fault) => this.#context.self.tell({ type: 'tunnel.failing', child: name, life, fault }),
         hearUnauthorized: () => this.#context.self.tell({ type: 'tunnel.unauthorized', child: name }),
       };

@@ -137,6 +137,10 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       const message = `${host}: the tunnel waits for its pods: ${fault?.message}. It opens, or changes, once they are ready`;
       say(`pods ${host}`, fault === null ? [] : [warning('WaitingForPods', message)]);
     },
+    quarantined(host: string, isApart: boolean): void {
+      const message = `${host}: worker threads died again and again under this tunnel and others; it may be what one of them carries, so they are kept apart until there has been no other death for ten minutes. TunnelRestarted meanwhile means that it is this one`;
+      say(`quarantine ${host}`, isApart ? [warning('TunnelQuarantined', message)] : []);
+    },
     access(host: string, problem: string | null): void {
       const message = `${host}: every request is refused because ${problem}. They are tried again as requests come; expected a team that exists in the annotation cloudflare-warp/access-team`;
       say(`access ${host}`, problem === null ? [] : [warning('InvalidIngress', message)]);
@@ -145,7 +149,7 @@ export function ingressNotes(emit: (note: EventNote) => void) {
       said.clear();
     },
     forget(host: string): void {
-      for (const kind of ['access', 'backends', 'pods', 'replacement', 'step', 'tunnel'])
+      for (const kind of ['access', 'backends', 'pods', 'quarantine', 'replacement', 'step', 'tunnel'])
         said.delete(`${kind} ${host}`);
     },
   };

@@ -146,6 +146,11 @@ class IngressActor {
           this.#notes.access(host, message.problem),
         );
         break;
+      case 'tunnel.quarantine':
+        this.#ofHost(HostTunnels.hostOf(message.child), ({ host }) =>
+          this.#notes.quarantined(host, message.isApart),
+        );
+        break;
       case 'tunnel.failing':
         this.#ofHost(HostTunnels.hostOf(message.child), ({ tunnels }) =>
           tunnels.failing(message.child, message.life, message.fault),

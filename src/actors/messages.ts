@@ -167,6 +167,8 @@ export type IngressMessage =
   | { readonly type: 'tunnel.unauthorized'; readonly child: string }
   /** Why the tunnel refuses everybody, or null. */
   | { readonly type: 'tunnel.access'; readonly child: string; readonly problem: string | null }
+  /** Whether the tunnel is kept apart from others. */
+  | { readonly type: 'tunnel.quarantine'; readonly child: string; readonly isApart: boolean }
   /** What keeps the tunnel from serving as it should although its run goes on, or null. */
   | {
       readonly type: 'tunnel.failing';

@@ -131,6 +131,8 @@ export type RunFact =
   | { readonly type: 'access'; readonly problem: string | null }
   /** It goes on, and this keeps it from serving, or from serving as it should; null: nothing does any more. */
   | { readonly type: 'failing'; readonly fault: Fault | null }
+  /** It is kept apart from others because threads died under it, or no more. */
+  | { readonly type: 'quarantine'; readonly isApart: boolean }
   | { readonly type: 'ended'; readonly fault: Fault | null };
 
 /**

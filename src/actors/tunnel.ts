@@ -15,7 +15,7 @@ export function tunnelActor(
   begin: () => TunnelLife,
 ): ActorFactory<TunnelMessage> {
   return (context) => {
-    const { request, hearConnections, hearUnauthorized, hearAccess, hearFailing } = begin();
+    const { request, hearConnections, hearUnauthorized, hearAccess, hearFailing, hearQuarantine } = begin();
     const { host } = request;
     let ended = false;
     let refusals = 0;
@@ -67,6 +67,8 @@ export function tunnelActor(
           return lost({ host, connIndex: fact.connIndex, fault: fact.fault });
         case 'access':
           return hearAccess(fact.problem);
+        case 'quarantine':
+          return hearQuarantine(fact.isApart);
         case 'failing':
           if (fact.fault !== null)
             world.log.warn({ host, detail: fact.fault.message }, 'tunnel waits for its pods');
@@ -110,6 +112,7 @@ export interface TunnelLife {
   /** The edge has refused the credentials `doubtAfterRefusals` times since a connection was registered. */
   readonly hearUnauthorized: () => void;
   readonly hearAccess: (problem: string | null) => void;
+  readonly hearQuarantine: (isApart: boolean) => void;
   /** What keeps the run from serving as it should, or null; it goes on. */
   readonly hearFailing: (fault: Fault | null) => void;
 }

@@ -9,6 +9,7 @@ export type EventReason =
   | 'TunnelReady'
   | 'TunnelLost'
   | 'TunnelRestarted'
+  | 'TunnelQuarantined'
   | 'WaitingForService'
   | 'WaitingForEndpoints'
   | 'WaitingForPods'

@@ -51,6 +51,7 @@ export class ThreadRun implements TunnelRun {
   /** The part that leaves its thread for another one. */
   #moving: ThreadPart | null = null;
   #routes: RouteTable;
+  #isApart = false;
   #losses = 0;
   #lastLossMs = 0;
   #state: 'running' | 'stopping' | 'ended' = 'running';
@@ -129,6 +130,13 @@ export class ThreadRun implements TunnelRun {
 
   access(problem: string | null): void {
     this.#hear({ type: 'access', problem });
+  }
+
+  /** Told only when it changes. */
+  quarantined(isApart: boolean): void {
+    if (isApart === this.#isApart) return;
+    this.#isApart = isApart;
+    this.#hear({ type: 'quarantine', isApart });
   }
 
   lost(connIndex: number, cause: Fault): void {

@@ -82,7 +82,10 @@ class RunnerOverThreads implements ThreadRunner {
       clock: options.clock,
       log: options.log,
       present: () => Array.from(this.#runs, ({ tunnel, request }) => ({ tunnel, host: request.host })),
-      judged: () => this.#moves.verdictChanged(this.#circumstances().sharedThreads),
+      judged: () => {
+        for (const run of this.#runs) this.#tellCompany(run);
+        this.#moves.verdictChanged(this.#circumstances().sharedThreads);
+      },
     });
     this.#moves = new PartMoves({
       clock: options.clock,
@@ -108,7 +111,7 @@ class RunnerOverThreads implements ThreadRunner {
     this.#runs.add(run);
     const problem = this.#begin(run);
     // Never before the caller has what it asked for.
-    if (problem !== null) queueMicrotask(() => run.fail(problem));
+    queueMicrotask(() => (problem === null ? this.#tellCompany(run) : run.fail(problem)));
     return run;
   }
 
@@ -122,6 +125,10 @@ class RunnerOverThreads implements ThreadRunner {
     for (const run of [...this.#runs]) run.stop();
     this.#resolveWhenEmpty();
     return this.#closed.promise;
+  }
+
+  #tellCompany(run: ThreadRun): void {
+    run.quarantined(this.#quarantine.companyOf(run.tunnel) !== 'any');
   }
 
   #begin(run: ThreadRun): Fault | null {

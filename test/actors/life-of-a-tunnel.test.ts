@@ -310,6 +310,24 @@ describe('life of a tunnel', () => {
     expect(house.sink.take().slice(0, 2)).to.deep.equal(['web TunnelRestarted', 'web TunnelReady']);
   });
 
+  it('says that it is kept apart once for each stay, also of the connectors that it has in it', async () => {
+    await serve();
+    house.sink.take();
+    const keptApart = async (isApart: boolean): Promise<void> => {
+      house.runner.of(host)!.hear({ type: 'quarantine', isApart });
+      await house.quiet();
+    };
+    await keptApart(true);
+    expect(house.sink.take()).to.deep.equal(['web TunnelQuarantined']);
+    house.runner.end(house.runner.of(host)!, { code: 'thread-exited', message: 'thread exited' });
+    await house.pass(30_000);
+    await keptApart(true);
+    expect(house.sink.take()).to.deep.equal(['web TunnelRestarted', 'web TunnelReady']);
+    await keptApart(false);
+    await keptApart(true);
+    expect(house.sink.take()).to.deep.equal(['web TunnelQuarantined']);
+  });
+
   it('a crash of one tunnel touches no other', async () => {
     await house.tell(
       service(),

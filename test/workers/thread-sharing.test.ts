@@ -257,9 +257,14 @@ describe('threads that tunnels share', () => {
     await moved('each in its own thread', all, () => isDeepStrictEqual([...stage.living.values()], [1, 1]));
     for (const tunnel of all) assert.strictEqual(tunnel.endings, 0);
 
+    const stays = ({ facts }: StagedRun) =>
+      facts.flatMap((fact) => (fact.type === 'quarantine' ? [fact.isApart] : []));
+    assert.deepEqual(all.map(stays), [[true], [true]]);
+
     // Alone it is proven guilty, which hits nobody and acquits the other.
     bad.command('exits.test');
     await bad.ended();
+    assert.deepEqual(all.map(stays), [[true], [true, false]]);
     assert.lengthOf(good.losses, 2);
     assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
     assert.isEmpty(runner.quarantined(), 'of app0 nothing runs at the moment');
@@ -272,10 +277,12 @@ describe('threads that tunnels share', () => {
     await again.registered(2);
     assert.deepEqual([...stage.living.values()], [1, 1, 1]);
     assert.sameMembers([...runner.quarantined().keys()], ['app0.example.com']);
+    assert.deepEqual(stays(again), [true]);
     await livingFor(lastingHealthMs - 60_000, [again, good]);
     assert.lengthOf(quarantine(), 3);
     await livingFor(60_000, [again, good]);
     assert.deepEqual(quarantine().slice(3), ['app0.example.com tunnel released from quarantine']);
+    assert.deepEqual(stays(again), [true, false]);
     await moved('both are on two threads', [again, good], () => tunnelsOnThreads() === 4);
     assert.isEmpty(again.losses);
     assert.lengthOf(good.losses, 2);
