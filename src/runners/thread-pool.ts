@@ -42,6 +42,8 @@ export interface HostThreadOptions {
 
 export interface HostThreadEvents {
   message(message: FromThread): void;
+  /** It does nothing more; `ended` follows once it is gone. */
+  ending(): void;
   /** Exactly once, when the thread is gone; null after `close`. */
   ended(fault: Fault | null): void;
 }
@@ -152,6 +154,7 @@ export class HostThread {
     this.#state = 'ending';
     this.#timer.cancel();
     this.#port.close();
+    this.#events.ending();
     const tell = (): void => this.#events.ended(cause);
     this.#pool.destroy().then(tell, tell);
   }

@@ -123,7 +123,9 @@ export class ThreadRun implements TunnelRun {
     this.#endIfOver();
   }
 
-  registered(connIndex: number): void {
+  registered(part: ThreadPart, connIndex: number): void {
+    // It was told to leave meanwhile, and will not say that the connection is gone.
+    if (part.stopping) return;
     this.#registered.add(connIndex);
     this.#tellConnections();
   }

@@ -224,7 +224,7 @@ class RunnerOverThreads implements ThreadRunner {
     const { run, part } = tenant;
     switch (message.type) {
       case 'connection.registered':
-        return run.registered(message.connIndex);
+        return run.registered(part, message.connIndex);
       case 'connection.lost':
         if (message.fault.code === 'files-exhausted') {
           this.#openFiles.exhausted(() => Array.from(this.#runs, ({ request }) => request.haConnections));

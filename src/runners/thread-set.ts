@@ -97,6 +97,7 @@ export class ThreadSet {
       { workerFile, logLevel, accessCertsUrl, heapMb, clock },
       {
         message: (message) => this.#receive(tenants, message),
+        ending: () => this.#hosts.delete(id),
         ended: (cause) => this.#ended(host, cause),
       },
     );
@@ -147,7 +148,6 @@ export class ThreadSet {
 
   #ended(host: Host, cause: Fault | null): void {
     const { id, thread, tenants } = host;
-    this.#hosts.delete(id);
     this.#threads.delete(thread);
     this.#options.onThread(id, null);
     const fields = { thread: id, tunnels: host.tunnels.size, connections: host.connections };
