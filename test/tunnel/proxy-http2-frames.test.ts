@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { setting } from '../../src/tunnel/wire/http2-frames.ts';
-import { ask, ResetError } from '../support/edge-request.ts';
+import { answerOf, ask, ResetError } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Proxied } from '../support/proxied.ts';
 import {
@@ -251,6 +251,24 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     const answer = await asked;
     expect(answer.originHeaders).to.deep.equal(['X-A', 'b'.repeat(300)]);
     expect(answer.trailers['grpc-status']).to.equal('0');
+  });
+
+  it('and takes no trailers as long as those of a request, is sent none, and keeps its session with all else on it', async () => {
+    // Hyper, and so tonic, announces so little, and ends a session whose header block is longer than it takes.
+    const other = ask(here.edge, '/other');
+    const socket = await origin.settled(0, rawSettings({ [setting.maxHeaderListSize]: 16_384 }));
+    const stream = here.edge.request(
+      { ':path': '/long', ':scheme': 'https', ':authority': 'app.example.com', ...grpc },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1'.repeat(20_000) }));
+    stream.end('body');
+    expect((await answerOf(stream)).status).to.equal(502);
+    expect(await origin.resetCode(0)).to.equal(http2Error.cancel);
+    expect(framesOf(0).filter(({ type, streamId }) => type === 1 && streamId === 3)).to.have.length(1);
+    expect(here.logged.at(-1)?.message).to.contain('trailers are larger than the origin takes');
+    socket.write(rawHeaders(1, okBlock));
+    expect((await other).status).to.equal(200);
   });
 
   it('and ends each session after ten requests, answers hundreds that come at once', async () => {

@@ -78,6 +78,11 @@ export abstract class Http2Stream implements SendingOwner {
     if (!this.closed && !this.#resetWhenSent) this.handler = handler;
   }
 
+  /** Whether the peer takes a head, or trailers, of these: what it does not take can end the whole connection. */
+  takes(headers: readonly string[]): boolean {
+    return this.host.sender.takes(headers);
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.closed) return true;
     if (!this.headSent || this.sending.ended || this.sending.done) {

@@ -64,7 +64,13 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   requestDone(trailers: readonly string[]): void {
     if (this.#requestDone) return;
     this.#requestDone = true;
-    this.#stream?.end(http2RequestTrailers(trailers));
+    const stream = this.#stream;
+    if (stream === null) return;
+    const sent = http2RequestTrailers(trailers);
+    if (stream.takes(sent)) return stream.end(sent);
+    // The session is shared: what its origin does not take could end it under all the others.
+    stream.reset(http2Error.cancel);
+    process.nextTick(() => this.#lose(trailersTooLarge));
   }
 
   pause(): void {
@@ -134,6 +140,10 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   }
 }
 
+const trailersTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the request trailers are larger than the origin takes over HTTP/2',
+};
 const refused: OriginFailure = {
   reason: 'reset',
   message: 'the origin refused the HTTP/2 stream',

@@ -13,10 +13,6 @@ export class ServerStream extends Http2Stream implements EdgeStream {
     return this.headSent;
   }
 
-  takes(headers: readonly string[]): boolean {
-    return this.host.sender.takes(headers);
-  }
-
   respond(status: number, headers: readonly string[], end: boolean): void {
     if (this.closed) return;
     if (this.headSent) throw new Error('a stream was responded to twice');
