@@ -250,11 +250,13 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
         message: `the origin ended the HTTP/2 session with code ${code}`,
       };
     }
-    this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId);
+    const before = this.#lastStreamId;
+    this.#lastStreamId = Math.min(before, lastStreamId);
     if (code === http2Error.http11Required) this.#unlooked = 'http1';
     else this.#unlooked = this.#lastStreamId === 0 ? 'ended' : 'cut-off';
     const { role, streams } = this.#connection;
-    if (role.newestId > this.#lastStreamId) this.#owner.cutOff(Math.ceil(this.#lastStreamId / 2));
+    const fewer = this.#lastStreamId < before;
+    if (fewer && role.newestId > this.#lastStreamId) this.#owner.cutOff(Math.ceil(this.#lastStreamId / 2));
     this.#retire();
     streams.abandonAbove(this.#lastStreamId, http2Error.refusedStream);
   }

@@ -194,6 +194,28 @@ describe('the HTTP/2 sessions to one address', () => {
       expect([await stage.openedFor(100), await stage.openedFor(101)]).to.deep.equal([1, 2]);
     });
 
+    /** Two streams run, and the session ends with these words. */
+    async function ended(...words: readonly Buffer[]): Promise<void> {
+      const asking = stage.askers(2);
+      await settle();
+      const origin = await stage.connect(0, 1_000);
+      await eventually('places', () => served(asking) === 2);
+      const posts = asking.map(({ given }) => postOn(given!));
+      origin.end(Buffer.concat(words));
+      await Promise.all(posts);
+    }
+
+    it('dare as many as before where it had looked at all of them', async () => {
+      await ended(goAway(3));
+      expect([await stage.openedFor(256), await stage.openedFor(257)]).to.deep.equal([1, 2]);
+    });
+
+    it('dare half as many, however often it says so of one session', async () => {
+      // First that it will end, then which it has looked at; then, as Node.js does, the same as it ends.
+      await ended(goAway(2 ** 31 - 1), goAway(1), goAway(1));
+      expect([await stage.openedFor(128), await stage.openedFor(129)]).to.deep.equal([1, 2]);
+    });
+
     it('dare one at least, and more again as sessions carry more', async () => {
       for (let dared = 256; dared > 1; dared /= 2) await cutOff(2, 1);
       await cutOff(1, 0);
