@@ -156,6 +156,31 @@ describe('HTTP/2 session, sending', () => {
     ]);
   });
 
+  it('keeps the order of a body, piece by piece, while the socket is neither full nor drained', async () => {
+    const highWater = 4 * slabBytes;
+    const limits = { leastOutputBytes: highWater, mostOutputBytes: highWater };
+    stage = await SessionStage.open({ limits }, () => {});
+    stage.edge.shakeHands({ 4: maxWindow });
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
+    const { stream } = await eventually('the stream', () => stage.seen[0]);
+    stream.respond(200, [], false);
+    const { socket } = stage.edge;
+    const pieces: Buffer[] = [];
+    // A reader that stops and goes on: what waits for its socket leaves slab by slab.
+    for (let turn = 0; turn < 300; turn += 1) {
+      if (turn % 100 === 0) socket.pause();
+      else if (turn % 100 > 20) socket[turn % 4 === 0 ? 'resume' : 'pause']();
+      pieces.push(Buffer.alloc(turn % 100 <= 20 ? 400_000 : 20_000, turn));
+      stream.write(pieces.at(-1)!);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    stream.end();
+    socket.resume();
+    await eventually('the end', () => stage.edge.on(1, 0).at(-1)?.flags === 1);
+    const body = Buffer.concat(stage.edge.on(1, 0).map(({ payload }) => payload));
+    expect(body.equals(Buffer.concat(pieces))).to.equal(true);
+  });
+
   it('sends trailers behind a body that had to wait', async () => {
     stage = await SessionStage.open({}, ({ stream }) => {
       stream.respond(200, [], false);

@@ -4,7 +4,7 @@ import { ask } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import type { Proxied } from '../support/proxied.ts';
-import { rawHeaders, rawSettings } from '../support/raw-frames.ts';
+import { rawBlock, rawData, rawFrame, rawHeaders, rawSettings } from '../support/raw-frames.ts';
 import { okBlock, proxiedRawHttp2, type RawHttp2Origin } from '../support/raw-http2-origin.ts';
 
 describe('an origin of HTTP/2 whose host is gone without a word', () => {
@@ -30,6 +30,15 @@ describe('an origin of HTTP/2 whose host is gone without a word', () => {
     socket.write(rawHeaders(1, okBlock));
     expect((await asked).status).to.equal(200);
     return origin;
+  };
+  const pong = rawFrame(6, 1, 0, Buffer.alloc(8));
+  /** It is read before time goes on. */
+  const say = async (origin: RawHttp2Origin, frames: Buffer): Promise<void> => {
+    const acknowledged = () =>
+      origin.framesOf(0).filter(({ type, flags }) => type === 4 && flags === 1).length;
+    const before = acknowledged();
+    origin.sockets[0]!.write(Buffer.concat([frames, rawSettings()]));
+    await eventually('it to be read', () => acknowledged() > before);
   };
   const pinged = async (origin: RawHttp2Origin): Promise<void> => {
     // It was heard in the first five seconds.
@@ -83,17 +92,46 @@ describe('an origin of HTTP/2 whose host is gone without a word', () => {
     const origin = await firstAnswer();
     const asked = ask(here.edge, '/', { ':method': 'POST', 'content-length': '0' });
     await having(2);
-    const socket = origin.sockets[0]!;
     await pinged(origin);
-    socket.write(Buffer.from('0000080601000000000000000000000000', 'hex'));
-    // To be read before time goes on.
-    socket.write(rawSettings());
-    await eventually(
-      'both to be read',
-      () => origin.framesOf(0).filter(({ type, flags }) => type === 4 && flags === 1).length === 2,
-    );
+    await say(origin, pong);
     await clock.advance(4 * 60_000);
-    socket.write(rawHeaders(3, okBlock));
+    await say(origin, rawHeaders(3, okBlock));
     expect((await asked).status).to.equal(200);
+  });
+
+  it('is asked anew behind each piece of a message, but by two PINGs at most about what it only reads', async () => {
+    // Servers of gRPC end a session at the third PING between two messages of theirs.
+    await behind(1);
+    const origin = await firstAnswer();
+    const pings = () => origin.framesOf(0).filter(({ type }) => type === 6).length;
+    const asked: Promise<unknown>[] = [];
+    const askAnother = async (): Promise<void> => {
+      asked.push(ask(here.edge, '/', { ':method': 'POST', 'content-length': '0' }));
+      await having(1 + asked.length);
+    };
+    /** After it was asked so often, it answers, and nothing is heard for a minute. */
+    const askedAbout = async (count: number): Promise<void> => {
+      await clock.advance(15_000);
+      await eventually('the PING', () => pings() === count);
+      await say(origin, pong);
+      await clock.advance(60_000);
+      expect(pings()).to.equal(count);
+    };
+    await askAnother();
+    await askedAbout(1);
+    await askAnother();
+    await askedAbout(2);
+    await askAnother();
+    await clock.advance(30_000);
+    expect(pings()).to.equal(2);
+    await say(origin, rawHeaders(3, rawBlock(':status', '200'), false));
+    await askedAbout(3);
+    await say(origin, rawData(3, Buffer.from('a piece')));
+    await askedAbout(4);
+    await say(
+      origin,
+      Buffer.concat([rawData(3, Buffer.from('.'), true), rawHeaders(5, okBlock), rawHeaders(7, okBlock)]),
+    );
+    await Promise.all(asked);
   });
 });

@@ -159,6 +159,30 @@ describe('the windows of streams', () => {
     expect(given(1)).to.equal(90_000);
   });
 
+  it('are narrow for streams that had sent more before, too: the peer may send no more on those', async () => {
+    await posted(90_000, true);
+    await posted(20_000, true);
+    await eventually('SETTINGS', () => announced().length === 1);
+    const earlier = await posted(40_000, true);
+    stage.edge.send(rawSettingsAck, rawData(5, Buffer.alloc(1)));
+    expect(await stage.edge.resetOf(5)).to.equal(http2Error.flowControlError);
+    expect(earlier.bodyBytes).to.equal(40_000);
+  });
+
+  it('become wide for streams that began narrow, too, to the last byte', async () => {
+    await posted(90_000, true);
+    await posted(20_000, true);
+    await eventually('SETTINGS', () => announced().length === 1);
+    stage.edge.send(rawSettingsAck);
+    const narrowed = await posted(9_999, true);
+    for (const { stream } of stage.seen) stream.resume();
+    await eventually('SETTINGS', () => announced().length === 2);
+    expect(given(5)).to.equal(0);
+    stage.edge.send(rawData(5, Buffer.alloc(80_001), true));
+    await eventually('the end', () => narrowed.ended !== null);
+    expect(narrowed.bodyBytes).to.equal(90_000);
+  });
+
   it('that became narrow are given what was consumed of the wide ones: the peer might wait for it', async () => {
     const reader = await posted(40_000, false);
     expect(given(1)).to.equal(0);

@@ -253,6 +253,21 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect(answer.trailers['grpc-status']).to.equal('0');
   });
 
+  it('and takes no head as long as that of a request, is not sent it, and is asked for the next one as ever', async () => {
+    const first = ask(here.edge, '/');
+    const socket = await origin.settled(0, rawSettings({ 3: 1, [setting.maxHeaderListSize]: 16_384 }));
+    socket.write(rawHeaders(1, okBlock));
+    await first;
+    expect((await ask(here.edge, '/long', { 'x-long': '1'.repeat(20_000) })).status).to.equal(502);
+    expect(here.logged.at(-1)?.message).to.contain('head is larger than the origin takes');
+    // Its place is free again, and there is one only.
+    const next = ask(here.edge, '/next');
+    await eventually('the request', () => origin.requestsOf(0).length === 2);
+    expect(origin.requestsOf(0)).to.deep.equal(['/', '/next']);
+    socket.write(rawHeaders(3, okBlock));
+    expect((await next).status).to.equal(200);
+  });
+
   it('and takes no trailers as long as those of a request, is sent none, and keeps its session with all else on it', async () => {
     // Hyper, and so tonic, announces so little, and ends a session whose header block is longer than it takes.
     const other = ask(here.edge, '/other');
@@ -271,38 +286,43 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect((await other).status).to.equal(200);
   });
 
-  it('and ends each session after ten requests, answers hundreds that come at once', async () => {
-    const carried = new Map<number, number>();
-    const serveTen = (index: number): void => {
-      const socket = origin.sockets[index]!;
-      const ids = origin
-        .framesOf(index)
-        .filter(({ type }) => type === 1)
-        .map(({ streamId }) => streamId);
-      const seen = carried.get(index) ?? 0;
-      const now = Math.min(ids.length, 10);
-      if (now === seen) return;
-      carried.set(index, now);
-      socket.write(Buffer.concat(ids.slice(seen, now).map((id) => rawHeaders(id, okBlock))));
-      if (now === 10) socket.end(rawFrame(7, 0, 0, Buffer.concat([uint32(ids[9]!), uint32(0)])));
-    };
-    const asked = Promise.all(
-      Array.from({ length: 300 }, (_, i) => ask(here.edge, `/${i}`, { ':method': 'POST' }, 'x')),
-    );
-    let done = false;
-    void asked.finally(() => {
-      done = true;
+  for (const [each, requests] of [
+    [10, 300],
+    [1, 20],
+  ] as const) {
+    it(`and ends each session after ${each} of its requests, answers ${requests} that come at once`, async () => {
+      const carried = new Map<number, number>();
+      const serveSome = (index: number): void => {
+        const socket = origin.sockets[index]!;
+        const ids = origin
+          .framesOf(index)
+          .filter(({ type }) => type === 1)
+          .map(({ streamId }) => streamId);
+        const seen = carried.get(index) ?? 0;
+        const now = Math.min(ids.length, each);
+        if (now === seen) return;
+        carried.set(index, now);
+        socket.write(Buffer.concat(ids.slice(seen, now).map((id) => rawHeaders(id, okBlock))));
+        if (now === each) socket.end(rawFrame(7, 0, 0, Buffer.concat([uint32(ids[each - 1]!), uint32(0)])));
+      };
+      const asked = Promise.all(
+        Array.from({ length: requests }, (_, i) => ask(here.edge, `/${i}`, { ':method': 'POST' }, 'x')),
+      );
+      let done = false;
+      void asked.finally(() => {
+        done = true;
+      });
+      const greeted = new Set<number>();
+      await eventually('all to be answered', () => {
+        for (const [index, socket] of origin.sockets.entries()) {
+          if (!greeted.has(index)) socket.write(rawSettings());
+          greeted.add(index);
+          serveSome(index);
+        }
+        return done;
+      });
+      const statuses = new Set((await asked).map(({ status }) => status));
+      expect([...statuses]).to.deep.equal([200]);
     });
-    const greeted = new Set<number>();
-    await eventually('all to be answered', () => {
-      for (const [index, socket] of origin.sockets.entries()) {
-        if (!greeted.has(index)) socket.write(rawSettings());
-        greeted.add(index);
-        serveTen(index);
-      }
-      return done;
-    });
-    const statuses = new Set((await asked).map(({ status }) => status));
-    expect([...statuses]).to.deep.equal([200]);
-  });
+  }
 });

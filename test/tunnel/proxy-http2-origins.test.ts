@@ -127,6 +127,34 @@ describe('an origin that speaks HTTP/2', () => {
       expect(origin.heads.map((head) => head['content-length'])).to.deep.equal(['300000', undefined]);
     });
 
+    it('gets a body that comes slowly and is longer than any window, piece by piece', async () => {
+      let gotBytes = 0;
+      const { edge } = await serve((stream, head, count) => {
+        stream.on('data', (chunk: Buffer) => {
+          gotBytes += chunk.length;
+        });
+        stream.on('end', () => hello(stream, head, count));
+      });
+      const stream = openStream(edge, '/', grpc);
+      for (let sentBytes = 0; sentBytes < 3_000_000; sentBytes += 50_000) {
+        stream.write(Buffer.alloc(50_000));
+        await eventually('the piece', () => gotBytes === sentBytes + 50_000);
+      }
+      stream.end();
+      expect((await answerOf(stream)).status).to.equal(200);
+    });
+
+    it('that pushes where it may is told that it may not', async () => {
+      const { edge } = await serve((stream) => {
+        if (stream.pushAllowed)
+          stream.pushStream({ ':path': '/style.css' }, (_error, pushed) => pushed.end());
+        stream.respond({ ':status': 200 });
+        stream.end('hello');
+      });
+      expect((await ask(edge, '/')).body.toString()).to.equal('hello');
+      expect(origin.streams[0]?.pushAllowed).to.equal(false);
+    });
+
     it('has its informational responses swallowed', async () => {
       const { edge } = await serve((stream) => {
         stream.additionalHeaders({ ':status': 103, link: 'x' });
@@ -395,32 +423,6 @@ describe('an origin that speaks HTTP/2', () => {
     });
   });
 
-  it('whose address goes loses its idle session at once, and one with a stream after that', async () => {
-    const { edge, proxy } = await serve((stream, head, count) => {
-      if (count > 1) hello(stream, head, count);
-    });
-    const answered = ask(edge, '/');
-    await eventually('a stream', () => origin.streams.length === 1);
-    proxy.updateRoutes(tableTo([here.origin.port]));
-    proxy.updateRoutes(tableTo([origin.port], { protocol: 'h2c' }));
-    await ask(edge, '/');
-    await openIs(1);
-    expect(origin.sessions.map(({ destroyed }) => destroyed)).to.deep.equal([false, false]);
-    proxy.updateRoutes(tableTo([here.origin.port]));
-    await eventually('the idle session to be gone', () => origin.sessions[1]?.destroyed);
-    expect(origin.sessions[0]?.destroyed).to.equal(false);
-    hello(origin.streams[0]!, origin.heads[0]!, 1);
-    expect((await answered).body.toString()).to.equal('hello');
-    await eventually('the other one to be gone', () => origin.sessions[0]?.destroyed);
-  });
-
-  it('whose session ended while it was idle costs no request', async () => {
-    const { edge } = await serve(hello);
-    await ask(edge, '/');
-    origin.sessions[0]?.destroy();
-    expect((await ask(edge, '/')).status).to.equal(200);
-  });
-
   it('whose session breaks under a request ends it with 502, and a POST is not sent again', async () => {
     const { edge } = await serve((stream, head, count) => {
       if (count === 1) return hello(stream, head, count);
@@ -429,21 +431,6 @@ describe('an origin that speaks HTTP/2', () => {
     await ask(edge, '/');
     expect((await ask(edge, '/', { ':method': 'POST' }, 'x')).status).to.equal(502);
     expect(origin.streams).to.have.length(2);
-  });
-
-  it('keeps an idle session as long as the setting says, by one timer', async () => {
-    const clock = new ManualClock();
-    const { edge } = await serve(hello, { clock, settings: { keepAliveTimeoutMs: 5_000 } });
-    await ask(edge, '/');
-    await openIsOver();
-    await clock.advance(3_000);
-    await ask(edge, '/');
-    await openIsOver();
-    await clock.advance(4_999);
-    expect(origin.sessions[0]?.destroyed).to.equal(false);
-    await clock.advance(1);
-    await eventually('the session to be closed', () => origin.sessions[0]?.destroyed);
-    await eventually('no timer to be left', () => clock.pendingTimers === 0);
   });
 
   it('that stays silent is 504 after the connect timeout', async () => {

@@ -2,13 +2,16 @@ import { constants, createSecureServer } from 'node:http2';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { createServer as createTlsServer } from 'node:tls';
 import { expect } from 'chai';
 import type { OriginSettings } from '../../src/domain/ingress.ts';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
+import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { ask, openStream } from '../support/edge-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Http2Origin, type Http2Script, scriptHttp2 } from '../support/http2-origin.ts';
 import { type Proxied, proxied } from '../support/proxied.ts';
+import { rawFrame, rawSettings, uint32 } from '../support/raw-frames.ts';
 import { tableTo } from '../support/route-to.ts';
 
 const grpc = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
@@ -101,6 +104,28 @@ describe('an https origin that wants HTTP/1.1 for a request', () => {
     const answer = await ask(here.edge, '/', { ':method': 'POST' }, 'body');
     expect([answer.status, answer.body.toString()]).to.deep.equal([200, 'body']);
     expect(versions).to.deep.equal(['2.0', '1.1']);
+    await here.stop();
+    server.close();
+  });
+});
+
+describe('an https origin that wants HTTP/1.1 for all requests', () => {
+  it('and says so as it ends the session over HTTP/2, gets them so', async () => {
+    const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nso.';
+    const server = createTlsServer({ ...tls, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
+      socket.on('error', () => {});
+      if (socket.alpnProtocol !== 'h2')
+        return socket.on('data', (chunk) => chunk.includes('body') && socket.write(answer));
+      socket.write(rawSettings());
+      const goaway = rawFrame(7, 0, 0, Buffer.concat([uint32(0), uint32(http2Error.http11Required)]));
+      // HEADERS behind the preface and SETTINGS.
+      return socket.on('data', (chunk) => chunk.includes('cf-warp-tag-id') && socket.end(goaway));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const here = await proxied(() => {}, { routes: () => tableTo([port], mayHttp2, authority.cert) });
+    const { status, body } = await ask(here.edge, '/', { ':method': 'POST' }, 'body');
+    expect([status, body.toString()]).to.deep.equal([200, 'so.']);
     await here.stop();
     server.close();
   });

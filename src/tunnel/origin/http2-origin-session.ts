@@ -9,7 +9,7 @@ import { clientPreface, setting, settingsFrame, windowUpdateFrame } from '../wir
 import { hearFailedWrites } from './failed-writes.ts';
 import { maxInterimResponses } from './http1-parser.ts';
 import type { BodyFraming, RequestPlan } from './http1-request.ts';
-import { maxStreams, originHttp2Limits } from './http2-origin-limits.ts';
+import { originHttp2Limits } from './http2-origin-limits.ts';
 import { Http2OriginStream, type StreamSession } from './http2-origin-stream.ts';
 import { http2RequestHead } from './http2-request.ts';
 import { pingTimeoutMs, SilenceWatch, type WatchedSession } from './http2-silence.ts';
@@ -157,7 +157,7 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
 
   /** Whether another stream may be opened now. */
   get hasRoom(): boolean {
-    return this.#usable && this.streams < Math.min(maxStreams, this.#connection.role.maxConcurrentStreams);
+    return this.#usable && this.streams < this.#connection.role.maxConcurrentStreams;
   }
 
   /** A place for one exchange. Only with `hasRoom`. */
@@ -173,7 +173,7 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
     last: boolean,
     handler: ResponseHandler,
   ): ClientStream | OriginFailure {
-    if (!this.#usable || this.#connection.role.exhausted) {
+    if (!this.#usable) {
       return { reason: 'reset', message: 'the HTTP/2 session has just ended', unprocessed: 'ended' };
     }
     const head = http2RequestHead(plan, framing, this.#scheme);
@@ -282,13 +282,11 @@ export class Http2OriginSession implements StreamSession, WatchedSession {
   #ends(cause: ConnectionEnd): void {
     this.#failure ??= this.#goneAwayWith ?? this.#failureOf(cause);
     this.#idleTimer?.cancel();
-    this.#idleTimer = null;
     this.#silence.end();
     this.#retire();
   }
 
   #gone(): void {
-    this.#idleTimer?.cancel();
     this.#cut?.cancel();
     this.#owner.gone();
   }

@@ -33,7 +33,6 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   readonly #session: StreamSession;
   #exchange: Exchange | null = null;
   #stream: ClientStream | null = null;
-  #requestDone = false;
   /** The place in the session is a stream's, or given back. */
   #placeUsed = false;
 
@@ -44,7 +43,6 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
 
   start(exchange: Exchange, plan: RequestPlan, framing: BodyFraming, last: boolean): void {
     this.#exchange = exchange;
-    this.#requestDone = last;
     const stream = this.#session.request(plan, framing, last, this);
     if ('reason' in stream) {
       process.nextTick(() => {
@@ -58,12 +56,10 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream === null || this.#requestDone || this.#stream.write(chunk);
+    return this.#stream === null || this.#stream.write(chunk);
   }
 
   requestDone(trailers: readonly string[]): void {
-    if (this.#requestDone) return;
-    this.#requestDone = true;
     const stream = this.#stream;
     if (stream === null) return;
     const sent = http2RequestTrailers(trailers);

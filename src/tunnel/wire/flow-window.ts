@@ -41,7 +41,7 @@ export class ReceiveWindow {
 
   /** The increment to announce now; 0 while it is not worth a frame. The caller sends what it took. */
   takeIncrement(): number {
-    if (this.#unannounced < Math.max(1, this.#bytes >>> 1)) return 0;
+    if (this.#unannounced < this.#bytes >>> 1) return 0;
     const increment = this.#unannounced;
     this.#unannounced = 0;
     this.#available += increment;

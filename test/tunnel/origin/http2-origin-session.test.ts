@@ -33,6 +33,13 @@ describe('an HTTP/2 session to an origin', () => {
     expect(await asked).to.include({ reason: 'reset', unprocessed: 'ended' });
   });
 
+  it('that has ended when the place it gave is used, says the same of that request', async () => {
+    const place = session.open();
+    session.close();
+    expect(await postOn(place)).to.include({ reason: 'reset', unprocessed: 'ended' });
+    expect(session.streams).to.equal(0);
+  });
+
   it('that ends after that, says nothing of the kind', async () => {
     let heard = '';
     sockets.origin.on('data', (chunk) => {

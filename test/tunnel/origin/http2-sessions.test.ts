@@ -53,6 +53,19 @@ describe('the HTTP/2 sessions to one address', () => {
     taken!.destroy();
   });
 
+  it('give one place for each request that goes away, on its way or not', async () => {
+    const { asker } = await stage.first(1);
+    const waiting = stage.askers(3);
+    void postOn(asker.given!);
+    asker.given!.destroy();
+    await settle();
+    expect(waiting.map(({ given }) => given !== null)).to.deep.equal([true, false, false]);
+    waiting[0]!.given!.destroy();
+    waiting[0]!.given!.destroy();
+    await settle();
+    expect(waiting.map(({ given }) => given !== null)).to.deep.equal([true, true, false]);
+  });
+
   it('give a place as soon as the origin allows another stream', async () => {
     const { origin } = await stage.first(1);
     const waiting = stage.ask();
@@ -100,6 +113,25 @@ describe('the HTTP/2 sessions to one address', () => {
     const left = stage.sessions.take('');
     expect([left !== null, stage.sessions.take('')]).to.deep.equal([true, null]);
     left!.destroy();
+  });
+
+  it('are one each, however often its origin says SETTINGS', async () => {
+    stage = new SessionsToOrigin({ protocol: 'h2c', keepAliveConnections: 1 });
+    const { asker, origin } = await stage.first(1);
+    asker.given!.destroy();
+    origin.write(rawSettings({ 3: 2 }));
+    // One place more shows that they were read.
+    const places = await eventually('two places', () => {
+      const both = [stage.sessions.take(''), stage.sessions.take('')];
+      if (both[1] !== null) return both;
+      both[0]?.destroy();
+      return undefined;
+    });
+    for (const place of places) place!.destroy();
+    await settle();
+    const kept = stage.sessions.take('');
+    expect(kept).to.not.equal(null);
+    kept!.destroy();
   });
 
   describe('where a further one cannot be had', () => {
@@ -269,6 +301,19 @@ describe('the HTTP/2 sessions to one address', () => {
     expect(waiting.failure).to.equal(over);
     expect(await post).to.equal(over);
     await eventually('nothing to be left', () => stage.sessions.empty);
+  });
+
+  it('that go away before they allow a stream, and allow it in the same breath, are given to nobody', async () => {
+    const asker = stage.ask();
+    await settle();
+    const origin = await stage.connect(0, 0);
+    origin.write(Buffer.concat([goAway(0), rawSettings({ 3: 10 })]));
+    await eventually('the failure', () => asker.failure);
+    const next = stage.ask();
+    await settle();
+    expect([next.given, stage.openings.length]).to.deep.equal([null, 2]);
+    await stage.connect(1, 1);
+    await eventually('a place', () => next.given);
   });
 
   it('that end before they allow a stream say why to who waits', async () => {

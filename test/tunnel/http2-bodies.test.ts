@@ -1,0 +1,57 @@
+import { expect } from 'chai';
+import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
+import { eventually } from '../support/eventually.ts';
+import { postBlock, rawData, rawHeaders } from '../support/raw-frames.ts';
+import { type SeenStream, SessionStage } from '../support/session-stage.ts';
+
+describe('HTTP/2 session, given DATA,', () => {
+  let stage: SessionStage;
+  afterEach(() => stage.close());
+
+  it('takes an empty DATA frame behind a body for its end, however many bodies end so', async () => {
+    // So does Go's client, among others.
+    const limits = { idleFrames: { burst: 10, perSecond: 0 } };
+    stage = await SessionStage.open({ limits });
+    stage.edge.shakeHands();
+    for (let id = 1; id < 100; id += 2) {
+      stage.edge.send(rawHeaders(id, postBlock, false), rawData(id, Buffer.from('a')));
+      stage.edge.send(rawData(id, Buffer.alloc(0), true));
+    }
+    await stage.edge.frame(1, 99);
+    expect(stage.seen.map(({ ended }) => ended)).to.deep.equal(Array(50).fill([]));
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+  });
+
+  describe('gives the window of the connection back for what came', () => {
+    const lost: [title: string, handle: (seen: SeenStream) => void, frames: (id: number) => Buffer][] = [
+      [
+        'under way to a stream that it had reset',
+        ({ stream }) => stream.reset(http2Error.cancel),
+        (id) => rawData(id, Buffer.alloc(10_000)),
+      ],
+      [
+        'behind the end of its body',
+        () => {},
+        (id) => Buffer.concat([rawData(id, Buffer.alloc(0), true), rawData(id, Buffer.alloc(10_000))]),
+      ],
+      ['beyond the window of its stream', () => {}, (id) => rawData(id, Buffer.alloc(10_000))],
+    ];
+    for (const [title, handle, frames] of lost) {
+      it(title, async () => {
+        stage = await SessionStage.open(
+          { limits: { connectionWindowBytes: 100_000, streamWindowBytes: 9_999 } },
+          () => {},
+        );
+        stage.edge.shakeHands();
+        for (let count = 0; count < 20; count += 1) {
+          const id = 2 * count + 1;
+          stage.edge.send(rawHeaders(id, postBlock, false));
+          handle(await eventually('the stream', () => stage.seen[count]));
+          stage.edge.send(frames(id));
+          await stage.settled();
+        }
+        expect(stage.edge.on(0, 7)).to.deep.equal([]);
+      });
+    }
+  });
+});
