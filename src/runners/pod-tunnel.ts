@@ -1,5 +1,4 @@
 import type { ActorLog, RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
-import { isLaterVersion } from '../domain/ledger.ts';
 import type { RouteTable } from '../domain/routes.ts';
 import type { Fault, Result } from '../fault.ts';
 import type { PodAnswer } from '../kube/pods/ask-pod.ts';
@@ -12,6 +11,7 @@ import type { PodNudges, RefusedTunnel } from './pod-nudges.ts';
 import { PodRun } from './pod-run.ts';
 import { PodTroubles } from './pod-troubles.ts';
 import { PodUpkeep } from './pod-upkeep.ts';
+import { SeenDeployment } from './seen-deployment.ts';
 
 export interface PodTunnelWorld {
   readonly clock: Clock;
@@ -51,9 +51,7 @@ export class PodTunnel implements RefusedTunnel {
   #wish: TunnelRunRequest | null = null;
   /** Nobody wants it any more. False for what has not been claimed since this process started. */
   #unwanted = false;
-  #seen: SeenPods | null = null;
-  /** What was there and is gone by our own doing: the watch still has things to say of it. */
-  #removedUid = '';
+  readonly #deployment = new SeenDeployment();
   readonly #pods = new Map<string, SeenPod>();
   readonly #troubles: PodTroubles;
   readonly #upkeep: PodUpkeep;
@@ -76,7 +74,12 @@ export class PodTunnel implements RefusedTunnel {
 
   /** Nothing is known of it and nobody needs it. */
   get isIdle(): boolean {
-    return this.#seen === null && this.#pods.size === 0 && this.#runs.length === 0 && this.#draining === null;
+    return (
+      this.#deployment.now === null &&
+      this.#pods.size === 0 &&
+      this.#runs.length === 0 &&
+      this.#draining === null
+    );
   }
 
   /** Addresses of the pods that let nobody in without a token. */
@@ -116,7 +119,7 @@ export class PodTunnel implements RefusedTunnel {
     }
     this.clear();
     if (this.#runs.length > 0) return run.end(null);
-    if (this.#seen === null && this.#pods.size === 0 && !this.#isMoving) return run.end(null);
+    if (this.#deployment.now === null && this.#pods.size === 0 && !this.#isMoving) return run.end(null);
     const { clock, graceMs } = this.#world;
     const overdue = clock.after(graceMs + endingSlackMs, () => this.#drained());
     this.#draining = { run, overdue };
@@ -164,18 +167,11 @@ export class PodTunnel implements RefusedTunnel {
   }
 
   deployment(seen: SeenPods): void {
-    if (seen.uid === this.#removedUid) return;
-    const known = this.#seen;
-    if (known?.uid === seen.uid && !isLaterVersion(seen.resourceVersion, known.resourceVersion)) return;
-    this.#seen = seen;
-    this.advance();
+    if (this.#deployment.told(seen)) this.advance();
   }
 
   deploymentGone(resourceVersion: string): void {
-    // One that was made since then is told by the answer to that.
-    if (this.#seen === null || !isLaterVersion(resourceVersion, this.#seen.resourceVersion)) return;
-    this.#seen = null;
-    this.advance();
+    if (this.#deployment.gone(resourceVersion)) this.advance();
   }
 
   pod(seen: SeenPod): void {
@@ -211,13 +207,12 @@ export class PodTunnel implements RefusedTunnel {
     const wish = this.#wish;
     if (!maySee()) return;
     if (wish === null) {
-      const seen = this.#seen;
+      const seen = this.#deployment.now;
       if (seen === null || seen.deleting || !this.#unwanted || !mayWrite() || this.#retry.isWaiting) return;
       const removed = await this.#world.remove(seen, signal);
       if (!removed.ok) return this.#failed(seen.host, removed.fault);
       this.#retry.reset();
-      this.#removedUid = seen.uid;
-      if (this.#seen?.uid === seen.uid) this.#seen = null;
+      this.#deployment.removed(seen.uid);
       this.#world.log.info({ host: seen.host }, 'tunnel pods removed');
       this.#isDue = true;
       return;
@@ -227,7 +222,7 @@ export class PodTunnel implements RefusedTunnel {
     if (!wanted.ok) return this.#failed(wish.host, wanted.fault);
     this.#wantedHash = wanted.value.hash;
     this.#wantedMaking = wanted.value.making;
-    const seen = this.#seen;
+    const seen = this.#deployment.now;
     // One that is being deleted is made again once it is gone.
     if (seen?.deleting || !mayWrite() || this.#retry.isWaiting) return;
     const said = seen?.isAutoscaled ? withoutReplicas(wanted.value) : wanted.value;
@@ -235,16 +230,18 @@ export class PodTunnel implements RefusedTunnel {
     this.#world.nudges.look(this, areRefused, seen?.isRolledOut ?? false);
     const strays = seen?.hash === this.#wantedHash ? this.#upkeep.look(said, seen) : null;
     if (strays?.length === 0) return;
+    const written = this.#deployment.writing();
     const applied = await this.#world.apply(said, signal);
     if (!applied.ok) return this.#failed(wish.host, applied.fault);
     this.#retry.reset();
     this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
-    this.deployment(applied.value);
+    written(applied.value);
+    this.#isDue = true;
   }
 
   async askAgain(): Promise<void> {
     const { mayWrite, log, signal } = this.#world;
-    const seen = this.#seen;
+    const seen = this.#deployment.now;
     if (seen === null || !mayWrite()) return;
     const asked = await this.#world.nudge(seen, signal);
     const { host, name: pods } = seen;
@@ -269,7 +266,7 @@ export class PodTunnel implements RefusedTunnel {
 
   #tell(): void {
     if (!this.#world.maySee()) return;
-    const seen = this.#seen;
+    const seen = this.#deployment.now;
     const isWanted = seen !== null && seen.hash === this.#wantedHash;
     const newest = this.#runs.at(-1);
     if (newest !== undefined && isWanted && seen.isRolledOut) newest.counts = true;

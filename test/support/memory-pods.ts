@@ -16,8 +16,10 @@ export class MemoryPods implements TunnelPods {
   readonly wanted = tunnelPods;
   /** Addresses. */
   readonly asked: string[] = [];
+  /** Of the last change: in a cluster that is restored from a backup it is lower again. */
+  version = 0;
   #hear: PodsHearer | null = null;
-  #version = 0;
+  #held: (() => void)[] | null = null;
   /** Of pods that come now. */
   #making = '';
 
@@ -56,7 +58,7 @@ export class MemoryPods implements TunnelPods {
     const made = {
       name: this.nameOf(host),
       host,
-      uid: before?.uid ?? `uid-${this.#version}`,
+      uid: before?.uid ?? `uid-${this.version}`,
       deleting: false,
       stored: this.admit(sayable(deployment)),
       isAutoscaled: before?.isAutoscaled ?? false,
@@ -82,7 +84,7 @@ export class MemoryPods implements TunnelPods {
     this.writes.push(`remove ${host}`);
     const failure = this.failures.shift();
     if (failure !== undefined) return { ok: false, fault: failure };
-    if (this.deployments.delete(name)) this.#hear?.deploymentGone(name, String(++this.#version));
+    if (this.deployments.delete(name)) this.#gone(name);
     return ok(undefined);
   }
 
@@ -151,13 +153,39 @@ export class MemoryPods implements TunnelPods {
   /** Somebody deletes the Deployment. */
   lose(host: string): void {
     this.deployments.delete(this.nameOf(host));
-    this.#hear?.deploymentGone(this.nameOf(host), String(++this.#version));
+    this.#gone(this.nameOf(host));
+  }
+
+  /** It is there as it was in a backup. */
+  restore(seen: SeenPods): void {
+    this.deployments.set(seen.name, seen);
+    this.#tell(() => this.#hear?.deployment(seen));
+  }
+
+  /** What becomes of Deployments is told only once that is called, in order. */
+  hold(): () => void {
+    this.#held = [];
+    return () => {
+      const held = this.#held ?? [];
+      this.#held = null;
+      for (const tell of held) tell();
+    };
+  }
+
+  #gone(name: string): void {
+    const version = String(++this.version);
+    this.#tell(() => this.#hear?.deploymentGone(name, version));
+  }
+
+  #tell(what: () => void): void {
+    if (this.#held === null) what();
+    else this.#held.push(what);
   }
 
   #put(seen: Omit<SeenPods, 'resourceVersion'>): SeenPods {
-    const stored = { ...seen, resourceVersion: String(++this.#version) };
+    const stored = { ...seen, resourceVersion: String(++this.version) };
     this.deployments.set(seen.name, stored);
-    this.#hear?.deployment(stored);
+    this.#tell(() => this.#hear?.deployment(stored));
     return stored;
   }
 }
