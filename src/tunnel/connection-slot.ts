@@ -9,6 +9,9 @@ import type { EdgeReturn } from './edge-return.ts';
 /** First retry within a second; the counter starts again once a connection has held half a minute. */
 export const connectionBackoff: Backoff = { baseMs: 1000, capMs: 30_000, healthyAfterMs: 30_000 };
 
+/** An attempt that waits for an address for so long holds nobody up any more, milliseconds. */
+export const lookupStallMs = 1_000;
+
 /** What a slot asks of a connection. */
 export type SlotConnection = Pick<EdgeConnection, 'drain' | 'retire' | 'destroy'>;
 
@@ -49,7 +52,8 @@ export class ConnectionSlot {
   readonly #host: SlotHost;
   #current: SlotConnection | null = null;
   readonly #leaving = new Map<SlotConnection, Timer>();
-  #retryTimer: Timer | null = null;
+  /** The wait for the next attempt, or the bound of its lookup. */
+  #timer: Timer | null = null;
   /** From when it is to be dialled until it is registered or not. */
   #turn: Turn | null = null;
   /** Attempts since the last lasting connection. */
@@ -86,7 +90,7 @@ export class ConnectionSlot {
   #stop(): boolean {
     if (this.#state === 'stopping' || this.#state === 'ended') return false;
     this.#state = 'stopping';
-    this.#retryTimer?.cancel();
+    this.#timer?.cancel();
     this.#turn?.end(false);
     return true;
   }
@@ -96,12 +100,21 @@ export class ConnectionSlot {
   }
 
   async #dial(): Promise<void> {
+    const turn = this.#turn;
+    let gaveWay = false;
+    this.#timer = this.#host.clock.after(lookupStallMs, () => {
+      gaveWay = true;
+      turn?.end(false);
+    });
     const address = await this.#host.address(this.connIndex);
     if (this.#state !== 'running') return;
+    this.#timer.cancel();
     if (!address.ok) {
-      this.#turn?.end(false);
+      turn?.end(false);
       return this.#retry(address.fault);
     }
+    // Many may have waited for the same answer. The address is known by now.
+    if (gaveWay) return this.#attempt();
     this.#connect(address.value);
   }
 
@@ -126,6 +139,9 @@ export class ConnectionSlot {
       },
       leaving: (cause) => {
         forgetFailures();
+        // What it still carries is no sign of an edge that takes connections.
+        unregistered();
+        unregistered = () => {};
         this.#current = null;
         this.#leaving.set(
           connection,
@@ -164,7 +180,7 @@ export class ConnectionSlot {
     const delayMs = (cause.retryAfterMs ?? 0) + backoffMs;
     this.#attempts++;
     const attempt = (): void => this.#attempt();
-    this.#retryTimer = silent.has(cause.code)
+    this.#timer = silent.has(cause.code)
       ? edgeReturn.after(delayMs, backoffDelayMs(connectionBackoff, 0, random()), attempt)
       : clock.after(delayMs, attempt);
     this.#host.lost(this.connIndex, cause, delayMs);

@@ -132,7 +132,9 @@ export class ControlStream implements StreamHandler {
     this.#gone(`the edge reset the control stream with code ${code}`);
   }
 
-  drain(): void {}
+  drain(): void {
+    this.#stream.resume();
+  }
 
   #receive(frame: Buffer): void {
     if (this.#state === 'ended') return;
@@ -151,7 +153,7 @@ export class ControlStream implements StreamHandler {
         });
       case 'bootstrap':
       case 'call':
-        this.#stream.write(
+        this.#say(
           encodeReturnedException(message.value.questionId, {
             reason: 'a connector hosts no capability',
             kind: 'unimplemented',
@@ -162,7 +164,7 @@ export class ControlStream implements StreamHandler {
       case 'release':
         return;
       case 'other':
-        this.#stream.write(encodeUnimplemented(frame));
+        this.#say(encodeUnimplemented(frame));
         return;
       default:
         return unreachable(message.value);
@@ -175,7 +177,7 @@ export class ControlStream implements StreamHandler {
     if (result.kind === 'other') return this.#malformed(`a Return is of the unexpected kind ${result.tag}`);
     // Sent after a timeout already; a canceled question needs none.
     const asked = this.#questions.get(answerId) !== null;
-    if (asked && result.kind !== 'canceled') this.#stream.write(encodeFinish(answerId, false));
+    if (asked && result.kind !== 'canceled') this.#say(encodeFinish(answerId, false));
     this.#settle(answerId, result);
   }
 
@@ -215,17 +217,22 @@ export class ControlStream implements StreamHandler {
     while (this.#questions.has(questionId)) questionId++;
     const timer = this.#clock.after(rpcTimeoutMs, () => {
       this.#questions.set(questionId, null);
-      this.#stream.write(encodeFinish(questionId, true));
+      this.#say(encodeFinish(questionId, true));
       answered({ kind: 'timeout' });
     });
     this.#questions.set(questionId, { timer, answered });
-    this.#stream.write(encode(questionId));
+    this.#say(encode(questionId));
+  }
+
+  /** An edge that does not take what it is answered is asked to wait with what it says. */
+  #say(message: Buffer): void {
+    if (!this.#stream.write(message)) this.#stream.pause();
   }
 
   /** The last words of a client that leaves; the edge needs none of them. */
   #sendEnd(): void {
-    if (this.#capability !== null) this.#stream.write(encodeRelease(this.#capability, 1));
-    this.#stream.write(encodeAbort({ reason: 'rpc: shutdown', kind: 'failed' }));
+    if (this.#capability !== null) this.#say(encodeRelease(this.#capability, 1));
+    this.#say(encodeAbort({ reason: 'rpc: shutdown', kind: 'failed' }));
     this.#stream.end();
     this.destroy();
   }

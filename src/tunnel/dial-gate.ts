@@ -139,46 +139,42 @@ interface AttemptEvents {
   did(step: Step, address: string): void;
   /** It hangs where nobody gets on. False: it keeps its place for now. */
   stalled(step: Step): boolean;
-  /** `tookMs` is 0 when it had not begun. */
+  /** `tookMs` is 0 when it had not dialled. */
   ended(tookMs: number, registered: boolean): void;
 }
 
 class Attempt implements Turn {
+  readonly begin: () => void;
   readonly #clock: Clock;
-  readonly #go: () => void;
   readonly #events: AttemptEvents;
-  #state: 'waiting' | 'begun' | 'over' = 'waiting';
+  #isOver = false;
   #address = '';
-  #begunAtMs = 0;
+  /** Looking for the edge says nothing about how busy it is. */
+  #dialledAtMs: number | null = null;
   #timer: Timer | null = null;
 
   constructor(clock: Clock, go: () => void, events: AttemptEvents) {
+    this.begin = go;
     this.#clock = clock;
-    this.#go = go;
     this.#events = events;
-  }
-
-  begin(): void {
-    this.#state = 'begun';
-    this.#begunAtMs = this.#clock.monotonic();
-    this.#go();
   }
 
   dials(address: string): void {
     this.#address = address;
-    this.#expect('reach', this.#clock.monotonic());
+    this.#dialledAtMs = this.#clock.monotonic();
+    this.#expect('reach', this.#dialledAtMs);
   }
 
   reached(): void {
-    if (this.#state === 'over') return;
+    if (this.#isOver) return;
     this.#events.did('reach', this.#address);
     this.#expect('register', this.#clock.monotonic());
   }
 
   end(registered: boolean): void {
-    if (this.#state === 'over') return;
-    const tookMs = this.#state === 'begun' ? this.#clock.monotonic() - this.#begunAtMs : 0;
-    this.#state = 'over';
+    if (this.#isOver) return;
+    const tookMs = this.#dialledAtMs === null ? 0 : this.#clock.monotonic() - this.#dialledAtMs;
+    this.#isOver = true;
     this.#timer?.cancel();
     if (registered) this.#events.did('register', this.#address);
     this.#events.ended(tookMs, registered);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type Fault, type FaultCode, fault, ok, type Result } from '../../src/fault.ts';
-import { ConnectionSlot, type SlotHost } from '../../src/tunnel/connection-slot.ts';
+import { ConnectionSlot, lookupStallMs, type SlotHost } from '../../src/tunnel/connection-slot.ts';
 import type { EdgeAddress } from '../../src/tunnel/edge-addresses.ts';
 import type { EdgeConnectionEvents } from '../../src/tunnel/edge-connection.ts';
 import { EdgeReturn, leastSilenceMs } from '../../src/tunnel/edge-return.ts';
@@ -89,6 +89,26 @@ describe('one connection over its lives', () => {
     other.slot.drain();
     answers[1]!(ok(address));
     expect([await other.news(), other.opened]).to.deep.equal([['turn over', 'ended'], []]);
+    expect(other.clock.pendingTimers).to.equal(0);
+  });
+
+  it('holds nobody up while the edge is looked for, and has a turn again before it dials', async () => {
+    const answers: ((found: Result<EdgeAddress>) => void)[] = [];
+    const other = new Stage();
+    other.addresses = () => new Promise((resolve) => answers.push(resolve));
+    other.slot.start();
+    await other.clock.advance(lookupStallMs - 1);
+    expect(await other.news()).to.deep.equal([]);
+    await other.clock.advance(1);
+    expect(await other.news()).to.deep.equal(['turn over']);
+    answers[0]!(ok(address));
+    await settle();
+    answers[1]!(ok(address));
+    expect(await other.news()).to.deep.equal(['dials 192.0.2.1:7844']);
+    await other.clock.advance(lookupStallMs);
+    expect(await other.news()).to.deep.equal([]);
+    other.slot.destroy();
+    expect(other.clock.pendingTimers).to.equal(0);
   });
 
   describe('that the edge is leaving', () => {
@@ -109,6 +129,30 @@ describe('one connection over its lives', () => {
       expect(await stage.news())
         .to.include('destroy 0')
         .and.not.include('ended');
+    });
+
+    it('is none that holds the edge: what waits is hastened when the next one registers', async () => {
+      let hastened = false;
+      await stage.clock.advance(750);
+      const waiting = stage.edgeReturn.after(60_000, 1_000, () => {
+        hastened = true;
+      });
+      await stage.clock.advance(leastSilenceMs);
+      stage.register(1);
+      // It ends once more, which counts no more.
+      stage.opened[0]!.ended(leaving);
+      await stage.clock.advance(1_000);
+      waiting.cancel();
+      expect(hastened).to.equal(true);
+      hastened = false;
+      const later = stage.edgeReturn.after(60_000, 1_000, () => {
+        hastened = true;
+      });
+      await stage.clock.advance(leastSilenceMs);
+      stage.edgeReturn.registered()();
+      await stage.clock.advance(1_000);
+      later.cancel();
+      expect(hastened, 'while it holds').to.equal(false);
     });
 
     it('is drained with the slot, which waits for it', async () => {

@@ -8,6 +8,7 @@ import {
   rpcTimeoutMs,
 } from '../../src/tunnel/control-stream.ts';
 import { Reframer } from '../../src/tunnel/wire/capnp-framing.ts';
+import { setting } from '../../src/tunnel/wire/http2-frames.ts';
 import {
   encodeBootstrapResults,
   encodeEmptyResults,
@@ -24,7 +25,11 @@ import {
   type RpcMessage,
 } from '../../src/tunnel/wire/rpc-messages.ts';
 import { valueIn } from '../support/decoded-value.ts';
+import { sessionOn, socketPair } from '../support/edge-peer.ts';
+import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { RawEdge } from '../support/raw-edge.ts';
+import { postBlock, rawData, rawFrame, rawHeaders, rawWindowUpdate } from '../support/raw-frames.ts';
 import { RecordedStream } from '../support/recorded-stream.ts';
 
 const registration: Registration = {
@@ -270,6 +275,35 @@ describe('control stream', () => {
         ['edge-lost'],
       );
     }
+  });
+
+  it('takes no more of an edge that takes none of its answers, until it does', async () => {
+    const { near, far } = await socketPair();
+    const clock = new ManualClock();
+    const events = { registered: () => {}, lost: () => {}, configurationRefused: () => {} };
+    const { session } = sessionOn(near, (stream) => new ControlStream(stream, registration, clock, events), {
+      clock,
+    });
+    const edge = new RawEdge(far);
+    const takenBytes = (): number =>
+      edge.on(1, 8).reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+    try {
+      edge.shakeHands({ [setting.initialWindowSize]: 0 });
+      edge.send(rawHeaders(1, postBlock, false));
+      // Nearly a whole window of them.
+      const questions = Buffer.concat(Array.from({ length: 20_000 }, (_, id) => encodeBootstrap(id)));
+      for (let at = 0; at < questions.length; at += 16_384)
+        edge.send(rawData(1, questions.subarray(at, at + 16_384)));
+      edge.send(rawFrame(6, 0, 0, Buffer.alloc(8)));
+      await edge.frame(6, 0);
+      assert.isBelow(takenBytes(), 128 * 1024);
+      edge.send(rawWindowUpdate(0, 2 ** 30), rawWindowUpdate(1, 2 ** 30));
+      await eventually('it goes on', () => takenBytes() > questions.length / 2);
+    } finally {
+      session.destroy();
+      await edge.close();
+    }
+    assert.strictEqual(clock.pendingTimers, 0);
   });
 
   it('answers what it does not implement, and goes on', () => {

@@ -127,6 +127,28 @@ describe('dial gate', () => {
     expect(begun, 'with many given up that had not begun').to.have.length(first + 4);
   });
 
+  it('does not take a slow lookup of the edge for a busy one', async () => {
+    enter(1);
+    await settle();
+    await clock.advance(10);
+    const lookups = Array.from({ length: firstAtOnce }, () => gate.enter(0, () => {}));
+    turns.push(...lookups);
+    await settle();
+    turns[0]!.end(true);
+    enter(100, 1);
+    await clock.advance(900);
+    const before = begun.length;
+    for (const turn of lookups) {
+      turn.dials('edge');
+      turn.reached();
+    }
+    await clock.advance(10);
+    for (const turn of lookups.slice(1)) turn.end(true);
+    expect(begun.length - before).to.equal(2 * (lookups.length - 1));
+    lookups[0]!.end(false);
+    expect(begun.length - before, 'after one that failed').to.equal(2 * lookups.length - 1);
+  });
+
   it('lets in no more than before when fewer have asked for it', async () => {
     enter(1);
     for (let index = 1; index <= firstAtOnce; index += 1) {
