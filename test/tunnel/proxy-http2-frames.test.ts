@@ -61,6 +61,21 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     });
   }
 
+  for (const [what, frames] of [
+    ['a body', [rawData(1, Buffer.from('x'), true)]],
+    ['a reset', [rawReset(1, http2Error.internalError)]],
+    ['nothing, as its session ends', []],
+  ] as const) {
+    it(`and has ${what} follow the head that answers HEAD: that is the answer, as it is behind cloudflared`, async () => {
+      const asked = ask(here.edge, '/', { ':method': 'HEAD' });
+      const socket = await origin.settled(0);
+      socket.end(Buffer.concat([rawHeaders(1, okBlock, false), ...frames]));
+      const answer = await asked;
+      expect([answer.status, answer.body.length]).to.deep.equal([200, 0]);
+      expect(here.counted()).to.deep.include({ requests: [0, 0, 1, 0, 0, 0], originErrors: {} });
+    });
+  }
+
   it('and breaks off after its head: the same', async () => {
     const asked = ask(here.edge, '/').catch((error: unknown) => error);
     const socket = await origin.settled(0);

@@ -33,6 +33,8 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   readonly #session: StreamSession;
   #exchange: Exchange | null = null;
   #stream: ClientStream | null = null;
+  /** The head of the response is all of it. */
+  #headOnly = false;
   /** The place in the session is a stream's, or given back. */
   #placeUsed = false;
 
@@ -43,6 +45,7 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
 
   start(exchange: Exchange, plan: RequestPlan, framing: BodyFraming, last: boolean): void {
     this.#exchange = exchange;
+    this.#headOnly = plan.method === 'HEAD';
     const stream = this.#session.request(plan, framing, last, this);
     if ('reason' in stream) {
       process.nextTick(() => {
@@ -108,6 +111,8 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   }
 
   reset(code: number, why?: string): void {
+    // Also where a body was about to follow, which none may have: Go's client, so cloudflared, drops it.
+    if (this.#headOnly && this.#stream!.headReceived) return this.end([]);
     const { failure } = this.#session;
     const goneAway = this.#session.unprocessed(this.#stream!.id);
     if (goneAway !== null) return this.#lose({ ...(failure ?? refused), unprocessed: goneAway });
