@@ -45,13 +45,13 @@ export function respondOurselves(stream: EdgeStream, status: number): void {
   stream.respond(status, ['cf-cloudflared-response-meta', ownMeta, 'content-length', '0'], true);
 }
 
-/** An origin's trailers as HTTP/2 carries them: plain names in lower case, nothing that frames or is internal. */
+/** An origin's trailers as HTTP/2 carries them: plain names in lower case, of those that trail. */
 export function edgeTrailers(trailers: readonly string[]): readonly string[] {
   if (trailers.length === 0) return trailers;
   const kept: string[] = [];
   for (let i = 0; i + 1 < trailers.length; i += 2) {
     const field = fieldName(trailers[i]!);
-    if (field?.role === 'plain') kept.push(field.lower, trailers[i + 1]!);
+    if (field?.trails) kept.push(field.lower, trailers[i + 1]!);
   }
   return kept;
 }

@@ -113,10 +113,10 @@ describe('a request through the proxy', () => {
       });
     }
 
-    it('with trailers under their plain names, internal ones left out', async () => {
+    it('with trailers under their plain names, but those that are internal or of a head only', async () => {
       const { edge } = await serve(({ socket }) => {
         socket.write(
-          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nGrpc-Status: 0\r\ncf-int-x: y\r\nContent-Length: 9\r\n\r\n',
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nGrpc-Status: 0\r\ncf-int-x: y\r\nContent-Length: 9\r\nTE: gzip\r\nIf-Match: x\r\nCache-Control: public\r\n\r\n',
         );
       });
       const answer = await ask(edge, '/');

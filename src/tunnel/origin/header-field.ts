@@ -44,6 +44,26 @@ const roles: ReadonlyMap<string, FieldRole> = new Map<string, FieldRole>([
   ['cf-warp-tag-id', 'tunnel-tag'],
 ]);
 
+/**
+ * What frames, routes, authorizes or describes a message means nothing behind it (RFC 9110, section 6.5.1), and is a breach
+ * of HTTP/2 (`te`) or a way around a check where somebody puts it into the head. So it is with `if-`. Go's list, so cloudflared's.
+ */
+const notInTrailers = new Set([
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'max-forwards',
+  'pragma',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'range',
+  'realm',
+  'te',
+  'www-authenticate',
+]);
+
 /** Names remembered at once; when strangers have filled it with nonsense it starts again. */
 const maxRememberedNames = 1_000;
 /** Longer names are worked out each time, so that the memory of names stays small. */
@@ -76,6 +96,8 @@ export class FieldName {
   /** `x-cache-status` → `X-Cache-Status` (protocol page, section 8.2). */
   readonly canonical: string;
   readonly role: FieldRole;
+  /** May be passed on as a trailer. */
+  readonly trails: boolean;
   readonly #remembers: boolean;
   #lastSent: string | null = null;
   /** The line of `#lastSent`, in one piece, once that has come twice. */
@@ -87,6 +109,7 @@ export class FieldName {
     this.lower = lower;
     this.canonical = canonicalName(lower);
     this.role = roleOf(lower);
+    this.trails = this.role === 'plain' && !notInTrailers.has(lower) && !lower.startsWith('if-');
     this.#remembers = !secret.has(lower);
   }
 

@@ -108,7 +108,7 @@ export function planRequest(head: RequestHead, rules: RequestRules): RequestPlan
           .toLowerCase()
           .split(',')
           .map((name) => name.trim())
-          .filter((name) => fieldName(name)?.role === 'plain');
+          .filter((name) => fieldName(name)?.trails);
         break;
       case 'expect':
         if (expectsContinue(value)) awaitsContinue = true;

@@ -41,12 +41,12 @@ export function http2RequestHead(
   return fields;
 }
 
-/** Trailers of a request for HTTP/2; what frames or is internal is left out. */
+/** Trailers of a request for HTTP/2, those that may be. */
 export function http2RequestTrailers(trailers: readonly string[]): readonly string[] {
   const sent: string[] = [];
   for (let i = 0; i + 1 < trailers.length; i += 2) {
     const field = fieldName(trailers[i]!);
-    if (field?.role === 'plain' && isFieldValue(trailers[i + 1]!)) sent.push(field.lower, trailers[i + 1]!);
+    if (field?.trails && isFieldValue(trailers[i + 1]!)) sent.push(field.lower, trailers[i + 1]!);
   }
   return sent;
 }
