@@ -6,7 +6,14 @@ import type { CollectedBytes } from './origin/collected-bytes.ts';
 import type { Exchange, OriginConnection } from './origin/exchange.ts';
 import type { ResponseHead } from './origin/http1-head.ts';
 import { hostOf, type RequestPlan } from './origin/http1-request.ts';
-import type { OriginFailure, Unprocessed } from './origin/origin-failure.ts';
+import {
+  bodiesTooLarge,
+  bodyTooLarge,
+  headTooLarge,
+  type OriginFailure,
+  trailersTooLarge,
+  type Unprocessed,
+} from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
 import type { OriginPool } from './origin/origin-pool.ts';
 import type { Dial } from './origin/origin-socket.ts';
@@ -31,15 +38,6 @@ const maxRetries: Readonly<Record<Unprocessed | 'stale', number>> = {
   http1: 1,
   ended: 6,
   'cut-off': Number.POSITIVE_INFINITY,
-};
-
-const headTooLarge: OriginFailure = {
-  reason: 'limit',
-  message: 'the response head is larger than the edge takes',
-};
-const trailersTooLarge: OriginFailure = {
-  reason: 'limit',
-  message: 'the trailers are larger than the edge takes',
 };
 
 /** What an exchange needs of the proxy around it. */
@@ -186,10 +184,7 @@ export class HttpExchange implements StreamHandler, Exchange {
       this.#body.detach();
       return this.#dialOrigin(this.#origin.choose());
     }
-    this.#owner.originFailed(failure);
-    if (this.#status !== 0) this.#stream.reset(http2Error.internalError);
-    else this.#answer(failure.reason === 'timeout' ? 504 : 502);
-    this.#finish();
+    this.#failWith(failure.reason === 'timeout' ? 504 : 502, failure);
   }
 
   requestDrained(): void {
@@ -203,11 +198,9 @@ export class HttpExchange implements StreamHandler, Exchange {
         this.#stream.reset(http2Error.protocolError);
         return this.#finish();
       case 'too-large':
-        this.#answer(413);
-        return this.#finish();
+        return this.#failWith(413, bodyTooLarge);
       case 'crowded':
-        this.#answer(503);
-        return this.#finish();
+        return this.#failWith(503, bodiesTooLarge);
       case 'pause':
         this.#stream.pause();
         break;
@@ -274,10 +267,16 @@ export class HttpExchange implements StreamHandler, Exchange {
     return this.#body.empty && idempotentMethods.has(this.#plan.method);
   }
 
-  #answer(status: number): void {
-    this.#status = status;
-    respondOurselves(this.#stream, status);
-    if (!this.#requestEnded) stopRequest(this.#stream);
+  /** `status` unless the origin's answer was begun. */
+  #failWith(status: number, failure: OriginFailure): void {
+    this.#owner.originFailed(failure);
+    if (this.#status !== 0) this.#stream.reset(http2Error.internalError);
+    else {
+      this.#status = status;
+      respondOurselves(this.#stream, status);
+      if (!this.#requestEnded) stopRequest(this.#stream);
+    }
+    this.#finish();
   }
 
   /** Cuts the exchange off from its origin; the connection, if there is one, is the caller's to end. */

@@ -50,3 +50,20 @@ export const closedEarly: OriginFailure = {
   reason: 'reset',
   message: 'the origin closed the connection before its response was complete',
 };
+
+export const headTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the response head is larger than the edge takes',
+};
+export const trailersTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the trailers are larger than the edge takes',
+};
+export const bodyTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'a body without a length is larger than is collected for an origin that takes no chunks',
+};
+export const bodiesTooLarge: OriginFailure = {
+  reason: 'limit',
+  message: 'the bodies that are collected for an origin that takes no chunks are too large together',
+};
