@@ -1,4 +1,4 @@
-import { readingsOf } from '../domain/host.ts';
+import { cutsUuid, readingsOf } from '../domain/host.ts';
 import { tokenClaims } from '../domain/tunnel-token.ts';
 import { failed, ok, type Result } from '../fault.ts';
 import type { Clock } from '../time/clock.ts';
@@ -68,7 +68,7 @@ async function findId(
   const live = await listLiveTunnels(api, accountId, signal);
   if (!live.ok) return live;
   const found = live.value.filter(({ name }) =>
-    tunnel === null ? readingsOf(name).some((reading) => reading.host === host) : name === tunnel,
+    tunnel === null ? hostsOf(name).includes(host) : name === tunnel,
   );
   const [first, ...others] = found;
   if (first === undefined) {
@@ -78,12 +78,26 @@ async function findId(
       `the account has no ${what}: expected one that a controller has made`,
     );
   }
-  if (others.length > 0) {
+  // A connector of the wrong tunnel would answer its share of another host's requests with 404.
+  if (others.length > 0 || (tunnel === null && hostsOf(first.name).length > 1)) {
     const names = found.map(({ name }) => name).join(', ');
     return failed(
       'config-invalid',
-      `several tunnels are for ${host} (${names}): expected --tunnel with one of them`,
+      `it is not clear which tunnel is for ${host} (${names}): expected --tunnel with the one that is`,
     );
   }
   return ok(first.id);
+}
+
+/**
+ * The hosts that a tunnel of this name may be for. A namespace's UID is an identity as it is, or with a class behind its
+ * dot, and neither the beginning of one nor cut.
+ */
+function hostsOf(name: string): readonly string[] {
+  const readings = readingsOf(name);
+  const longest = readings.at(-1)?.identity ?? '';
+  const ofUid = readings.find(({ identity }) => uuid.test(identity));
+  const possible =
+    ofUid === undefined ? readings.filter(({ identity }) => !cutsUuid(identity, longest)) : [ofUid];
+  return possible.map(({ host }) => host);
 }

@@ -1,4 +1,4 @@
-import { readingsOf, tunnelHostname } from '../domain/host.ts';
+import { cutsUuid, readingsOf, tunnelHostname } from '../domain/host.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { SeenRecord, SeenTunnel, SeenZone } from './api-objects.ts';
 import { planRemoval } from './dns-plan.ts';
@@ -125,12 +125,6 @@ function judge(
     };
   }
   return { is: 'left', host };
-}
-
-/** Nobody has the rest of our UUID as the beginning of a host. */
-function cutsUuid(shorter: string, ours: string): boolean {
-  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(ours)?.[0] ?? '';
-  return shorter.length < uuid.length && uuid.startsWith(shorter);
 }
 
 function ownedBy({ identity, ledger, hosts }: Owned) {

@@ -32,6 +32,12 @@ export interface TunnelReading {
   readonly host: string;
 }
 
+/** Whether an identity is a piece of the UUID that another one begins with: nobody has the rest of it as the beginning of a host. */
+export function cutsUuid(shorter: string, identity: string): boolean {
+  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(identity)?.[0] ?? '';
+  return shorter.length < uuid.length && uuid.startsWith(shorter);
+}
+
 /** The published name of a tunnel: the CNAME's content and the Ingress' status. */
 export function tunnelHostname(tunnelId: string): string {
   return `${tunnelId}.cfargotunnel.com`;

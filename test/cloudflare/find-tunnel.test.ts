@@ -16,6 +16,10 @@ describe('the tunnel of a connector that has the certificate alone', () => {
   let ids: ReadonlyMap<string, string>;
   const twice = 'twice.example.com';
   const ours = tunnelName('a', host);
+  const uid = '6f1d2c3b-0a4e-4d5f-8a9b-0c1d2e3f4a5b';
+  const shared = 'shared.example.com';
+  const alone = 'alone.example.com';
+  const unclear = 'unclear.example.com';
 
   before(async () => {
     api = await startCloudflareApi({ port: 0, zones: ['example.com'] });
@@ -27,6 +31,10 @@ describe('the tunnel of a connector that has the certificate alone', () => {
       tunnelName('a', twice),
       tunnelName('b', twice),
       tunnelName('a', `x.${host}`),
+      tunnelName(uid, `my-${shared}`),
+      tunnelName(uid, `other-${alone}`),
+      tunnelName(`${uid}.blue`, alone),
+      tunnelName('prod', `my-${unclear}`),
     ];
     ids = new Map(names.map((name) => [name, make(name)]));
   });
@@ -67,6 +75,21 @@ describe('the tunnel of a connector that has the certificate alone', () => {
     expect(message).to.contain('expected --tunnel');
     const named = tunnelName('b', twice);
     expect(await found({ host: twice, tunnel: named })).to.equal(ids.get(named));
+  });
+
+  it('is not that of a host whose name ends as this one', async () => {
+    expect(await found({ host: shared })).to.contain(`no tunnel for ${shared}`);
+    expect(await found({ host: `my-${shared}` })).to.equal(ids.get(tunnelName(uid, `my-${shared}`)));
+    expect(await found({ host: alone })).to.equal(ids.get(tunnelName(`${uid}.blue`, alone)));
+  });
+
+  it('has to be named when its name may be for another host, too', async () => {
+    const name = tunnelName('prod', `my-${unclear}`);
+    for (const either of [unclear, `my-${unclear}`]) {
+      const message = await found({ host: either });
+      expect(message).to.contain(name).and.to.contain('expected --tunnel');
+    }
+    expect(await found({ host: `my-${unclear}`, tunnel: name })).to.equal(ids.get(name));
   });
 
   it('is not made when there is none', async () => {
