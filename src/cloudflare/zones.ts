@@ -70,6 +70,8 @@ export function longestZone(host: string, zones: readonly SeenZone[]): SeenZone 
 }
 
 /**
+ * Before all that waits: a removal may need it, and among a thousand creations it would come minutes later.
+ *
  * A `cert.pem`'s token may be unable to list zones (refused, or an empty list). Then its own zone is asked for
  * by id; if that is refused too nobody can tell which hosts the zone covers.
  */
@@ -81,7 +83,7 @@ async function readZones(
   const listed = await api.list(
     {
       op: 'zones.list',
-      priority: 'create',
+      priority: 'close',
       perPage: 50,
       send: (sdk, paging, options) =>
         sdk.zones.list({ account: { id: credentials.accountId }, ...paging }, options),
@@ -99,7 +101,7 @@ async function readZones(
   const own = await api.call<unknown>(
     {
       op: 'zones.get',
-      priority: 'create',
+      priority: 'close',
       repeatable: true,
       send: (sdk, options) => sdk.zones.get({ zone_id: zoneId }, options),
     },

@@ -1,7 +1,11 @@
 import { expect } from 'chai';
+import { createCloudflare } from '../../../src/cloudflare/adapter.ts';
+import { burstCalls } from '../../../src/cloudflare/budget.ts';
 import type { DnsRecords } from '../../../src/domain/ledger.ts';
 import type { RecordContent } from '../../../src/sandbox/cloudflare-api/zone-store.ts';
+import { eventually } from '../../support/eventually.ts';
 import { LeapingClock } from '../../support/leaping-clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { codeOf, must, openStage, running, type Stage } from './stage.ts';
 
 const tunnelId = '11111111-1111-4111-8111-111111111111';
@@ -273,6 +277,33 @@ describe('zones at Cloudflare', () => {
     );
     expect(results.map(codeOf)).to.deep.equal(['ok', 'ok', 'ok']);
     expect(stage.counted().filter((call) => call.startsWith('zones.list'))).to.have.length(2);
+  });
+
+  it('are looked up for a removal before what waits to be created', async () => {
+    stage = await openStage();
+    const { api, mounted } = stage;
+    const clock = new ManualClock();
+    const made: string[] = [];
+    const cloudflare = createCloudflare({
+      credentials: () => ({ ok: true, value: mounted.now }),
+      apiUrl: api.url,
+      clock,
+      // One call at once, and then one each five minutes.
+      processes: burstCalls,
+      hooks: { called: (op) => made.push(op), tunnelsCounted: () => {} },
+    });
+    const create = (name: string) => cloudflare.ensureTunnel({ host: name, name, identity: 'me' }, running());
+    must(await create('warp-first'));
+    const waiting = Array.from({ length: 20 }, (_, index) => create(`warp-${index}`));
+    const removal = cloudflare.removeDns(request, running());
+    for (let calls = 2; calls <= 4; calls++) {
+      await clock.advance(clock.nextTimerMs ?? 0);
+      await eventually(`${calls} calls`, () => made.length === calls);
+    }
+    must(await removal);
+    expect(made).to.deep.equal(['tunnels.create', 'zones.list', 'dns.list', 'dns.list']);
+    cloudflare.close();
+    await Promise.all(waiting);
   });
 
   it('that the token may not list leave the one of the cert.pem, if it may be read', async () => {
