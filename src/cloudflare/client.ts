@@ -85,10 +85,24 @@ export class ApiClient {
     }
   }
 
-  /** All pages of a list, each a call of its own. */
+  /**
+   * All pages of a list, each a call of its own. What is deleted between two of them moves the rest towards the pages that
+   * were read, so that one may be missed, and whoever misses a zone or a tunnel takes it for gone: then it is read anew.
+   */
   async list<T>(call: ListCall<T>, signal: AbortSignal): Promise<ApiResult<T[]>> {
+    for (let reading = 0; reading < maxReadings; reading++) {
+      const items = await this.#readList(call, signal);
+      if (items !== null) return items;
+    }
+    const text = `what ${call.op} lists at Cloudflare gets fewer faster than it can be read`;
+    return failureOf(fault('cloudflare-unreachable', text));
+  }
+
+  /** Null when there were fewer at a later page than at the one before. */
+  async #readList<T>(call: ListCall<T>, signal: AbortSignal): Promise<ApiResult<T[]> | null> {
     const items: T[] = [];
     let received = 0;
+    let before = 0;
     for (let page = 1; page <= maxPages; page++) {
       const paging = { page, per_page: call.perPage };
       const answer = await this.call(
@@ -99,6 +113,8 @@ export class ApiClient {
       const { result, result_info: info } = answer.value;
       const total = (info as { total_count?: unknown } | undefined)?.total_count;
       const raw: readonly unknown[] = Array.isArray(result) ? result : [];
+      if (typeof total === 'number' && total < before) return null;
+      before = typeof total === 'number' ? total : 0;
       received += raw.length;
       for (const item of raw) {
         const parsed = call.parse(item);
@@ -268,4 +284,6 @@ const maxConcurrentCalls = 6;
 const maxRetries = 2;
 /** 1,000 tunnels are one page, a zone's records at one name too; this only bounds a peer that never ends. */
 const maxPages = 100;
+/** Of a list from which somebody deletes meanwhile. */
+const maxReadings = 5;
 const retryBackoff: Backoff = { baseMs: 500, capMs: 4_000, healthyAfterMs: 0 };

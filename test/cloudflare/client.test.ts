@@ -250,6 +250,54 @@ describe('the API client', () => {
     api.close();
   });
 
+  it('reads a list anew whose length changes on the way, because one of it may have slipped to a page that was read', async () => {
+    const { api } = stage();
+    const there = ['one', 'two', 'three', 'four'];
+    const asked: number[] = [];
+    const list = await api.list(
+      {
+        op: 'test.list',
+        priority: 'create',
+        perPage: 2,
+        send: async (_, { page, per_page: size }) => {
+          asked.push(page);
+          if (asked.length === 2) there.shift();
+          return {
+            result: there.slice((page - 1) * size, page * size),
+            result_info: { total_count: there.length },
+          };
+        },
+        parse: String,
+      },
+      never,
+    );
+    expect(list).to.deep.equal({ ok: true, value: ['two', 'three', 'four'] });
+    expect(asked).to.deep.equal([1, 2, 1, 2]);
+    api.close();
+  });
+
+  it('gives up a list that never stands still', async () => {
+    const { api } = stage();
+    let total = 1_000;
+    let asked = 0;
+    const list = await api.list(
+      {
+        op: 'test.list',
+        priority: 'create',
+        perPage: 1,
+        send: async () => {
+          asked += 1;
+          return { result: ['some'], result_info: { total_count: total-- } };
+        },
+        parse: String,
+      },
+      never,
+    );
+    expect(!list.ok && list.fault.code).to.equal('cloudflare-unreachable');
+    expect(asked).to.be.at.most(10);
+    api.close();
+  });
+
   it('makes no call without credentials', async () => {
     const clock = new ManualClock();
     const api = new ApiClient({
