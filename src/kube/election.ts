@@ -104,9 +104,14 @@ export function createElection(options: ElectionOptions): Election {
     const wanted = { holder: me, durationMs: leaseDurationMs, nowMs: clock.now() };
     const written = await bounded((cut) => lease.write(seen, wanted, cut));
     if (signal.aborted) return failed('stopped', 'the election ends');
-    // Whatever it was: what is there now is looked at before anything is written again.
-    held = written.ok ? written.value : null;
-    if (!written.ok) return written;
+    if (!written.ok) {
+      // Whatever it was: what is there now is looked at before anything is written again. Only a server that was too busy
+      // (429) has certainly done nothing, and is not given two requests to refuse where one will do.
+      const { code, retryAfterMs } = written.fault;
+      if (code !== 'kube-refused' || retryAfterMs === undefined) held = null;
+      return written;
+    }
+    held = written.value;
     renewedAtMs = sentAtMs;
     pending = null;
     expiry?.cancel();
@@ -135,7 +140,7 @@ export function createElection(options: ElectionOptions): Election {
   /** In how long to try again. */
   function failedTurn(message: string, failures: number): number {
     if (pending !== null) pending = `the Lease ${lease.name}: ${message}`;
-    // A holder has only until its deadline.
+    // A holder has only until its deadline, and nobody would lead while the others do as they are asked (Retry-After).
     const backoff = isLeading ? renewalBackoff : lookBackoff;
     say(message, () => log.warn({ lease: lease.name, detail: message }, 'lease not reached'));
     return backoffDelayMs(backoff, failures - 1, random());

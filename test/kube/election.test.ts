@@ -13,6 +13,8 @@ class MemoryLease implements LeaseStore {
   reads = 0;
   /** Replicas that cannot reach the server: they get an error, or (`silent`) no answer. */
   readonly cutOff = new Map<string, 'error' | 'silent'>();
+  /** The server is busy (429): so many writes, and every read. */
+  busy = { writes: 0, reads: false };
   /** What happens between a read and the write that follows from it. */
   onRead: (() => Promise<unknown>) | null = null;
   /** So many writes of somebody who gives it back are refused, as by an admission webhook. */
@@ -33,10 +35,12 @@ class MemoryLease implements LeaseStore {
       name: this.name,
       read: async (signal) => {
         const there = await reached(signal);
+        if (this.busy.reads) return tooMany();
         return there.ok ? this.read() : there;
       },
       write: async (seen, claim, signal) => {
         const there = await reached(signal);
+        if (this.busy.writes-- > 0) return tooMany();
         return there.ok ? this.write(seen, claim) : there;
       },
     };
@@ -68,6 +72,11 @@ class MemoryLease implements LeaseStore {
   }
 }
 
+/** As API Priority and Fairness refuses what it has no room for. */
+function tooMany(): Result<never> {
+  return failed('kube-refused', '429 Too many requests, please try again later.', 1_000);
+}
+
 describe('a replica that contends for the Lease', () => {
   let clock: ManualClock;
   let lease: MemoryLease;
@@ -84,6 +93,7 @@ describe('a replica that contends for the Lease', () => {
   });
   afterEach(async () => {
     lease.cutOff.clear();
+    lease.busy = { writes: 0, reads: false };
     for (const replica of replicas.splice(0)) await replica.stop();
     expect(clock.pendingTimers).to.equal(0);
   });
@@ -269,6 +279,29 @@ describe('a replica that contends for the Lease', () => {
       ).to.have.length(1);
     });
   }
+
+  it('leads on while a busy server refuses some of its requests, with one write for each try', async () => {
+    const a = await replica('a');
+    lease.busy = { writes: 4, reads: true };
+    await clock.advance(60_000);
+    expect(lease.busy.writes, 'refusals left').to.be.below(1);
+    expect(log.filter((line) => line.startsWith('a ') || line.includes('leadership lost'))).to.deep.equal([
+      'a leads',
+    ]);
+    expect(a.isLeading).to.equal(true);
+  });
+
+  it('looks for a free Lease as often as ever when a busy server asks for more patience', async () => {
+    const a = await replica('a');
+    const b = await replica('b');
+    lease.cutOff.set('a', 'error');
+    lease.busy.reads = true;
+    await clock.advance(60_000);
+    expect(leader({ a, b })).to.equal('nobody');
+    lease.busy.reads = false;
+    await clock.advance(8_000);
+    expect(leader({ a, b })).to.equal('b');
+  });
 
   it('does not believe that it leads when it was frozen, even before its timers fire', async () => {
     const a = await replica('a');
