@@ -43,7 +43,9 @@ export class SeenDeployment {
       const isHeardMeanwhile = this.#heard !== heardBefore;
       if (isHeardMeanwhile && !isOfEarlierHistory(this.#heard, answer.resourceVersion)) return;
       this.#now = answer;
-      this.#written = answer.resourceVersion;
+      // A write that changed nothing the watch says nothing of.
+      const isAhead = isOfEarlierHistory(this.#heard, answer.resourceVersion);
+      this.#written = isAhead ? answer.resourceVersion : null;
     };
   }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { RunFact, TunnelRun, TunnelRunRequest } from '../../src/actors/ports.ts';
 import { ok } from '../../src/fault.ts';
 import { PodRunner } from '../../src/runners/pod-runner.ts';
+import { SeenDeployment } from '../../src/runners/seen-deployment.ts';
 import { keptLog } from '../support/kept-log.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { MemoryPods } from '../support/memory-pods.ts';
@@ -84,6 +85,16 @@ describe('the Deployment of a tunnel, by what is told of it last', () => {
     pods.restore({ ...before, ready: 1, resourceVersion: '100' });
     await quiet();
     expect(told.get('second')).to.deep.equal(connections(4));
+  });
+
+  it('is what a backup says also when our last write had changed nothing', () => {
+    const seen = pods.deployments.get(pods.nameOf(host))!;
+    const deployment = new SeenDeployment();
+    deployment.told(seen);
+    deployment.writing()(seen);
+    const restored = { ...seen, resourceVersion: '100', ready: 1 };
+    expect(deployment.told(restored)).to.equal(true);
+    expect(deployment.now).to.equal(restored);
   });
 
   it('is not taken for what it was before our own write, which the watch tells later', async () => {
