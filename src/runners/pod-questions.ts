@@ -35,51 +35,65 @@ const askSoonMs = 1_000;
  */
 export class PodQuestions {
   readonly #options: PodQuestionsOptions;
+  /** When each tunnel is to be asked. */
+  readonly #dueAtMs = new WeakMap<QuestionedTunnel, number>();
   #timer: Timer | null = null;
-  #dueAtMs = Number.POSITIVE_INFINITY;
+  #wakesAtMs = Number.POSITIVE_INFINITY;
   #isAsking = false;
 
   constructor(options: PodQuestionsOptions) {
     this.#options = options;
   }
 
-  /** Something has changed. */
-  changed(): void {
-    this.#askIn(askSoonMs);
+  /** Something has changed of this tunnel. */
+  changed(tunnel: QuestionedTunnel): void {
+    this.#askIn(askSoonMs, tunnel);
   }
 
   stop(): void {
     this.#timer?.cancel();
   }
 
-  #askIn(delayMs: number): void {
+  #askIn(delayMs: number, tunnel: QuestionedTunnel): void {
+    const dueAtMs = Math.min(this.#dueOf(tunnel), this.#options.clock.monotonic() + delayMs);
+    this.#dueAtMs.set(tunnel, dueAtMs);
+    this.#wakeAt(dueAtMs);
+  }
+
+  #dueOf(tunnel: QuestionedTunnel): number {
+    return this.#dueAtMs.get(tunnel) ?? Number.POSITIVE_INFINITY;
+  }
+
+  #wakeAt(atMs: number): void {
     const { clock, signal } = this.#options;
-    const dueAtMs = clock.monotonic() + delayMs;
-    if (signal.aborted || dueAtMs >= this.#dueAtMs) return;
+    if (signal.aborted || atMs >= this.#wakesAtMs) return;
     this.#timer?.cancel();
-    this.#dueAtMs = dueAtMs;
-    this.#timer = clock.after(delayMs, () => {
-      this.#dueAtMs = Number.POSITIVE_INFINITY;
-      void this.#askAll();
+    this.#wakesAtMs = atMs;
+    this.#timer = clock.after(atMs - clock.monotonic(), () => {
+      this.#wakesAtMs = Number.POSITIVE_INFINITY;
+      void this.#askDue();
     });
   }
 
-  async #askAll(): Promise<void> {
-    const { mayAsk, tunnels, signal } = this.#options;
-    if (this.#isAsking) return this.#askIn(askSoonMs);
+  async #askDue(): Promise<void> {
+    const { clock, mayAsk, tunnels, signal } = this.#options;
+    const nowMs = clock.monotonic();
+    if (this.#isAsking) return this.#wakeAt(nowMs + askSoonMs);
     this.#isAsking = true;
-    let againInMs = Number.POSITIVE_INFINITY;
-    const waiting = [...tunnels()].values();
+    const due = [...tunnels()].filter((tunnel) => this.#dueOf(tunnel) <= nowMs);
+    for (const tunnel of due) this.#dueAtMs.delete(tunnel);
+    const waiting = due.values();
     const lane = async (): Promise<void> => {
       for (const tunnel of waiting) {
-        if (tunnel.guards.length > 0) againInMs = Math.min(againInMs, askGuardsEveryMs);
-        if (tunnel.unready.length > 0) againInMs = askUnreadyEveryMs;
         if (mayAsk() && !signal.aborted) await this.#ask(tunnel);
+        if (tunnel.unready.length > 0) this.#askIn(askUnreadyEveryMs, tunnel);
+        else if (tunnel.guards.length > 0) this.#askIn(askGuardsEveryMs, tunnel);
       }
     };
     await Promise.all(Array.from({ length: lanes }, lane));
     this.#isAsking = false;
-    this.#askIn(againInMs);
+    // Those that were not due yet.
+    this.#wakeAt(Math.min(...Array.from(tunnels(), (tunnel) => this.#dueOf(tunnel))));
   }
 
   async #ask(tunnel: QuestionedTunnel): Promise<void> {

@@ -80,8 +80,10 @@ export class PodRunner implements TunnelRunner {
       ask: (address, aborted) => pods.ask(address, aborted),
     });
     this.#unsubscribe = leadership.onChange(() => {
-      for (const tunnel of this.#tunnels.values()) tunnel.leadershipChanged();
-      this.#questions.changed();
+      for (const tunnel of this.#tunnels.values()) {
+        tunnel.leadershipChanged();
+        this.#questions.changed(tunnel);
+      }
     });
   }
 
@@ -158,8 +160,9 @@ export class PodRunner implements TunnelRunner {
 
   #pod(seen: SeenPod): void {
     this.#homes.set(seen.name, seen.of);
-    this.#tunnelOf(seen.of).pod(seen);
-    this.#questions.changed();
+    const tunnel = this.#tunnelOf(seen.of);
+    tunnel.pod(seen);
+    this.#questions.changed(tunnel);
   }
 
   #tell(name: string, tell: (tunnel: PodTunnel) => void): void {

@@ -35,7 +35,7 @@ it('tunnels whose pods do not answer delay no news of others, and no more than f
       return ok(fine);
     },
   });
-  questions.changed();
+  for (const tunnel of tunnels) questions.changed(tunnel);
   await clock.advance(1_000);
   for (let turn = 0; turn < 20; turn++) await settle();
   expect(heard).to.have.length(108);
@@ -47,6 +47,42 @@ it('tunnels whose pods do not answer delay no news of others, and no more than f
   await clock.advance(10_000);
   expect(asked, 'all once more').to.be.above(120);
   stopping.abort();
+  questions.stop();
+  expect(clock.pendingTimers).to.equal(0);
+});
+
+it('the news of one tunnel has only that asked at once, and of one that is not ready only that more often', async () => {
+  const clock = new ManualClock();
+  const stopping = new AbortController();
+  const asked: string[] = [];
+  const tunnelOf = (name: string) => ({ guards: [name], unready: [] as string[], hearPods() {} });
+  const [changing, waiting, calm] = ['changing', 'waiting', 'calm'].map(tunnelOf) as [
+    ReturnType<typeof tunnelOf>,
+    ReturnType<typeof tunnelOf>,
+    ReturnType<typeof tunnelOf>,
+  ];
+  waiting.unready.push('unready');
+  const questions = new PodQuestions({
+    clock,
+    signal: stopping.signal,
+    mayAsk: () => true,
+    tunnels: () => [changing, waiting, calm],
+    ask: async (address) => {
+      asked.push(address);
+      return ok(fine);
+    },
+  });
+  for (const tunnel of [changing, waiting, calm]) questions.changed(tunnel);
+  await clock.advance(1_000);
+  expect(asked.splice(0)).to.have.members(['changing', 'waiting', 'unready', 'calm']);
+  for (let second = 0; second < 25; second++) {
+    questions.changed(changing);
+    await clock.advance(1_000);
+  }
+  const timesOf = (address: string) => asked.filter((each) => each === address).length;
+  expect(['changing', 'unready', 'calm'].map(timesOf)).to.deep.equal([25, 2, 0]);
+  await clock.advance(6_000);
+  expect(timesOf('calm')).to.equal(1);
   questions.stop();
   expect(clock.pendingTimers).to.equal(0);
 });
