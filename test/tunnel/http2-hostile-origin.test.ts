@@ -113,6 +113,8 @@ describe('an origin that breaks the rules of HTTP/2', () => {
       socket.write(Buffer.concat(frames));
       expect((await asked).status).to.equal(502);
       expect(await origin.resetCode(0)).to.equal(code);
+      expect(here.counted()?.originErrors).to.deep.equal({ protocol: 1 });
+      expect(here.logged.at(-1)?.message).to.contain('the origin sent ');
       socket.write(rawHeaders(3, okBlock));
       expect((await other).status).to.equal(200);
     });

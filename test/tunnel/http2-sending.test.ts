@@ -57,6 +57,19 @@ describe('HTTP/2 session, sending', () => {
     expect([1, 3, 5].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([200_000, 200_000, 200_000]);
   });
 
+  it('bears windows as large as any may be, however they become so', async () => {
+    stage = await SessionStage.open({}, answering(70_000));
+    stage.edge.shakeHands({ 4: 0 });
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    await stage.settled();
+    stage.edge.send(rawWindowUpdate(0, maxWindow - 65_535), rawWindowUpdate(1, maxWindow));
+    await stage.settled();
+    expect([1, 3].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([70_000, 0]);
+    stage.edge.send(rawReset(1, 8), rawSettings({ 4: maxWindow }));
+    await stage.settled();
+    expect(stage.edge.bodyBytes(3)).to.equal(70_000);
+  });
+
   it('bears a window that SETTINGS make negative', async () => {
     stage = await SessionStage.open({}, answering(30_000));
     stage.edge.shakeHands({ 4: 10_000 });

@@ -46,9 +46,10 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
     expect(ofStream.at(-1)?.payload).to.deep.equal(uint32(http2Error.cancel));
   });
 
-  for (const [how, code] of [
-    ['by an error', http2Error.internalError],
-    ['as if that were all, of no announced length', http2Error.noError],
+  for (const [how, code, reason] of [
+    ['by an error', http2Error.internalError, 'reset'],
+    ['by a breach of ours', http2Error.protocolError, 'protocol'],
+    ['as if that were all, of no announced length', http2Error.noError, 'reset'],
   ] as const) {
     it(`and resets after its head, ${how}: INTERNAL_ERROR reaches the edge`, async () => {
       const asked = ask(here.edge, '/').catch((error: unknown) => error);
@@ -57,7 +58,7 @@ describe('an origin that speaks HTTP/2, frame by frame,', () => {
       socket.write(rawReset(1, code));
       const failure = await asked;
       expect(failure instanceof ResetError ? failure.code : String(failure)).to.match(/^2$|INTERNAL_ERROR/);
-      expect(here.counted()?.originErrors).to.deep.equal({ reset: 1 });
+      expect(here.counted()?.originErrors).to.deep.equal({ [reason]: 1 });
     });
   }
 

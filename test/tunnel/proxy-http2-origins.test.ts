@@ -343,9 +343,15 @@ describe('an origin that speaks HTTP/2', () => {
     });
 
     it('and so resets: before its head 502, and no second request', async () => {
-      const { edge } = await serve((stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+      const { edge } = await serve((stream, head, count) => {
+        if (count === 2) hello(stream, head, count);
+        else stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      });
       expect((await ask(edge, '/')).status).to.equal(502);
-      expect(origin.streams).to.have.length(1);
+      expect((await ask(edge, '/')).status).to.equal(200);
+      // Nor is one on a session that has carried others: it does not look like one that the origin has just closed.
+      expect((await ask(edge, '/')).status).to.equal(502);
+      expect(origin.streams).to.have.length(3);
     });
 
     it('and a response cut short is no whole response', async () => {

@@ -68,7 +68,6 @@ export class Sender {
   #ring: SendingHalf[] = [];
   /** Of those in the ring, how many were dropped. */
   #dropped = 0;
-  #pumping = false;
 
   constructor(output: Output, limits: Pick<Http2Limits, 'streamQueueBytes'>, dataFramed: () => void) {
     this.#output = output;
@@ -102,7 +101,7 @@ export class Sender {
   /** False when the queue is long: `drained` is called once it is short. */
   write(half: SendingHalf, bytes: Uint8Array): boolean {
     let from = 0;
-    if (half.queue.bytes === 0 && !this.#pumping) {
+    if (half.queue.bytes === 0) {
       while (from < bytes.length) {
         const taken = this.#dataBytes(half, bytes.length - from);
         if (taken === 0) break;
@@ -188,8 +187,7 @@ export class Sender {
 
   /** Sends from the queues what windows and socket allow. */
   pump(): void {
-    if (this.#pumping || this.#ring.length === 0) return;
-    this.#pumping = true;
+    if (this.#ring.length === 0) return;
     const drained: SendingHalf[] = [];
     while (this.#ring.length > 0 && this.#window > 0 && !this.#output.full) {
       const half = this.#ring.shift()!;
@@ -205,7 +203,6 @@ export class Sender {
         drained.push(half);
       }
     }
-    this.#pumping = false;
     for (const half of drained) {
       if (!half.done && !half.ended) half.owner.drained();
     }
