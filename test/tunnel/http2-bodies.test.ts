@@ -22,6 +22,24 @@ describe('HTTP/2 session, given DATA,', () => {
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
   });
 
+  it('takes it for under way on thousands of streams that it has reset together', async () => {
+    // As when an origin dies under them: each has a window of DATA on its way.
+    const count = 5_000;
+    stage = await SessionStage.open({ limits: { connectionWindowBytes: 2 ** 24 } });
+    stage.edge.shakeHands();
+    const ids = Array.from({ length: count }, (_, index) => 2 * index + 1);
+    stage.edge.send(...ids.map((id) => rawHeaders(id, postBlock, false)));
+    await eventually('all', () => stage.seen.length === count);
+    for (const { stream } of stage.seen) stream.reset(http2Error.noError);
+    for (let piece = 0; piece < 2; piece += 1) {
+      stage.edge.send(...ids.map((id) => rawData(id, Buffer.alloc(10))));
+    }
+    await stage.settled();
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+    // Each was told once.
+    expect(stage.edge.frames.filter(({ type }) => type === 3)).to.have.length(count);
+  });
+
   describe('gives the window of the connection back for what came', () => {
     const lost: [title: string, handle: (seen: SeenStream) => void, frames: (id: number) => Buffer][] = [
       [

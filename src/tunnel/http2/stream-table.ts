@@ -8,9 +8,6 @@ import type { Sender, SendingHalf } from './sender.ts';
 import type { Http2Stream, StreamHost } from './stream.ts';
 import { StreamWindows } from './stream-windows.ts';
 
-/** Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. */
-const maxRememberedResets = 1000;
-
 /** What the connection hears of its streams. */
 export interface StreamTableEvents {
   /** One is gone; if it was not by its handler, that hears of it next. */
@@ -31,7 +28,12 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
   readonly #output: Output;
   readonly #events: StreamTableEvents;
   readonly #streams = new StreamSlots<S>();
+  /**
+   * Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. As many as may be open,
+   * because all may be reset at once, each with a window of DATA on its way.
+   */
   readonly #resets = new Set<number>();
+  readonly #mostResets: number;
   readonly #window: ReceiveWindow;
   readonly #streamWindows: StreamWindows;
   #headBytes = 0;
@@ -40,6 +42,7 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
     this.sender = sender;
     this.#output = output;
     this.#events = events;
+    this.#mostResets = limits.maxConcurrentStreams;
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.#streamWindows = new StreamWindows(output, limits, (change) => this.#resize(change));
   }
@@ -212,7 +215,7 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
 
   #remember(id: number): void {
     this.#resets.add(id);
-    if (this.#resets.size <= maxRememberedResets) return;
+    if (this.#resets.size <= this.#mostResets) return;
     for (const oldest of this.#resets) {
       this.#resets.delete(oldest);
       return;
