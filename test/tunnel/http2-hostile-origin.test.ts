@@ -64,7 +64,6 @@ describe('an origin that breaks the rules of HTTP/2', () => {
     ['by a response that nobody asked for', protocolError, [rawHeaders(3, okBlock)]],
     ['by a stream of its own', protocolError, [rawHeaders(2, okBlock)]],
     ['by DATA on an idle stream', protocolError, [rawData(5, Buffer.alloc(1))]],
-    ['by a second response', streamClosed, [rawHeaders(1, okBlock), rawHeaders(1, okBlock)]],
     ['by a frame above 128 KiB', frameSizeError, [rawFrame(0, 0, 1, Buffer.alloc(128 * 1024 + 1))]],
     ['by a connection window beyond 2^31 - 1', flowControlError, [rawWindowUpdate(0, 2 ** 31 - 1)]],
     ['by what is not HPACK', http2Error.compressionError, [rawHeaders(1, Buffer.from('80', 'hex'))]],
@@ -156,6 +155,19 @@ describe('an origin that breaks the rules of HTTP/2', () => {
       expect(await asked).to.be.instanceOf(Error);
     }
     expect(here.counted()?.originErrors).to.deep.equal({ protocol: 3 });
+  });
+
+  it('and answers a request twice, is told that this was over, and goes on', async () => {
+    const asked = ask(here.edge, '/');
+    const socket = await origin.settled(0);
+    socket.write(rawHeaders(1, okBlock));
+    await asked;
+    socket.write(rawHeaders(1, rawBlock(':status', '500')));
+    expect(await origin.resetCode(0)).to.equal(streamClosed);
+    const next = ask(here.edge, '/next');
+    await eventually('the request', () => origin.requestsOf(0).length === 2);
+    socket.write(rawHeaders(3, okBlock));
+    expect((await next).status).to.equal(200);
   });
 
   it('may send what comes too late for a stream that we have reset', async () => {

@@ -8,7 +8,7 @@ import {
   sessionToOrigin,
 } from '../../support/connection-to-origin.ts';
 import { eventually } from '../../support/eventually.ts';
-import { rawFrame, rawSettings, uint32 } from '../../support/raw-frames.ts';
+import { rawBlock, rawData, rawFrame, rawHeaders, rawSettings, uint32 } from '../../support/raw-frames.ts';
 
 describe('an HTTP/2 session to an origin', () => {
   let sockets: ConnectionToOrigin;
@@ -51,6 +51,21 @@ describe('an HTTP/2 session to an origin', () => {
     expect(await asked)
       .to.include({ reason: 'reset' })
       .and.not.have.property('unprocessed');
+  });
+
+  it('whose origin answers what was cancelled thousands of requests ago, goes on for the others', async () => {
+    // Eyeballs that open and cancel outrun an origin that is busy: what it says to the first comes after all that.
+    for (let count = 0; count < 2_000; count += 1) {
+      const place = session.open();
+      void postOn(place);
+      place.destroy();
+    }
+    const asked = postOn(session.open());
+    const ok = rawBlock(':status', '200');
+    sockets.origin.write(Buffer.concat([1, 3].map((id) => rawHeaders(id, ok))));
+    sockets.origin.write(Buffer.concat([rawHeaders(5, ok, false), rawData(5, Buffer.from('late'), true)]));
+    sockets.origin.write(rawHeaders(2 * 2_000 + 1, ok));
+    expect(await asked).to.equal('answered');
   });
 
   it('that says what it left undone, and cuts the connection under the next request, is heard', async () => {

@@ -1,5 +1,5 @@
 import type { HeaderField } from '../../wire/hpack-static.ts';
-import { broken, Http2ConnectionError, http2Error } from '../../wire/http2-errors.ts';
+import { broken, http2Error } from '../../wire/http2-errors.ts';
 import { setting } from '../../wire/http2-frames.ts';
 import { readResponse, readResponseTrailers } from '../../wire/http2-response.ts';
 import type { Faults } from '../faults.ts';
@@ -91,8 +91,8 @@ export class Responses implements Role<ClientStream> {
 
   unknownHeaders(streamId: number): void {
     if (this.isIdle(streamId)) throw broken('HEADERS on a stream that was not opened');
-    if (this.#streams.wasReset(streamId)) return;
-    throw new Http2ConnectionError(http2Error.streamClosed, 'HEADERS on a closed stream');
+    // Of thousands of resets, while the peer is busy, the first are not known any more: no more than DATA would cost.
+    if (!this.#streams.wasReset(streamId)) this.#faults.ofUnknown(streamId, http2Error.streamClosed);
   }
 
   /**
