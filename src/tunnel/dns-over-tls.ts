@@ -28,13 +28,16 @@ export function dnsOverTls(server: DnsServer): EdgeResolver {
       return records.flatMap((record) => (record.type === 'service' ? [record] : []));
     },
     async addresses(host, signal) {
-      const answers = await Promise.all([
+      const answers = await Promise.allSettled([
         ask(server, host, dnsTypes.A, signal),
         ask(server, host, dnsTypes.AAAA, signal),
       ]);
-      const found = answers.flat().flatMap((record) => (record.type === 'address' ? [record.address] : []));
-      if (found.length === 0) throw problem(server, `${host} has no address`);
-      return found;
+      const records = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+      const found = records.flatMap((record) => (record.type === 'address' ? [record.address] : []));
+      if (found.length > 0) return found;
+      // The addresses of one family are enough; why there are none is told by whichever has failed.
+      for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
+      throw problem(server, `${host} has no address`);
     },
   };
 }

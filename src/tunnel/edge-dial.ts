@@ -101,6 +101,7 @@ export function dialEdge(address: EdgeAddress, ca: string | null, clock: Clock, 
 
   function onTimeout(): void {
     giveUp();
+    if (step === 'TLS handshake') sessions.forget(place);
     events.failed(fault('edge-timeout', `${place}: no ${step} within ${dialStepTimeoutMs} ms`));
   }
 

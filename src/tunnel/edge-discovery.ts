@@ -23,9 +23,13 @@ export async function discoverEdge(
   const abort = new AbortController();
   const timer = deps.clock.after(discoveryTimeoutMs, () => abort.abort());
   try {
-    return settings.addresses.length > 0
-      ? await resolveStatic(settings.addresses, deps.resolver, abort.signal)
-      : await resolveService(settings.region, deps, abort.signal);
+    const found =
+      settings.addresses.length > 0
+        ? await resolveStatic(settings.addresses, deps.resolver, abort.signal)
+        : await resolveService(settings.region, deps, abort.signal);
+    // The root as a target says that there is no such service (RFC 2782), and has no address.
+    if (found.ok && found.value.flat().length === 0) return failed(discoveryCode, 'the edge has no address');
+    return found;
   } catch (error) {
     const seen = abort.signal.aborted ? `no answer within ${discoveryTimeoutMs} ms` : faultOf(error).message;
     return failed(discoveryCode, `the edge could not be found: ${seen}`);

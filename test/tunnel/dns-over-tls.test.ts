@@ -5,17 +5,17 @@ import { assert } from 'chai';
 import { createAuthority } from '../../src/sandbox/certificates.ts';
 import { type DnsServer, dnsOverTls } from '../../src/tunnel/dns-over-tls.ts';
 
-/** Answers each question with the record whose type (as hex) is asked for; others get no record. */
+/** Answers each question with the record whose type (as hex) is asked for; others get none, and `''` is a failure. */
 async function serve(records: Readonly<Record<string, string>>): Promise<{ server: Server; dns: DnsServer }> {
   const authority = createAuthority('dns');
   const server = createServer(authority.issue({ dnsNames: ['dns.test'] }), (socket: TLSSocket) => {
     socket.on('error', () => {});
     socket.once('data', (query: Buffer) => {
       const question = query.subarray(14);
-      const record = records[question.subarray(-4, -2).toString('hex')] ?? '';
-      const count = record === '' ? '0000' : '0001';
-      const head = Buffer.from(`00008180 0001${count} 00000000`.replaceAll(' ', ''), 'hex');
-      const message = Buffer.concat([head, question, Buffer.from(record, 'hex')]);
+      const record = records[question.subarray(-4, -2).toString('hex')];
+      const [code, count] = record === '' ? [2, '0000'] : record === undefined ? [0, '0000'] : [0, '0001'];
+      const head = Buffer.from(`0000818${code} 0001${count} 00000000`.replaceAll(' ', ''), 'hex');
+      const message = Buffer.concat([head, question, Buffer.from(record ?? '', 'hex')]);
       const length = Buffer.alloc(2);
       length.writeUInt16BE(message.length);
       socket.write(length);
@@ -43,6 +43,23 @@ describe('DNS over TLS', () => {
     server.close();
     await once(server, 'close');
   });
+
+  for (const [family, records, address] of [
+    ['IPv4', { '0001': 'c00c000100010000003c0004c0000201', '001c': '' }, '192.0.2.1'],
+    [
+      'IPv6',
+      { '0001': '', '001c': `c00c001c00010000003c0010${'20010db8'.padEnd(32, '0')}` },
+      '2001:db8:0:0:0:0:0:0',
+    ],
+  ] as const) {
+    it(`does with the addresses of ${family} where the others cannot be had`, async () => {
+      const { server, dns } = await serve(records);
+      const found = await dnsOverTls(dns).addresses('edge.test', quiet).catch(String);
+      server.close();
+      await once(server, 'close');
+      assert.deepEqual(found, [address]);
+    });
+  }
 
   it('fails with a sentence when the name is unknown, the server is not who it says, or nobody waits', async () => {
     const { server, dns } = await serve({});

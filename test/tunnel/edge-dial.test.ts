@@ -143,14 +143,14 @@ describe('edge dial, again', () => {
   const { cert, key, ca } = certified('h2.cftunnel.com');
   let edge: TlsServer;
 
-  const start = async (options: TlsOptions = {}): Promise<void> => {
+  const start = async (options: TlsOptions = {}, port = 0): Promise<void> => {
     edge = createTlsServer({ cert, key, ...options }, (socket) => {
       socket.on('error', () => {});
       // What a client resumes with comes behind the handshake, before this.
       socket.end('hello');
     });
     edge.on('tlsClientError', () => {});
-    edge.listen(0, '127.0.0.1');
+    edge.listen(port, '127.0.0.1');
     await once(edge, 'listening');
   };
   /** Whether it resumed, once all that the edge had to say is read. */
@@ -181,6 +181,31 @@ describe('edge dial, again', () => {
       assert.isFalse(await resumes());
     });
   }
+
+  it('does without where the edge had nothing to say to it', async () => {
+    await start();
+    const keys = edge.getTicketKeys();
+    const { port } = edge.address() as AddressInfo;
+    assert.isFalse(await resumes());
+    edge.close();
+    await once(edge, 'close');
+    const silent = createServer();
+    silent.listen(port, '127.0.0.1');
+    await once(silent, 'listening');
+    const accepted = once(silent, 'connection');
+    const clock = new ManualClock();
+    const { heard } = dial(port, ca, clock);
+    const [socket] = await accepted;
+    socket.resume();
+    await once(socket, 'data');
+    await clock.advance(dialStepTimeoutMs);
+    assert.strictEqual(heard.faults[0]?.code, 'edge-timeout');
+    silent.close();
+    await once(silent, 'close');
+    await start({ ticketKeys: keys }, port);
+    assert.isFalse(await resumes());
+    assert.isTrue(await resumes());
+  });
 
   it('does without where the edge gives none', async () => {
     await start({ secureOptions: constants.SSL_OP_NO_TICKET, sessionTimeout: 1, maxVersion: 'TLSv1.2' });

@@ -7,6 +7,8 @@ describe('edge directory', () => {
   let clock: ManualClock;
   let lookups: number;
   let isDnsAway: boolean;
+  /** Its services have no host: what the system's resolver makes of such a one is an empty list. */
+  let isNowhere: boolean;
   let directory: EdgeDirectory;
   const resolver: EdgeResolver = {
     async services() {
@@ -14,7 +16,8 @@ describe('edge directory', () => {
       if (isDnsAway) throw new Error('SERVFAIL');
       return ['one', 'two'].map((name) => ({ name, port: 7844, priority: 1, weight: 1 }));
     },
-    addresses: async (name) => (name === 'one' ? ['192.0.2.1', '192.0.2.2'] : ['198.51.100.1']),
+    addresses: async (name) =>
+      isNowhere ? [] : name === 'one' ? ['192.0.2.1', '192.0.2.2'] : ['198.51.100.1'],
   };
   const ipOf = async (connIndex: number): Promise<string> => {
     const address = await directory.addressOf(connIndex);
@@ -26,6 +29,7 @@ describe('edge directory', () => {
     clock = new ManualClock();
     lookups = 0;
     isDnsAway = false;
+    isNowhere = false;
     const settings = { addresses: [], ca: null, region: '' };
     directory = new EdgeDirectory(settings, { clock, random: () => 0, resolver });
   });
@@ -54,6 +58,24 @@ describe('edge directory', () => {
     isDnsAway = false;
     assert.strictEqual(await ipOf(0), other);
     assert.strictEqual(lookups, 3);
+  });
+
+  it('asks again after an answer without any address', async () => {
+    isNowhere = true;
+    const found = await directory.addressOf(0);
+    assert.strictEqual(found.ok ? '' : found.fault.code, 'edge-discovery');
+    isNowhere = false;
+    assert.isNotEmpty(await ipOf(0));
+  });
+
+  it('keeps what it knew where a new answer has no address', async () => {
+    const before = await ipOf(0);
+    await clock.advance(rediscoverAfterMs);
+    isNowhere = true;
+    directory.rotate(0, true);
+    await ipOf(0);
+    await clock.advance(0);
+    assert.notStrictEqual(await ipOf(0), before);
   });
 
   for (const [title, ageMs] of [

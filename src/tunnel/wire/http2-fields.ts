@@ -14,6 +14,8 @@ export const nameKind = {
   connection: 9,
   malformed: 10,
   status: 11,
+  /** Of the edge's own: what it opened the stream for (protocol page, section 5.1). */
+  purpose: 12,
 } as const;
 
 const valueKind = { unseen: 0, sound: 1, malformed: 2 } as const;
@@ -32,6 +34,8 @@ const special: ReadonlyMap<string, number> = new Map([
   ['proxy-connection', nameKind.connection],
   ['transfer-encoding', nameKind.connection],
   ['upgrade', nameKind.connection],
+  ['cf-cloudflared-proxy-connection-upgrade', nameKind.purpose],
+  ['cf-cloudflared-proxy-src', nameKind.purpose],
 ]);
 
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;

@@ -56,7 +56,7 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
     const field = fields[i]!;
     const { name } = field;
     const kind = kindOf(field);
-    // Of what frames the message or says where it goes nothing is taken away.
+    // Of what frames the message, or says where it goes or what it is for, nothing is taken away.
     const value = kind === nameKind.regular || hasSoundValue(field) ? bareValue(field) : null;
     if (value === null) return malformed(`the value of ${quote(name)} has forbidden characters`);
     if (kind === nameKind.regular) {
@@ -97,6 +97,10 @@ export function readRequest(fields: readonly HeaderField[] | null, ended: boolea
         contentLength = bytes;
         break;
       }
+      case nameKind.purpose:
+        regular = true;
+        headers.push(name, value);
+        break;
       case nameKind.te:
         regular = true;
         if (value.toLowerCase() === 'trailers') headers.push(name, value);

@@ -112,6 +112,13 @@ describe('HTTP/2 request head', () => {
     ['DEL in a value', 'malformed', [...pseudo, 'x:a\x7fb']],
     ['a blank before a path', 'malformed', [':method:GET', ':scheme:https', ':authority:a', ':path: /']],
     ['a blank behind a length', 'malformed', [...pseudo, 'content-length:1 ']],
+    // cloudflared takes this for an ordinary request: it does not cut the blank off.
+    [
+      'a blank before what the stream is for',
+      'malformed',
+      [...pseudo, 'cf-cloudflared-proxy-connection-upgrade: control-stream'],
+    ],
+    ['a blank for the source of a TCP stream', 'malformed', [...pseudo, 'cf-cloudflared-proxy-src: ']],
     ['a line break behind a value', 'malformed', [...pseudo, 'x:a \n']],
     ['a line break in the path', 'malformed', [':method:GET', ':scheme:https', ':path:/a\nb']],
     ['two content-lengths', 'malformed', [...pseudo, 'content-length:1', 'content-length:2'], false],
