@@ -1,8 +1,8 @@
 import type { LostPath } from '../domain/claims.ts';
-import type { EventNote } from '../domain/event.ts';
+import type { EventNote, EventReason } from '../domain/event.ts';
 import type { Problem } from '../domain/ingress.ts';
 import { noteOfFault, textOfLost } from '../domain/notes.ts';
-import type { Fault } from '../fault.ts';
+import { type Fault, isCloudflareAway } from '../fault.ts';
 import type { ServedBy } from './messages.ts';
 
 export type IngressNotes = ReturnType<typeof ingressNotes>;
@@ -89,10 +89,15 @@ export function ingressNotes(emit: (note: EventNote) => void) {
     stepFailed(host: string, fault: Fault, isMissed: boolean): void {
       const slot = `step ${host}`;
       const note = noteOfFault(host, fault, isMissed);
-      // Of an outage each attempt may have other words.
-      const isOutage = note?.reason === 'CloudflareFailed' || fault.code === 'kube-unreachable';
-      const told = [...(said.get(slot) ?? [])];
-      if (isOutage && told.some((text) => text.startsWith(`${note?.reason} `))) return;
+      // Of an outage each attempt may have other words, and the next one another cause: each cause is said once.
+      if (isOfOutage(fault, note)) {
+        const told = [...(said.get(slot) ?? [])].filter((text) => ofOutage.has(reasonOf(text)));
+        if (note === null ? told.length > 0 : told.some((text) => reasonOf(text) === note.reason)) return;
+        if (note !== null && told.length > 0) {
+          said.set(slot, new Set([...told, textOf(note)]));
+          return emit(note);
+        }
+      }
       const isSaid = note?.reason === 'CredentialsInvalid' && areCredentialsSaid(slot, fault);
       say(slot, note === null || isSaid ? [] : [note]);
     },
@@ -167,8 +172,22 @@ function ready(host: string, tunnelId: string): EventNote {
   return { type: 'Normal', reason: 'TunnelReady', message };
 }
 
+const ofOutage: ReadonlySet<string> = new Set<EventReason>([
+  'CloudflareFailed',
+  'LedgerRefused',
+  'RateLimited',
+]);
+
+function isOfOutage(fault: Fault, note: EventNote | null): boolean {
+  return isCloudflareAway(fault) || fault.code === 'kube-unreachable' || note?.reason === 'CloudflareFailed';
+}
+
 function textOf(note: EventNote): string {
   return `${note.reason} ${note.message}`;
+}
+
+function reasonOf(text: string): string {
+  return text.slice(0, text.indexOf(' '));
 }
 
 function warning(reason: EventNote['reason'], message: string): EventNote {

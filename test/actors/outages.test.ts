@@ -43,6 +43,25 @@ describe('a host whose world was away for minutes', () => {
     expect(house.states.get(host)).to.equal('up');
   });
 
+  it('says of each cause once why it waits, whichever of them it meets next and in whatever words', async () => {
+    const words = (attempt: number) => `no calls for another ${60 - attempt} s`;
+    for (let round = 0; round < 6; round++) {
+      house.cloudflare.failNext('ensureTunnel', 'cloudflare-rate-limited', 2, () => words(round));
+      house.cloudflare.failNext('ensureTunnel', 'cloudflare-unreachable', 1, () => words(round));
+    }
+    await serve();
+    await house.pass(3_600_000);
+    expect(house.sink.take()).to.deep.equal(['web RateLimited', 'web CloudflareFailed', 'web TunnelReady']);
+  });
+
+  it('says again why it waits once something has succeeded in between', async () => {
+    house.cloudflare.failNext('ensureTunnel', 'cloudflare-rate-limited');
+    house.cloudflare.failNext('ensureDns', 'cloudflare-rate-limited');
+    await serve();
+    await house.pass(600_000);
+    expect(house.sink.take()).to.deep.equal(['web RateLimited', 'web RateLimited', 'web TunnelReady']);
+  });
+
   it('is a warning for each cause and one every five minutes, not for each attempt', async () => {
     const { log, lines } = keptLog();
     const other = new ActorHouse({ log });
