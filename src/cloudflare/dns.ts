@@ -106,7 +106,8 @@ async function getKnown(
   const answer = await api.call<unknown>(
     {
       op: 'dns.get',
-      priority: 'tend',
+      // Mostly a mere look, but also of a host that is without its records, or whose tunnel is another one by now.
+      priority: 'create',
       repeatable: true,
       send: (sdk, options) => sdk.dns.records.get(id, { zone_id: zoneId }, options),
     },

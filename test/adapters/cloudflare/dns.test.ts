@@ -40,6 +40,32 @@ function published(known: DnsRecords, host = 'app.example.com', at = `_cloudflar
   ];
 }
 
+/** An adapter that may make one call at once, and then one each five minutes. */
+function scarce({ api, mounted }: Stage) {
+  const clock = new ManualClock();
+  const made: string[] = [];
+  const cloudflare = createCloudflare({
+    credentials: () => ({ ok: true, value: mounted.now }),
+    apiUrl: api.url,
+    clock,
+    processes: burstCalls,
+    hooks: { called: (op) => made.push(op), tunnelsCounted: () => {} },
+  });
+  return {
+    cloudflare,
+    create: (name: string) => cloudflare.ensureTunnel({ host: name, name, identity: 'me' }, running()),
+    /** The first so many calls, once they were made. */
+    async calls(count: number): Promise<readonly string[]> {
+      while (made.length < count) {
+        const next = made.length + 1;
+        await clock.advance(clock.nextTimerMs ?? 0);
+        await eventually(`${next} calls`, () => made.length === next);
+      }
+      return made;
+    },
+  };
+}
+
 describe('DNS at Cloudflare', () => {
   let stage: Stage;
   afterEach(() => stage.close());
@@ -52,6 +78,21 @@ describe('DNS at Cloudflare', () => {
     expect(counted()).to.deep.equal(['zones.list 200', 'dns.list 200', 'dns.create 200', 'dns.create 200']);
     must(await cloudflare.ensureDns({ ...request, host: 'two.example.com' }, running()));
     expect(counted()).to.deep.equal(['dns.create 200', 'dns.create 200']);
+  });
+
+  it('is looked after in its turn where the ledger has records: the host may be without them', async () => {
+    stage = await openStage();
+    const known = must(await stage.cloudflare.ensureDns(request, running()));
+    const { cloudflare, create, calls } = scarce(stage);
+    must(await create('warp-first'));
+    const before = create('warp-before');
+    const ensured = cloudflare.ensureDns({ ...request, known }, running());
+    const after = create('warp-after');
+    const made = await calls(5);
+    expect(made).to.deep.equal(['tunnels.create', 'tunnels.create', 'dns.get', 'tunnels.create', 'dns.get']);
+    must(await ensured);
+    cloudflare.close();
+    await Promise.all([before, after]);
   });
 
   it('costs two calls when the ledger’s records are as they should be, three when the one leads elsewhere', async () => {
@@ -281,27 +322,13 @@ describe('zones at Cloudflare', () => {
 
   it('are looked up for a removal before what waits to be created', async () => {
     stage = await openStage();
-    const { api, mounted } = stage;
-    const clock = new ManualClock();
-    const made: string[] = [];
-    const cloudflare = createCloudflare({
-      credentials: () => ({ ok: true, value: mounted.now }),
-      apiUrl: api.url,
-      clock,
-      // One call at once, and then one each five minutes.
-      processes: burstCalls,
-      hooks: { called: (op) => made.push(op), tunnelsCounted: () => {} },
-    });
-    const create = (name: string) => cloudflare.ensureTunnel({ host: name, name, identity: 'me' }, running());
+    const { cloudflare, create, calls } = scarce(stage);
     must(await create('warp-first'));
     const waiting = Array.from({ length: 20 }, (_, index) => create(`warp-${index}`));
     const removal = cloudflare.removeDns(request, running());
-    for (let calls = 2; calls <= 4; calls++) {
-      await clock.advance(clock.nextTimerMs ?? 0);
-      await eventually(`${calls} calls`, () => made.length === calls);
-    }
-    must(await removal);
+    const made = await calls(4);
     expect(made).to.deep.equal(['tunnels.create', 'zones.list', 'dns.list', 'dns.list']);
+    must(await removal);
     cloudflare.close();
     await Promise.all(waiting);
   });
