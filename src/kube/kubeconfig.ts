@@ -35,7 +35,8 @@ export async function kubeconfigAccess(paths: readonly string[]): Promise<Result
   );
   const where = `kubeconfig ${paths.join(delimiter)}, context ${JSON.stringify(config.currentContext ?? '')}`;
   const cluster = config.getCurrentCluster();
-  if (cluster === null) return failed('config-invalid', `${where}: names no known cluster`);
+  if (cluster === null)
+    return failed('config-invalid', `${where}: names no known cluster; expected a current-context that does`);
   if (!URL.canParse(cluster.server) || !/^https?:/.test(cluster.server)) {
     return failed('config-invalid', `${where}: server ${JSON.stringify(cluster.server)} is no http(s) URL`);
   }
