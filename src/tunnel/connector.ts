@@ -164,6 +164,7 @@ export function startConnector(
     if (ended) return;
     ended = true;
     cancelTimers();
+    directory.destroy();
     proxy.destroy();
     hear({ type: 'tunnel.ended', run, ending });
   }

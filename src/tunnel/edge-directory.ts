@@ -12,7 +12,7 @@ export const rediscoverAfterMs = 60_000;
 /**
  * The edge addresses of one connector: looked up when first needed, and again when a connection fails after
  * they have aged, because a long-lived connector outlives any list of addresses. Until the new list is there the one of
- * before is dialled: what has cut connections off may have cut DNS off, too.
+ * before is dialled: what has cut connections off may have cut DNS off, too. Its owner calls `destroy`.
  */
 export class EdgeDirectory {
   readonly #settings: EdgeSettings;
@@ -25,6 +25,7 @@ export class EdgeDirectory {
   #discoveredAtMs = 0;
   #isStale = false;
   #discovery: Promise<Result<EdgeAddresses>> | null = null;
+  readonly #ended = new AbortController();
   readonly #failures = new EdgeFailures();
   /** Where each connection is, or is to go next: it stays so when the addresses are looked up again. */
   readonly #held = new Map<number, EdgeAddress>();
@@ -57,6 +58,11 @@ export class EdgeDirectory {
     if (nowMs - this.#discoveredAtMs >= rediscoverAfterMs) this.#isStale = true;
   }
 
+  /** Looks nothing up any more. Idempotent. */
+  destroy(): void {
+    this.#ended.abort();
+  }
+
   /** One lookup at a time, whoever asks. */
   #discoverOnce(): Promise<Result<EdgeAddresses>> {
     this.#discovery ??= this.#discover().finally(() => {
@@ -66,7 +72,7 @@ export class EdgeDirectory {
   }
 
   async #discover(): Promise<Result<EdgeAddresses>> {
-    const regions = await discoverEdge(this.#settings, this.#deps);
+    const regions = await discoverEdge(this.#settings, this.#deps, this.#ended.signal);
     if (!regions.ok) return regions;
     const addresses = new EdgeAddresses(regions.value, this.#deps.random, this.#failures);
     for (const [connIndex, address] of this.#held) addresses.keep(connIndex, address);

@@ -13,15 +13,18 @@ const maxAddressesPerRegion = 64;
 
 /**
  * Where the edge is (protocol page section 3): the static addresses if there are any, else by SRV, which must
- * name two targets or more: the first is region 1, the second region 2. Bounded by `discoveryTimeoutMs`; the
- * fault is `edge-discovery`.
+ * name two targets or more: the first is region 1, the second region 2. Bounded by `discoveryTimeoutMs` and by `signal`;
+ * the fault is `edge-discovery`.
  */
 export async function discoverEdge(
   settings: EdgeSettings,
   deps: { readonly resolver: EdgeResolver; readonly clock: Clock; readonly random: () => number },
+  signal?: AbortSignal,
 ): Promise<Result<EdgeRegions>> {
   const abort = new AbortController();
-  const timer = deps.clock.after(discoveryTimeoutMs, () => abort.abort());
+  const giveUp = (): void => abort.abort();
+  const timer = deps.clock.after(discoveryTimeoutMs, giveUp);
+  signal?.addEventListener('abort', giveUp);
   try {
     const found =
       settings.addresses.length > 0
@@ -35,6 +38,7 @@ export async function discoverEdge(
     return failed(discoveryCode, `the edge could not be found: ${seen}`);
   } finally {
     timer.cancel();
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 

@@ -57,6 +57,7 @@ export function withFallback(first: EdgeResolver, second: EdgeResolver, clock: C
         for (const record of records) namedBySecond.delete(record.name);
         return records;
       } catch (failure) {
+        if (signal.aborted) throw failure;
         const records = await second.services(name, signal).catch((error: unknown) => {
           throw new Error(`${messageOf(failure)}; ${messageOf(error)}`);
         });

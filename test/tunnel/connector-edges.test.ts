@@ -3,7 +3,7 @@ import { startSpacingMs } from '../../src/tunnel/connector.ts';
 import { type EdgeResolver, withFallback } from '../../src/tunnel/edge-resolver.ts';
 import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
 import { eventually } from '../support/eventually.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { ManualClock, settle } from '../support/manual-clock.ts';
 import { RunningConnector, specFor } from '../support/running-connector.ts';
 import { ScriptedEdge } from '../support/scripted-edge.ts';
 
@@ -88,6 +88,38 @@ describe('connector with two regions', () => {
       await running.clock.advance(retryInMs);
     }
     await running.registrations(1);
+  });
+
+  it('is looked for no more once the connector has ended, and nobody else is asked for it', async () => {
+    let [asks, givenUp, askedElsewhere] = [0, 0, 0];
+    const silent: EdgeResolver = {
+      ...failing,
+      services: (_, signal) => {
+        asks += 1;
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => {
+            givenUp += 1;
+            reject(signal.reason);
+          }),
+        );
+      },
+    };
+    const second: EdgeResolver = {
+      ...failing,
+      services: () => {
+        askedElsewhere += 1;
+        return Promise.reject(new Error('not to be asked'));
+      },
+    };
+    const clock = new ManualClock();
+    const [one] = regions;
+    const edge = { addresses: [], ca: one.ca, region: '' };
+    running = new RunningConnector(specFor(one, { edge }), () => 0.4, withFallback(silent, second, clock));
+    await settle();
+    running.connector.destroy();
+    await settle();
+    assert.deepEqual([asks, givenUp, askedElsewhere], [1, 1, 0]);
+    assert.strictEqual(clock.pendingTimers, 0);
   });
 
   it('moves to the other region what one region loses, and no other connection', async () => {
