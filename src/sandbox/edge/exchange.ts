@@ -103,7 +103,14 @@ export class Exchange {
       if (!stream.destroyed) stream.sendTrailers(trailersOf(request.rawTrailers));
     });
     request.once('end', () => stream.end());
-    stream.once('close', () => request.resume());
+    // A visitor who leaves in the middle of a body may have had the whole answer: node:http tells neither of the two then.
+    const { socket } = request;
+    const cancel = (): void => stream.close(constants.NGHTTP2_CANCEL);
+    socket.once('close', cancel);
+    stream.once('close', () => {
+      socket.off('close', cancel);
+      request.resume();
+    });
   }
 
   #answered(stream: ClientHttp2Stream, headers: IncomingHttpHeaders & IncomingHttpStatusHeader): void {

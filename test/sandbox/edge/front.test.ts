@@ -212,6 +212,29 @@ describe('sandbox edge: front door', () => {
     expect(answer).to.include({ status: 413, body: 'too much' });
   });
 
+  it('resets the stream of an upload whose visitor has left with an early answer', async () => {
+    let rstCode = -1;
+    await stage.serve((stream, headers) => {
+      answering(413, [], 'too much')(stream, headers);
+      // It reads on, and has no reason to stop the upload.
+      stream.resume().once('close', () => {
+        rstCode = stream.rstCode ?? -1;
+      });
+    });
+    const { hostname, port } = new URL(front());
+    const visitor = connect(Number(port), hostname);
+    visitor.write(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 100\r\n\r\nthe first of much`);
+    let answer = '';
+    visitor.setEncoding('latin1').on('data', (text: string) => {
+      answer += text;
+    });
+    await eventually('the whole answer', () => answer.endsWith('too much\r\n0\r\n\r\n'));
+    visitor.destroy();
+    await eventually('the reset', () => rstCode !== -1);
+    expect(rstCode).to.equal(constants.NGHTTP2_CANCEL);
+    expect(stage.edge.connections()[0]?.openStreams).to.equal(0);
+  });
+
   it('resets the stream when the visitor goes away', async () => {
     let resetCode: number | undefined;
     await stage.serve((stream) => {
