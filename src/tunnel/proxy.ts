@@ -62,7 +62,7 @@ class RoutingProxy implements TunnelProxy, HttpExchangeOwner {
   /** Some path has escapes, so that of a request, in which they may be written in other ways, is not compared as it is. */
   #hasEscapes: boolean;
   /** The authority that matched last: nearly always the next one, too. */
-  #knownAuthority = '';
+  #knownAuthority: string | null = null;
   #openRequests = 0;
   #failureLoggedMs = Number.NEGATIVE_INFINITY;
   #failuresUnlogged = 0;
@@ -87,7 +87,7 @@ class RoutingProxy implements TunnelProxy, HttpExchangeOwner {
     if (this.#destroyed) return;
     this.#routes = routes;
     this.#hasEscapes = hasEscapes(routes);
-    this.#knownAuthority = '';
+    this.#knownAuthority = null;
     this.#origins.update(routes);
   }
 

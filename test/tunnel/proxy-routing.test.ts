@@ -116,6 +116,13 @@ describe('the proxy routes', () => {
     }
   });
 
+  it('no request that names no host, the first one neither', async () => {
+    const { edge, origin } = await serve((port) => tableTo([port]));
+    const unnamed = edge.request({ ':method': 'GET', ':path': '/', ':scheme': 'https', ':authority': '' });
+    expect((await answerOf(unnamed.end())).status).to.equal(404);
+    expect(origin.connections).to.have.length(0);
+  });
+
   it('a wildcard one label deep', async () => {
     const { edge } = await serve((port) => ({ ...tableTo([port]), host: '*.example.com' }));
     for (const [host, status] of [
