@@ -128,12 +128,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     if (this.#over) return;
     const undecided = this.#body.framing === null;
     this.#follow(this.#body.end(trailers), undecided);
-    // Half-close is not preserved (page, section 9.1): the end of one direction is the end of both.
-    if (this.#upgraded && !this.#over) {
-      this.#letGo()?.endSoon();
-      this.#stream.end();
-      this.#finish();
-    }
+    if (this.#upgraded && !this.#over) this.#endBoth();
   }
 
   reset(): void {
@@ -158,7 +153,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     if (head.status !== 101 || this.#connection === null) return;
     this.#upgraded = true;
     if (this.#body.attach(this.#connection)) this.#stream.resume();
-    if (this.#body.complete) this.end([]);
+    if (this.#body.complete) this.#endBoth();
   }
 
   responseBody(chunk: Buffer): void {
@@ -170,7 +165,6 @@ export class HttpExchange implements StreamHandler, Exchange {
     const kept = edgeTrailers(trailers);
     if (!this.#stream.takes(kept)) return this.failed(trailersTooLarge);
     this.#stream.end(kept);
-    if (!this.#requestEnded) stopRequest(this.#stream);
     this.#finish();
   }
 
@@ -274,8 +268,14 @@ export class HttpExchange implements StreamHandler, Exchange {
     else {
       this.#status = status;
       respondOurselves(this.#stream, status);
-      if (!this.#requestEnded) stopRequest(this.#stream);
     }
+    this.#finish();
+  }
+
+  /** Half-close is not preserved (page, section 9.1): the end of one direction is the end of both. */
+  #endBoth(): void {
+    this.#letGo()?.endSoon();
+    this.#stream.end();
     this.#finish();
   }
 
@@ -293,6 +293,7 @@ export class HttpExchange implements StreamHandler, Exchange {
     this.#over = true;
     this.#firstByte?.cancel();
     this.#body.drop();
+    if (!this.#requestEnded) stopRequest(this.#stream);
     this.#owner.over(this.#status, this.#startedMs);
   }
 }

@@ -118,11 +118,14 @@ export class RequestBody {
     return true;
   }
 
-  /** The connection has room: what has waited goes on. False: it took something and asks for a pause. */
+  /**
+   * The connection has room: what has waited goes on. False: it took something and asks for a pause. Of a WebSocket all
+   * goes at once, one window at most, because its end may be next.
+   */
   goOn(): boolean {
     if (this.#connection === null) return false;
     let room = true;
-    while (room && this.#waiting.bytes > 0) {
+    while ((room || this.#plan.websocket) && this.#waiting.bytes > 0) {
       const piece = this.#waiting.shift();
       this.#giveBack(piece.length);
       if (this.#keeps(piece)) this.#kept?.adopt(piece);
