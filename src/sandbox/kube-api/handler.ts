@@ -164,7 +164,7 @@ async function handleResource(
     }
     case 'get':
       if (path.definition === pods && path.subresource === 'log') {
-        return showLog(exchange, registry.get(path), surface.logs, signal);
+        return showLog(exchange, registry.get(path), surface, signal);
       }
       if (isScale(path)) return exchange.answer(200, scaleOf(registry.get(path)), presentation.encoding);
       subresourceOf(path);

@@ -152,10 +152,28 @@ function answerError(response: ServerResponse, exchange: Exchange, error: unknow
 function askerOf(request: IncomingMessage, authorization: Authorization, adminToken: string): Account | null {
   const given = Buffer.from(request.headers.authorization ?? '');
   const wanted = Buffer.from(`Bearer ${adminToken}`);
-  if (given.length === wanted.length && timingSafeEqual(given, wanted)) return null;
+  if (given.length === wanted.length && timingSafeEqual(given, wanted)) return impersonatedIn(request);
   const account = authorization.accountOf(given.toString().replace(/^Bearer /, ''));
   if (account === null) throw refuse.unauthorized();
+  if (request.headers['impersonate-user'] !== undefined) {
+    throw refuse.forbidden(
+      { group: '', plural: 'users', kind: '' },
+      '',
+      'only the administrator may impersonate',
+    );
+  }
   return account;
+}
+
+/** In whose name the administrator asks (`kubectl --as`); only service accounts have Roles here. */
+function impersonatedIn({ headers }: IncomingMessage): Account | null {
+  const asked = headers['impersonate-user'];
+  if (asked === undefined) return null;
+  const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(String(asked)) ?? [];
+  if (namespace === undefined || name === undefined) {
+    throw refuse.badRequest(`got user "${asked}", expected system:serviceaccount:<namespace>:<name>`);
+  }
+  return { namespace, name, uid: '' };
 }
 
 function kubeconfig(url: string, ca: string, token: string, namespace: string): string {

@@ -142,6 +142,34 @@ if (kubectlIsHere()) {
       expect(await kubectl(...other, '--force-conflicts')).to.contain('serverside-applied');
     });
 
+    it('goes on by applying on the server with what it has applied from here, save for what somebody else changed', async () => {
+      const file = join(directory, 'moved.json');
+      const map = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'moved' },
+        data: { a: '1', b: '1' },
+      };
+      writeFileSync(file, JSON.stringify(map));
+      await kubectl('apply', '-f', file);
+      writeFileSync(file, JSON.stringify({ ...map, data: { a: '2', b: '1' } }));
+      expect(await kubectl('apply', '--server-side', '-f', file)).to.contain('serverside-applied');
+      const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
+      const { metadata, data } = JSON.parse(await kubectl('get', 'cm', 'moved', '-o', 'json'));
+      expect(data).to.deep.equal({ a: '2', b: '1' });
+      expect(JSON.parse(metadata.annotations[annotation]).data).to.deep.equal({ a: '2', b: '1' });
+      await kubectl('delete', 'cm', 'moved');
+      await kubectl('apply', '-f', file);
+      await kubectl('patch', 'cm', 'moved', '-p', '{"data":{"a":"9"}}');
+      writeFileSync(file, JSON.stringify({ ...map, data: { a: '3', b: '3' } }));
+      const refused = await kubectl('apply', '--server-side', '-f', file).catch(
+        (error: Error) => error.message,
+      );
+      expect(refused).to.contain(
+        'Apply failed with 1 conflict: conflict with "kubectl-patch" using v1: .data.a',
+      );
+    });
+
     it('creates from flags, whatever encoding it sends', async () => {
       await kubectl('create', 'secret', 'generic', 'from-flags', '--from-literal=a=b');
       expect(await kubectl('get', 'secret', 'from-flags', '-o', 'jsonpath={.data.a}')).to.equal('Yg==');
@@ -171,6 +199,27 @@ if (kubectlIsHere()) {
       expect(await kubectl('explain', 'ingress.spec')).to.contain('IngressSpec describes the Ingress');
     });
 
+    it('explains in the words of the API, without the escapes of the models that they are from', async () => {
+      const explained = (await kubectl('explain', 'ingress.spec.rules.host')).replace(/\s+/g, ' ');
+      expect(explained).to.contain('deviations from the "host" part').and.not.contain('\\');
+    });
+
+    it('asks in the name of a service account, and of nobody else', async () => {
+      const robot = 'system:serviceaccount:default:robot';
+      await kubectl('create', 'role', 'reader', '--verb=get', '--resource=ingresses');
+      await kubectl('create', 'rolebinding', 'reader', '--role=reader', '--serviceaccount=default:robot');
+      expect(await kubectl('auth', 'can-i', 'get', 'ingresses', `--as=${robot}`)).to.equal('yes\n');
+      const failure = (...args: string[]) =>
+        kubectl(...args).then(
+          () => '',
+          (error: Error) => error.message,
+        );
+      expect(await failure('get', 'secrets', `--as=${robot}`)).to.contain(
+        `User "${robot}" cannot list resource "secrets"`,
+      );
+      expect(await failure('get', 'ingresses', '--as=jane')).to.contain('expected system:serviceaccount:');
+    });
+
     it('scales a Deployment', async () => {
       await kubectl('create', 'deployment', 'sized', '--image=example.test/a:1', '--replicas=0');
       const size = () => kubectl('get', 'deployment', 'sized', '-o', 'jsonpath={.spec.replicas}');
@@ -194,11 +243,17 @@ if (kubectlIsHere()) {
       for (const text of ['one', 'two']) api.logs.add(uid, { container: 'talker', text, atMs: 0 });
       expect(await kubectl('logs', 'talker')).to.equal('one\ntwo\n');
       expect(await kubectl('logs', 'talker', '--tail=1')).to.equal('two\n');
+      api.logs.add(uid, { container: 'talker', text: 'now', atMs: Date.now() });
+      expect(await kubectl('logs', 'talker', '--since=1h')).to.equal('now\n');
+      expect(await kubectl('logs', 'talker', '--since-time=2026-01-01T00:00:00Z')).to.equal('now\n');
+      expect(await kubectl('logs', 'talker', '--limit-bytes=5')).to.equal('one\nt');
+      const previous = await kubectl('logs', 'talker', '-p').catch((error: Error) => error.message);
+      expect(previous).to.contain('previous terminated container "talker" in pod "talker" not found');
       const followed = kubectl('logs', '-f', 'talker');
       await eventually('it is followed', () => api.logs.followers(uid) === 1);
       api.logs.add(uid, { container: 'talker', text: 'three', atMs: 0 });
       api.logs.end(uid);
-      expect(await followed).to.equal('one\ntwo\nthree\n');
+      expect(await followed).to.equal('one\ntwo\nnow\nthree\n');
       await kubectl('delete', 'pod', 'talker', '--now', '--wait=false');
     });
 

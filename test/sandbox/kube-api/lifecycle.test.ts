@@ -167,6 +167,20 @@ describe('kube-api object lifecycle', () => {
     expect((await post(inside, { metadata: { name: 'later' } })).status).to.equal(404);
   });
 
+  it('keeps the namespace that everything is in', async () => {
+    const { status, body } = await ask(api, '/api/v1/namespaces/default', { method: 'DELETE' });
+    expect(status).to.equal(403);
+    expect(body.message).to.equal('namespaces "default" is forbidden: this namespace may not be deleted');
+  });
+
+  it('warns of the class annotation of a new Ingress, as the real server does', async () => {
+    const spec = { defaultBackend: { service: { name: 'web', port: { number: 80 } } } };
+    const metadata = { name: 'old', annotations: { 'kubernetes.io/ingress.class': 'x' } };
+    const ingresses = '/apis/networking.k8s.io/v1/namespaces/default/ingresses';
+    const { headers } = await ask(api, ingresses, { method: 'POST', body: { metadata, spec } });
+    expect(headers.warning).to.contain("is deprecated, please use 'spec.ingressClassName' instead");
+  });
+
   it('shows one Event in both of its APIs', async () => {
     const involvedObject = { kind: 'Ingress', name: 'a', namespace: 'default', uid: 'u' };
     await post('/api/v1/namespaces/default/events', {
@@ -247,6 +261,17 @@ describe('kube-api object lifecycle', () => {
         expect(body.details.causes[0].field).to.equal(message.split(':')[0]);
       });
     }
+
+    it('an Ingress whose status has an address that is none', async () => {
+      await post(ingresses, { metadata: { name: 'a' }, spec: { defaultBackend: backend } });
+      const { status, body } = await ask(api, `${ingresses}/a/status`, {
+        method: 'PATCH',
+        body: { status: { loadBalancer: { ingress: [{ ip: 'app.example.com' }] } } },
+        headers: { 'content-type': 'application/merge-patch+json' },
+      });
+      expect(status).to.equal(422);
+      expect(body.details.causes[0].field).to.equal('status.loadBalancer.ingress[0].ip');
+    });
 
     it('a value of the wrong type', async () => {
       const { status, body } = await post(ingresses, {

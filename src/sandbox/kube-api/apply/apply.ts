@@ -14,8 +14,12 @@ import {
   union,
 } from './field-set.ts';
 import { compare, fieldsOf, owned } from './fields.ts';
+import { lastAppliedFields, withLastApplied } from './last-applied.ts';
 import { isSameWriter, type Share, sharesOf, type Writer, withShares } from './managed-fields.ts';
 import { overlay, prune } from './merge.ts';
+
+/** The manager that may go on from the client's apply, as the real server has it. */
+const kubectl = 'kubectl';
 
 export interface Application {
   readonly manager: string;
@@ -47,14 +51,17 @@ export function applied(
   const others = shares.filter((share) => share !== own);
   const laid = overlay(live, intent, schema) as KubeObject;
   const { changed } = compare(live, laid, schema);
+  const handedOver = application.manager === kubectl ? lastAppliedFields(live, schema) : nothing;
+  const contested = difference(owned(changed), handedOver);
   const conflicts = others
-    .map((share) => ({ share, fields: intersection(share.fields, owned(changed)) }))
+    .map((share) => ({ share, fields: intersection(share.fields, contested) }))
     .filter((conflict) => !isEmpty(conflict.fields));
   if (conflicts.length > 0 && !application.force) throw conflictError(conflicts);
   const remaining = others.map((share) => ({ ...share, fields: difference(share.fields, changed) }));
   const kept = remaining.reduce<FieldSet>((sum, share) => union(sum, share.fields), fields);
   const unwanted = difference(own?.fields ?? nothing, fields);
-  const result = prune(laid, unwanted, kept, schema) as KubeObject;
+  const pruned = prune(laid, unwanted, kept, schema) as KubeObject;
+  const result = application.manager === kubectl ? withLastApplied(pruned, intent) : pruned;
   const same = own !== undefined && equalSets(own.fields, fields);
   return withShares({ ...result, metadata: objectAt(result, 'metadata') as KubeObject['metadata'] }, [
     ...remaining,

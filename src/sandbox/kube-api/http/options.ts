@@ -111,7 +111,8 @@ export function listQuery(query: URLSearchParams): ListQuery {
   };
 }
 
-function whole(query: URLSearchParams, name: string): number | null {
+/** A whole number, or null where there is none. */
+export function whole(query: URLSearchParams, name: string): number | null {
   const text = query.get(name) ?? '';
   if (text === '') return null;
   if (/^\d{1,15}$/.test(text)) return Number(text);

@@ -116,6 +116,9 @@ export class Registry {
   /** Answers the object as it is afterwards, and whether it is gone. */
   delete(target: Target, deletion: Deletion): { readonly object: KubeObject; readonly gone: boolean } {
     const { definition } = target;
+    if (definition === namespaces && target.name === 'default') {
+      throw refuse.forbidden(definition, target.name, 'this namespace may not be deleted');
+    }
     const old = this.get(target);
     checkDeletion(target, old, deletion.preconditions);
     const marked = markDeleted(definition, old, deletion, this.nowMs);

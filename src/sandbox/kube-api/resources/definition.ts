@@ -65,6 +65,8 @@ export interface ResourceDefinition {
   readonly prepare: (object: KubeObject, old: KubeObject | null, surroundings: Surroundings) => void;
   /** What is wrong with it; `old` is null on creation. */
   readonly validate: (object: KubeObject, old: KubeObject | null) => readonly Cause[];
+  /** What whoever creates it is warned of, though it is taken. */
+  readonly warnings: (object: KubeObject) => readonly string[];
   /** Between what clients of this group see and what is stored. */
   readonly toStored: (object: JsonObject) => JsonObject;
   readonly fromStored: (object: KubeObject) => KubeObject;
@@ -98,6 +100,7 @@ export function define(
     setDefaults: () => {},
     prepare: () => {},
     validate: () => [],
+    warnings: () => [],
     toStored: (object) => object,
     fromStored: (object) => object,
     ...given,

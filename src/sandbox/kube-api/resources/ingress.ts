@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type JsonObject, type KubeObject, listAt, objectAt, objectsAt, textAt } from '../json.ts';
 import { type Cause, wrong } from '../status.ts';
 import { ageOf } from '../view/duration.ts';
@@ -6,6 +7,7 @@ import { checkHost, checkName, checkPortName, checkPortNumber } from './names.ts
 
 const group = 'networking.k8s.io';
 const classAnnotation = 'kubernetes.io/ingress.class';
+const notAnAddress = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 const forbiddenInPath = ['//', '/./', '/../', '%2f', '%2F'];
 const forbiddenAtPathEnd = ['/..', '/.'];
 
@@ -30,6 +32,10 @@ export const ingresses = define({
     ingress.status = objectAt(ingress, 'status');
     ingress.status.loadBalancer = objectAt(ingress, 'status', 'loadBalancer');
   },
+  warnings: ({ metadata }) =>
+    metadata.annotations?.[classAnnotation] === undefined
+      ? []
+      : [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`],
   validate: (ingress, old) => [...checkSpec(ingress), ...checkStatus(ingress), ...checkClass(ingress, old)],
 });
 
@@ -187,7 +193,11 @@ function checkClass(ingress: KubeObject, old: KubeObject | null): Cause[] {
 
 function checkStatus(ingress: KubeObject): Cause[] {
   return objectsAt(ingress, 'status', 'loadBalancer', 'ingress').flatMap((point, index) => {
-    const hostname = textAt(point, 'hostname');
-    return hostname === '' ? [] : checkHost(hostname, `status.loadBalancer.ingress[${index}].hostname`);
+    const field = `status.loadBalancer.ingress[${index}]`;
+    const [ip, hostname] = [textAt(point, 'ip'), textAt(point, 'hostname')];
+    return [
+      ...(ip === '' || isIP(ip) ? [] : [wrong.invalid(`${field}.ip`, ip, notAnAddress)]),
+      ...(hostname === '' ? [] : checkHost(hostname, `${field}.hostname`)),
+    ];
   });
 }

@@ -16,7 +16,10 @@ export function descriptionsOf(model: string): Descriptions {
   const fields = new Map<string, string>();
   let kind = '';
   for (const [, lines, field] of text.matchAll(documented)) {
-    const words = lines!.replace(/^\s*\* ?/gm, '').trim();
+    const words = lines!
+      .replace(/^\s*\* ?/gm, '')
+      .replace(/\\(['"])/g, '$1')
+      .trim();
     if (field === undefined) kind = words;
     else fields.set(field, words);
   }

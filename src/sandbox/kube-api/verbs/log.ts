@@ -1,22 +1,37 @@
+import type { Clock } from '../../../time/clock.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { type KubeObject, objectAt, objectsAt, textAt } from '../json.ts';
+import { whole } from '../http/options.ts';
+import { type KubeObject, numberAt, objectAt, objectsAt, textAt } from '../json.ts';
 import type { LogLine, PodLogs } from '../pod-logs.ts';
 import { refuse } from '../status.ts';
 
 /** `kubectl logs`: what one container of a pod has written, and with `follow` what it goes on to write. */
-export function showLog(exchange: Exchange, pod: KubeObject, logs: PodLogs, signal: AbortSignal): void {
+export function showLog(
+  exchange: Exchange,
+  pod: KubeObject,
+  { logs, clock }: { readonly logs: PodLogs; readonly clock: Clock },
+  signal: AbortSignal,
+): void {
   const { query, response } = exchange;
   const { uid } = pod.metadata;
   const container = containerIn(pod, query.get('container') ?? '');
+  // What all runs of a container wrote is kept as one.
+  if (isSet(query.get('previous')) && restartsOf(pod, container) === 0) {
+    const where = `"${container}" in pod "${pod.metadata.name}"`;
+    throw refuse.badRequest(`previous terminated container ${where} not found`);
+  }
   const textOf = ({ text, atMs }: LogLine): string =>
     isSet(query.get('timestamps')) ? `${new Date(atMs).toISOString()} ${text}\n` : `${text}\n`;
-  const isOf = (line: LogLine): boolean => line.container === container;
+  const sinceMs = sinceIn(query, clock.now());
+  const isOf = (line: LogLine): boolean => line.container === container && line.atMs >= sinceMs;
   const written = logs.read(uid).filter(isOf);
-  const tail = Number(query.get('tailLines') ?? written.length);
+  const tail = whole(query, 'tailLines') ?? written.length;
+  const maxBytes = whole(query, 'limitBytes') ?? Number.POSITIVE_INFINITY;
   const shown = written.slice(Math.max(0, written.length - tail));
   response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' });
-  response.write(shown.map(textOf).join(''));
-  if (!isSet(query.get('follow'))) return void response.end();
+  const text = Buffer.from(shown.map(textOf).join(''));
+  response.write(text.subarray(0, maxBytes));
+  if (!isSet(query.get('follow')) || text.length >= maxBytes) return void response.end();
   response.flushHeaders();
   const stop = logs.follow(uid, (line) => {
     if (line === null) response.end();
@@ -24,6 +39,14 @@ export function showLog(exchange: Exchange, pod: KubeObject, logs: PodLogs, sign
   });
   response.once('close', stop);
   signal.addEventListener('abort', () => response.destroy(), { once: true });
+}
+
+/** Nothing before this is shown. */
+function sinceIn(query: URLSearchParams, nowMs: number): number {
+  const seconds = whole(query, 'sinceSeconds');
+  if (seconds !== null) return nowMs - seconds * 1000;
+  const time = query.get('sinceTime');
+  return time === null ? Number.NEGATIVE_INFINITY : Date.parse(time);
 }
 
 /** The one that is asked for, or the only one there is. In the words of a kubelet when there is nothing to read. */
@@ -46,6 +69,11 @@ function containerIn(pod: KubeObject, asked: string): string {
     throw refuse.badRequest(`container "${container}" in pod "${name}" is waiting to start: ${why}`);
   }
   return container;
+}
+
+function restartsOf(pod: KubeObject, container: string): number {
+  const status = objectsAt(pod, 'status', 'containerStatuses').find((each) => each.name === container);
+  return numberAt(status, 'restartCount') ?? 0;
 }
 
 function isSet(value: string | null): boolean {

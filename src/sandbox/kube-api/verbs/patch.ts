@@ -113,8 +113,10 @@ function apply(
   const options = { dryRun: query.dryRun, writer: null };
   if (registry.find(path) === null) {
     if (textAt(metadata, 'uid') !== '' || path.subresource !== '') throw refuse.notFound(definition, name);
-    const created = stored(definition, applied(definition, null, intent, application));
-    return { object: registry.create(definition, namespace, created, options), created: true };
+    const wanted = stored(definition, applied(definition, null, intent, application));
+    const created = registry.create(definition, namespace, wanted, options);
+    for (const warning of definition.warnings(created)) exchange.warn(warning);
+    return { object: created, created: true };
   }
   const object = registry.update(path, subresourceOf(path), options, (live) =>
     stored(definition, applied(definition, definition.fromStored(live), intent, application)),

@@ -19,6 +19,7 @@ export async function create(exchange: Exchange, path: ResourcePath, registry: R
   const object = await objectOf(exchange, path, query);
   if (path.name !== '' || path.subresource !== '') throw refuse.methodNotAllowed();
   const created = registry.create(path.definition, path.namespace, object, optionsOf(path, query));
+  for (const warning of path.definition.warnings(created)) exchange.warn(warning);
   return { object: created, created: true };
 }
 
