@@ -100,6 +100,12 @@ describe('tunnels that share threads, as is the default', function () {
     expect(town.log.filter((line) => line.includes('tunnel put into quarantine'))).to.have.length(
       hosts.length,
     );
+    for (const host of hosts) {
+      await town.until('its Ingress says so, once', async () => {
+        const [ingress = ''] = host.split('.');
+        return (await town.messages(ingress, 'TunnelQuarantined')).length === 1;
+      });
+    }
 
     const failures = new Map<string, number>();
     const threads = await town.threads.list();
