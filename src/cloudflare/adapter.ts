@@ -64,7 +64,7 @@ export function createCloudflare(options: CloudflareAdapterOptions): CloudflareA
     const own = credentials();
     return own.ok ? api.call(probeOf(area, own.value.accountId), signal) : failureOf(own.fault);
   };
-  const availability = new Availability({ clock, random, log, probe, returned });
+  const availability = new Availability({ clock, random, log, processes, probe, returned });
   const api = new ApiClient({ credentials, apiUrl, clock, random, hooks, budget, availability });
   const quota = new TunnelQuota({
     api,

@@ -12,6 +12,8 @@ export interface AvailabilityOptions {
   /** In [0, 1); for jitter. */
   readonly random: () => number;
   readonly log: Pick<ActorLog, 'info' | 'warn'>;
+  /** How many share the budget of calls: each asks that much less often. */
+  readonly processes: number;
   /** A cheap call that concerns no host; what it answers stands for the whole area. */
   readonly probe: (area: Area, signal: AbortSignal) => Promise<ApiResult<unknown>>;
   /** An area that was away answers again: what failed meanwhile may go on. Cheap, never throws. */
@@ -87,7 +89,7 @@ class AreaWatch {
 
   doubted(): void {
     if (this.#isClosed || this.#watching !== null) return;
-    this.#begin(Math.max(0, believedMs - this.#quietMs));
+    this.#begin(Math.max(0, believedMs * this.#options.processes - this.#quietMs));
   }
 
   /** There is nothing to ask before the wish is over, and then somebody waits for it whatever was doubted before. */
@@ -121,7 +123,7 @@ class AreaWatch {
 
   /** Until there is an answer. */
   async #watch(delayMs: number, signal: AbortSignal): Promise<void> {
-    const { clock, random, probe } = this.#options;
+    const { clock, random, processes, probe } = this.#options;
     let waitMs = delayMs;
     while (true) {
       if (waitMs > 0) await sleep(clock, waitMs, signal).catch(() => {});
@@ -131,7 +133,8 @@ class AreaWatch {
       const fault = withoutAnswer(result);
       if (fault === null) return this.#over();
       this.#away(fault);
-      waitMs = Math.max(backoffDelayMs(backoff, this.#attempts++, random()), fault.retryAfterMs ?? 0);
+      const patience: Backoff = { ...backoff, capMs: backoff.capMs * processes };
+      waitMs = Math.max(backoffDelayMs(patience, this.#attempts++, random()), fault.retryAfterMs ?? 0);
     }
   }
 
@@ -159,7 +162,11 @@ function withoutAnswer(result: ApiResult<unknown>): Fault | null {
   return result.ok || !isCloudflareAway(result.fault) ? null : result.fault;
 }
 
-/** The cap is what everybody waits for at most once the API is back; both areas together ask at a third of the budget's pace. */
+/**
+ * The cap is what everybody waits for at most once the API is back, where one process has all the budget; both areas together
+ * ask at a third of its pace. A process that has a part of it is as patient as that is small: its probes, which go before
+ * all else, would else be all that it does while one area is away.
+ */
 const backoff: Backoff = { baseMs: 1_000, capMs: 5_000, healthyAfterMs: 60_000 };
-/** So long an answer is believed: calls that fail one after the other for reasons of their own cost no probe each. */
+/** So long an answer is believed by one that has all the budget: calls that fail one after the other for reasons of their own cost no probe each. */
 const believedMs = 5_000;

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { type ApiResult, failureOf } from '../../src/cloudflare/api-failure.ts';
 import { Availability } from '../../src/cloudflare/availability.ts';
+import { shareOfBudget } from '../../src/cloudflare/budget.ts';
 import { fault } from '../../src/fault.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 
@@ -10,7 +11,7 @@ const refusal = failureOf(fault('cloudflare-refused', 'no'));
 const create = 'tunnels.create';
 
 /** Probes are answered with `now`, and noted with the second at which they were made. */
-function stage() {
+function stage(processes = 1) {
   const clock = new ManualClock();
   const api: { now: ApiResult<unknown> } = { now: answer };
   const probes: string[] = [];
@@ -19,6 +20,7 @@ function stage() {
   const availability = new Availability({
     clock,
     random: () => 0,
+    processes,
     log,
     probe: async (area) => {
       probes.push(`${area} ${clock.monotonic() / 1000}`);
@@ -56,6 +58,24 @@ describe('whether Cloudflare’s API is there', () => {
     expect(returns).to.have.length(1);
     expect(clock.pendingTimers).to.equal(0);
   });
+
+  for (const processes of [1, 2, 8, 64]) {
+    it(`is asked with half at most of what each of ${processes} processes may spend, so that the rest is for who has to do`, async () => {
+      const { clock, api, probes, availability } = stage(processes);
+      const budget = shareOfBudget(0, processes);
+      api.now = silence;
+      availability.heard('dns.create', silence);
+      availability.heard(create, silence);
+      await clock.advance(300_000);
+      const settled = probes.length;
+      const minutes = 10 * processes;
+      await clock.advance(minutes * 60_000);
+      for (let spent = budget.remaining(0); spent > 0; spent--) budget.spend(0);
+      const earned = (minutes * 60_000) / budget.waitMs(0);
+      expect((probes.length - settled) / earned).to.be.below(0.55);
+      availability.close();
+    });
+  }
 
   it('is not doubted for what fails alone, which costs a probe each five seconds and no more', async () => {
     const { clock, probes, returns, availability, isAway } = stage();
