@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Result } from '../fault.ts';
+import type { FaultCode, Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Timer } from '../time/clock.ts';
@@ -8,6 +8,9 @@ import type { ActorLog, IngressRef, IngressSink, Leadership } from './ports.ts';
 import { whileLeading } from './while-leading.ts';
 
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
+
+/** What fails for one reason again and again is a warning this often; of an outage every Ingress has its own. */
+const warnAgainAfterMs = 300_000;
 
 interface PublisherWorld {
   readonly sink: IngressSink;
@@ -31,6 +34,8 @@ export class StatusPublisher {
   /** Until a write that failed is tried again. */
   #retry: Timer | null = null;
   #attempts = 0;
+  /** Why it failed last, and when that was last a warning, monotonic milliseconds; null once one succeeded. */
+  #warned: { readonly code: FaultCode; readonly atMs: number } | null = null;
 
   constructor(context: ActorContext<IngressMessage>, world: PublisherWorld, published: readonly string[]) {
     this.#context = context;
@@ -74,6 +79,7 @@ export class StatusPublisher {
     this.#seenMeanwhile = null;
     if (result.ok) {
       this.#attempts = 0;
+      this.#warned = null;
       return;
     }
     const { code, message: detail, retryAfterMs = 0 } = result.fault;
@@ -84,7 +90,13 @@ export class StatusPublisher {
     );
     this.#attempts += 1;
     this.#retry = this.#context.after(delayMs, { type: 'status.due' });
-    this.#world.log.warn({ hostnames, code, detail, retryInMs: delayMs }, 'status not written');
+    const nowMs = this.#context.clock.monotonic();
+    const isNews = this.#warned?.code !== code || nowMs - this.#warned.atMs >= warnAgainAfterMs;
+    if (isNews) this.#warned = { code, atMs: nowMs };
+    this.#world.log[isNews ? 'warn' : 'debug'](
+      { hostnames, code, detail, retryInMs: delayMs },
+      'status not written',
+    );
   }
 
   due(): void {

@@ -76,6 +76,20 @@ describe('a host whose world was away for minutes', () => {
     expect(failures.length, 'the rest for who wants to know').to.be.above(10);
   });
 
+  it('is a warning for each cause and one every five minutes also where its status is refused', async () => {
+    const { log, lines } = keptLog();
+    const other = new ActorHouse({ log });
+    other.sink.failNext('publish', 'kube-unreachable', 3);
+    other.sink.failNext('publish', 'kube-forbidden', 100);
+    await other.tell(service(), slice(), present(ingress('web', [host])), synced);
+    await other.pass(600_000);
+    await other.stop();
+    const failures = lines.filter(({ msg }) => msg === 'status not written');
+    const warned = failures.filter(({ level }) => level === 'warn').map(({ code }) => code);
+    expect(warned).to.deep.equal(['kube-unreachable', 'kube-forbidden', 'kube-forbidden']);
+    expect(failures.length, 'the rest for who wants to know').to.be.above(8);
+  });
+
   it('has its status written at once by who leads again, also when that had failed for long', async () => {
     house.sink.failNext('publish', 'kube-unreachable', 9);
     await serve();
