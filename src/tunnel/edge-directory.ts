@@ -1,9 +1,7 @@
 import { failed, ok, type Result } from '../fault.ts';
-import type { Clock } from '../time/clock.ts';
 import { type EdgeAddress, EdgeAddresses } from './edge-addresses.ts';
-import { discoverEdge } from './edge-discovery.ts';
+import { type DiscoveryDeps, discoverEdge } from './edge-discovery.ts';
 import { EdgeFailures } from './edge-failures.ts';
-import type { EdgeResolver } from './edge-resolver.ts';
 import type { EdgeSettings } from './link.ts';
 
 /** Addresses older than this are looked up again with the next dial after a failure, milliseconds. */
@@ -16,11 +14,7 @@ export const rediscoverAfterMs = 60_000;
  */
 export class EdgeDirectory {
   readonly #settings: EdgeSettings;
-  readonly #deps: {
-    readonly clock: Clock;
-    readonly random: () => number;
-    readonly resolver: EdgeResolver;
-  };
+  readonly #deps: DiscoveryDeps;
   #addresses: EdgeAddresses | null = null;
   #discoveredAtMs = 0;
   #isStale = false;
@@ -30,10 +24,7 @@ export class EdgeDirectory {
   /** Where each connection is, or is to go next: it stays so when the addresses are looked up again. */
   readonly #held = new Map<number, EdgeAddress>();
 
-  constructor(
-    settings: EdgeSettings,
-    deps: { readonly clock: Clock; readonly random: () => number; readonly resolver: EdgeResolver },
-  ) {
+  constructor(settings: EdgeSettings, deps: DiscoveryDeps) {
     this.#settings = settings;
     this.#deps = deps;
   }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { type FaultCode, failed, faultOf, ok, type Result } from '../fault.ts';
+import type { Logger } from '../log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { EdgeAddress, EdgeRegions } from './edge-addresses.ts';
 import type { EdgeResolver, ServiceRecord } from './edge-resolver.ts';
@@ -11,6 +12,13 @@ export const discoveryTimeoutMs = 30_000;
 /** Most addresses of one region that are kept; the edge names about ten. */
 const maxAddressesPerRegion = 64;
 
+export interface DiscoveryDeps {
+  readonly resolver: EdgeResolver;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
 /**
  * Where the edge is (protocol page section 3): the static addresses if there are any, else by SRV, which must
  * name two targets or more: the first is region 1, the second region 2. Bounded by `discoveryTimeoutMs` and by `signal`;
@@ -18,7 +26,7 @@ const maxAddressesPerRegion = 64;
  */
 export async function discoverEdge(
   settings: EdgeSettings,
-  deps: { readonly resolver: EdgeResolver; readonly clock: Clock; readonly random: () => number },
+  deps: DiscoveryDeps,
   signal?: AbortSignal,
 ): Promise<Result<EdgeRegions>> {
   const abort = new AbortController();
@@ -28,7 +36,7 @@ export async function discoverEdge(
   try {
     const found =
       settings.addresses.length > 0
-        ? await resolveStatic(settings.addresses, deps.resolver, abort.signal)
+        ? await resolveStatic(settings.addresses, deps, abort.signal)
         : await resolveService(settings.region, deps, abort.signal);
     // The root as a target says that there is no such service (RFC 2782), and has no address.
     if (found.ok && found.value.flat().length === 0) return failed(discoveryCode, 'the edge has no address');
@@ -44,26 +52,47 @@ export async function discoverEdge(
 
 const discoveryCode: FaultCode = 'edge-discovery';
 
-/** Even positions are region 1, odd ones region 2. Each occurrence is an address of its own. */
+/**
+ * Those at even positions are region 1, at odd ones region 2. Each occurrence is an address of its own. As by cloudflared
+ * one whose name has no address is left out, as long as there are others.
+ */
 async function resolveStatic(
   addresses: readonly string[],
-  resolver: EdgeResolver,
+  { resolver, log }: DiscoveryDeps,
   signal: AbortSignal,
 ): Promise<Result<EdgeRegions>> {
-  const regions: [EdgeAddress[], EdgeAddress[]] = [[], []];
-  for (const [index, text] of addresses.entries()) {
+  const targets: { text: string; host: string; port: number }[] = [];
+  for (const text of addresses) {
     const target = parseHostPort(text);
     if (target === null) return failed(discoveryCode, `the edge address "${text}" is not host:port`);
-    const [ip] = isIP(target.host) > 0 ? [target.host] : await resolver.addresses(target.host, signal);
-    if (ip === undefined) return failed(discoveryCode, `the edge address "${text}" has no IP address`);
-    regions[index % 2 === 0 ? 0 : 1].push({ ip, port: target.port });
+    targets.push({ text, ...target });
   }
-  return ok(regions);
+  const answers = await Promise.allSettled(
+    targets.map(({ host }) => (isIP(host) > 0 ? [host] : resolver.addresses(host, signal))),
+  );
+  const found: EdgeAddress[] = [];
+  const leftOut: { address: string; reason: string }[] = [];
+  for (const [index, answer] of answers.entries()) {
+    const { text, port } = targets[index]!;
+    const ip = answer.status === 'fulfilled' ? answer.value[0] : undefined;
+    if (ip !== undefined) found.push({ ip, port });
+    else {
+      const reason = answer.status === 'rejected' ? faultOf(answer.reason).message : 'no IP address';
+      leftOut.push({ address: text, reason });
+    }
+  }
+  if (found.length === 0)
+    return failed(
+      discoveryCode,
+      leftOut.map(({ address, reason }) => `the edge address "${address}": ${reason}`).join('; '),
+    );
+  for (const fields of leftOut) log.warn(fields, 'edge address left out');
+  return ok([found.filter((_, index) => index % 2 === 0), found.filter((_, index) => index % 2 === 1)]);
 }
 
 async function resolveService(
   region: string,
-  deps: { readonly resolver: EdgeResolver; readonly random: () => number },
+  deps: DiscoveryDeps,
   signal: AbortSignal,
 ): Promise<Result<EdgeRegions>> {
   const name = `_${region === '' ? '' : `${region}-`}v2-origintunneld._tcp.argotunnel.com`;

@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import { EdgeDirectory, rediscoverAfterMs } from '../../src/tunnel/edge-directory.ts';
 import type { EdgeResolver } from '../../src/tunnel/edge-resolver.ts';
+import { keptLog } from '../support/kept-log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 describe('edge directory', () => {
@@ -31,7 +32,7 @@ describe('edge directory', () => {
     isDnsAway = false;
     isNowhere = false;
     const settings = { addresses: [], ca: null, region: '' };
-    directory = new EdgeDirectory(settings, { clock, random: () => 0, resolver });
+    directory = new EdgeDirectory(settings, { clock, random: () => 0, resolver, log: keptLog().log });
   });
   afterEach(() => assert.strictEqual(clock.pendingTimers, 0));
 

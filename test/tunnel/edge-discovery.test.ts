@@ -13,6 +13,7 @@ import {
   withFallback,
 } from '../../src/tunnel/edge-resolver.ts';
 import type { EdgeSettings } from '../../src/tunnel/link.ts';
+import { keptLog } from '../support/kept-log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const record = (name: string, priority = 1, weight = 1): ServiceRecord => ({
@@ -38,7 +39,12 @@ function resolverOf(
   return { services: answer, addresses: answer };
 }
 
-const deps = (resolver: EdgeResolver) => ({ resolver, clock: systemClock, random: () => 0 });
+const deps = (resolver: EdgeResolver) => ({
+  resolver,
+  clock: systemClock,
+  random: () => 0,
+  log: keptLog().log,
+});
 
 describe('edge discovery', () => {
   it('takes the first two SRV targets as the two regions', async () => {
@@ -83,6 +89,34 @@ describe('edge discovery', () => {
     });
   });
 
+  it('leaves out a static address whose name has none, and says so', async () => {
+    const { log, lines } = keptLog();
+    const found = await discoverEdge(settings(['nowhere.test:1', '127.0.0.1:2', '[::1]:3']), {
+      ...deps(resolverOf({})),
+      log,
+    });
+    assert.deepEqual(found, {
+      ok: true,
+      value: [[{ ip: '127.0.0.1', port: 2 }], [{ ip: '::1', port: 3 }]],
+    });
+    assert.deepEqual(
+      lines.map(({ msg, address, reason }) => [msg, address, reason]),
+      [['edge address left out', 'nowhere.test:1', 'Error: ENOTFOUND nowhere.test']],
+    );
+  });
+
+  it('does not wait for ever for the name of one static address', async () => {
+    const clock = new ManualClock();
+    const never: EdgeResolver = {
+      services: () => Promise.reject(new Error('unused')),
+      addresses: (_, signal) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    };
+    const found = discoverEdge(settings(['silent.test:1', '127.0.0.1:2']), { ...deps(never), clock });
+    await clock.advance(discoveryTimeoutMs);
+    assert.deepEqual(await found, { ok: true, value: [[{ ip: '127.0.0.1', port: 2 }], []] });
+  });
+
   it('says what could not be resolved', async () => {
     const found = await discoverEdge(settings(['nowhere.test:7844']), deps(resolverOf({})));
     assert.deepEqual(found.ok ? '' : found.fault.code, 'edge-discovery');
@@ -96,7 +130,7 @@ describe('edge discovery', () => {
         new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
       addresses: () => Promise.reject(new Error('unused')),
     };
-    const found = discoverEdge(settings([]), { resolver: never, clock, random: () => 0 });
+    const found = discoverEdge(settings([]), { ...deps(never), clock });
     await clock.advance(discoveryTimeoutMs);
     const result = await found;
     assert.match(result.ok ? '' : result.fault.message, /no answer within 30000 ms/);
