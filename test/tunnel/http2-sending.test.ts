@@ -87,6 +87,21 @@ describe('HTTP/2 session, sending', () => {
     expect(stage.edge.bodyBytes(1)).to.equal(30_000);
   });
 
+  it('sends nothing of a stream whose window SETTINGS take away while it waits for the connection', async () => {
+    stage = await SessionStage.open({}, answering(70_000));
+    stage.edge.shakeHands({ 4: 100_000 });
+    stage.edge.send(rawHeaders(1), rawHeaders(3));
+    await stage.settled();
+    expect([1, 3].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([65_535, 0]);
+    stage.edge.send(rawSettings({ 4: 0 }), rawWindowUpdate(0, 100_000));
+    await stage.settled();
+    expect([1, 3].map((id) => stage.edge.on(id, 0).at(-1)?.payload.length)).to.not.include(0);
+    expect(stage.edge.bodyBytes(3)).to.equal(0);
+    stage.edge.send(rawSettings({ 4: 100_000 }));
+    await stage.settled();
+    expect([1, 3].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([70_000, 70_000]);
+  });
+
   it('keeps to the frame size of the peer, for bodies and for heads', async () => {
     stage = await SessionStage.open({}, ({ stream }) => {
       stream.respond(200, ['x-large', '~'.repeat(31_000), 'x-small', 'a'], false);

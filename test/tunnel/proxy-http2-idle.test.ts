@@ -5,6 +5,8 @@ import { eventually } from '../support/eventually.ts';
 import { type Http2Origin, type Http2Script, scriptHttp2 } from '../support/http2-origin.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type Proxied, proxied } from '../support/proxied.ts';
+import { rawHeaders } from '../support/raw-frames.ts';
+import { okBlock, proxiedRawHttp2 } from '../support/raw-http2-origin.ts';
 import { tableTo } from '../support/route-to.ts';
 
 const hello: Http2Script = (stream) => {
@@ -96,5 +98,25 @@ describe('an origin that speaks HTTP/2, between requests,', () => {
     hello(origin.streams[0]!, origin.heads[0]!, 1);
     expect((await answered).body.toString()).to.equal('hello');
     await eventually('the other one to be gone', () => origin.sessions[0]?.destroyed);
+  });
+});
+
+describe('origins that speak HTTP/2, of one route,', () => {
+  it('get the next request where the least are under way, whatever they have carried', async () => {
+    const { here, origins } = await proxiedRawHttp2({}, { addresses: 2 });
+    const long = ask(here.edge, '/long');
+    const busy = await eventually('the request', () => origins.find(({ sockets }) => sockets.length > 0));
+    await busy.settled(0);
+    const free = origins.find((origin) => origin !== busy)!;
+    for (let count = 1; count <= 5; count += 1) {
+      const asked = ask(here.edge, '/');
+      if (count === 1) await free.settled(0);
+      await eventually('the request', () => free.requestsOf(0).length === count);
+      free.sockets[0]!.write(rawHeaders(2 * count - 1, okBlock));
+      expect((await asked).status).to.equal(200);
+    }
+    busy.sockets[0]!.write(rawHeaders(1, okBlock));
+    await long;
+    await here.stop();
   });
 });

@@ -448,6 +448,7 @@ describe('an origin that speaks HTTP/2', () => {
     await eventually('the wait', () => clock.pendingTimers > 0);
     await clock.advance(3_000);
     expect((await asked).status).to.equal(504);
+    expect(here.logged.at(-1)?.message).to.contain('does the origin speak HTTP/2?');
   });
 
   it('and does not, is 502 with the reason', async () => {

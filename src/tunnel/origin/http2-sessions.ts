@@ -288,8 +288,8 @@ export class Http2Sessions {
 
   #giveUp(line: Line, waiter: Waiter): void {
     if (!line.waiters.leave(waiter)) return;
-    const wanted = this.#wantedFor(line);
-    for (const opening of line.openings) if (line.openings.size > wanted) this.#drop(line, opening);
+    // The newest go: the others are nearer to being there.
+    for (const opening of [...line.openings].slice(this.#wantedFor(line))) this.#drop(line, opening);
     this.#openFor(line);
   }
 

@@ -155,8 +155,13 @@ describe('the HTTP/2 sessions to one address', () => {
       const another = stage.ask();
       await settle();
       expect([another.failure, stage.openings.length]).to.deep.equal([refused, 3]);
+      const second = stage.ask(true);
       await stage.connect(2, 1);
       await eventually('a place', () => patient.given);
+      // Now they can be had again: whoever waits or comes does so for the next one.
+      const later = stage.ask();
+      await settle();
+      expect([second.given, later.failure, stage.openings.length]).to.deep.equal([null, null, 4]);
     });
 
     it('are opened at once for who waits when the last that there was has ended', async () => {
@@ -168,6 +173,20 @@ describe('the HTTP/2 sessions to one address', () => {
       await stage.connect(2, 1);
       await eventually('a place', () => patient.given);
     });
+  });
+
+  it('fail together where none can be had, and have nothing to do with who comes then', async () => {
+    const asking = stage.askers(257);
+    await settle();
+    const last = stage.ask();
+    stage.openings[0]!.failed(refused);
+    expect([...asking, last].every(({ failure }) => failure === refused)).to.equal(true);
+    expect(stage.openings[1]!.cancelled).to.equal(true);
+    const next = stage.ask();
+    await settle();
+    expect([stage.sessions.empty, stage.openings.length]).to.deep.equal([false, 3]);
+    await stage.connect(2, 1);
+    await eventually('a place', () => next.given);
   });
 
   describe('whose origin chooses HTTP/1.1', () => {
@@ -189,6 +208,19 @@ describe('the HTTP/2 sessions to one address', () => {
       await stage.connect(2, 100, 'h2');
       await eventually('the others', () => served(asking) === 79);
       for (const { given } of asking.slice(2)) given!.destroy();
+    });
+
+    it('are forgotten with the last who waited, also where that one failed', async () => {
+      for (const outcome of ['connected', 'failed']) {
+        const asker = stage.ask();
+        await settle();
+        if (outcome === 'connected') stage.openings[0]!.connected(http1);
+        else stage.openings[1]!.failed(refused);
+        expect([asker.given !== null, asker.failure]).to.deep.equal(
+          outcome === 'connected' ? [true, null] : [false, refused],
+        );
+        expect(stage.sessions.empty).to.equal(true);
+      }
     });
 
     it('keep no session that is granted when nobody waits any more and enough others idle', async () => {
@@ -248,6 +280,20 @@ describe('the HTTP/2 sessions to one address', () => {
       expect([await stage.openedFor(128), await stage.openedFor(129)]).to.deep.equal([1, 2]);
     });
 
+    it('dare 256 at most, whatever one has carried', async () => {
+      const { asker, origin } = await stage.first(1_000);
+      asker.given!.destroy();
+      for (let id = 3; id < 603; id += 2) {
+        const place = stage.sessions.take('');
+        const post = postOn(place!);
+        origin.write(rawHeaders(id - 2, rawBlock(':status', '204')));
+        expect(await post).to.equal('answered');
+      }
+      const places = Array.from({ length: 257 }, () => stage.sessions.take(''));
+      expect(places.map((place) => place !== null)).to.deep.equal([...Array(256).fill(true), false]);
+      for (const place of places) place?.destroy();
+    });
+
     it('dare one at least, and more again as sessions carry more', async () => {
       for (let dared = 256; dared > 1; dared /= 2) await cutOff(2, 1);
       await cutOff(1, 0);
@@ -276,6 +322,28 @@ describe('the HTTP/2 sessions to one address', () => {
     expect(stage.sessions.empty).to.equal(false);
     asker.cancel();
     expect([stage.openings[0]!.cancelled, stage.sessions.empty]).to.deep.equal([true, true]);
+  });
+
+  it('that have yet to allow a stream are ended for one that goes away', async () => {
+    const asker = stage.ask();
+    await settle();
+    const origin = await stage.connect(0, null);
+    asker.cancel();
+    await eventually('the end', () => origin.readableEnded && stage.sessions.empty);
+  });
+
+  it('that are on their way longest stay so when some go away: the others do not begin to wait anew', async () => {
+    const asking = stage.askers(257);
+    await settle();
+    // One comes and one goes, again and again, as under load.
+    for (let turn = 0; turn < 3; turn += 1) {
+      asking.shift()!.cancel();
+      asking.push(stage.ask());
+      await settle();
+    }
+    expect(stage.openings.map(({ cancelled }) => cancelled)).to.deep.equal([false, true, true, true, false]);
+    await stage.connect(0, 1_000);
+    await eventually('a place for all but one', () => served(asking) === 256);
   });
 
   it('that close serve who waits, and end after that', async () => {
