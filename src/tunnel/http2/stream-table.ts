@@ -30,9 +30,11 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
   readonly #streams = new StreamSlots<S>();
   /**
    * Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. As many as may be open,
-   * because all may be reset at once, each with a window of DATA on its way.
+   * because all may be reset at once, each with a window of DATA on its way; and those before them, until there are as
+   * many again, which costs less than to look for the oldest each time.
    */
-  readonly #resets = new Set<number>();
+  #resets = new Set<number>();
+  #olderResets: ReadonlySet<number> = new Set();
   readonly #mostResets: number;
   readonly #window: ReceiveWindow;
   readonly #streamWindows: StreamWindows;
@@ -87,7 +89,7 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
 
   /** Whether we reset this stream lately. */
   wasReset(id: number): boolean {
-    return this.#resets.has(id);
+    return this.#resets.has(id) || this.#olderResets.has(id);
   }
 
   /** The peer reset it. */
@@ -215,10 +217,8 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
 
   #remember(id: number): void {
     this.#resets.add(id);
-    if (this.#resets.size <= this.#mostResets) return;
-    for (const oldest of this.#resets) {
-      this.#resets.delete(oldest);
-      return;
-    }
+    if (this.#resets.size < this.#mostResets) return;
+    this.#olderResets = this.#resets;
+    this.#resets = new Set();
   }
 }
