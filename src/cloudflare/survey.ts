@@ -20,7 +20,7 @@ export interface SurveyedZone {
 }
 
 /**
- * Lists all tunnels, all zones, and the records of those zones that `isOfInterest`. A hundred tunnels, fifty zones
+ * Lists all zones, the records of those that `isOfInterest`, and all tunnels. A hundred tunnels, fifty zones
  * and a thousand records are a call each.
  */
 export async function takeSurvey(
@@ -31,8 +31,6 @@ export async function takeSurvey(
   signal: AbortSignal,
 ): Promise<Result<Survey>> {
   const { accountId } = credentials;
-  const tunnels = await listLiveTunnels(api, accountId, signal);
-  if (!tunnels.ok) return tunnels;
   const seen = await directory.all(credentials, signal);
   if (!seen.ok) return seen;
   const zones: SurveyedZone[] = [];
@@ -42,6 +40,9 @@ export async function takeSurvey(
     if (!records.ok && records.fault.code !== 'credentials-invalid') return records;
     zones.push({ zone, records });
   }
+  // The last of all, so that whatever a record leads to is here if it is there: a target that is not is taken for gone.
+  const tunnels = await listLiveTunnels(api, accountId, signal);
+  if (!tunnels.ok) return tunnels;
   return ok({ accountId, tunnels: tunnels.value, zones });
 }
 
