@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
 import { controlStreamTimeoutMs } from '../../src/tunnel/edge-connection.ts';
 import { pingIntervalMs, pingTimeoutMs } from '../../src/tunnel/heartbeat.ts';
-import type { ConnectorSpec, TunnelCounts } from '../../src/tunnel/link.ts';
+import type { ConnectorSpec } from '../../src/tunnel/link.ts';
 import { eventually } from '../support/eventually.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';
 import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
@@ -273,6 +271,21 @@ describe('connector', () => {
     });
   }
 
+  it('lets the running request of a connection that the edge leaves finish also where a stop would not', async () => {
+    const { clock } = start({ graceMs: 0 });
+    await running?.registrations(1);
+    const old = await connection(0);
+    const request = old.request({ ':path': '/hold' });
+    await request.headers();
+    old.goaway();
+    await running?.losses(1);
+    await clock.advance(1000);
+    await running?.registrations(2);
+    origin.finish();
+    assert.strictEqual(await request.text(), 'part and end');
+    await closes(old);
+  });
+
   it('runs all its connections to a single edge address', async () => {
     const { clock } = start({
       connections: [0, 1, 2, 3],
@@ -363,123 +376,6 @@ describe('connector', () => {
     assert.deepInclude(line, { level: 'error', host: 'app.example.com' });
     assert.nestedPropertyVal(line, 'err.message', 'a bug');
     assert.strictEqual((await peer.request({ ':path': '/' }).headers())[':status'], 503);
-  });
-
-  it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
-    const { clock, connector } = start({ connections: [0, 1] });
-    await running?.registrations(1);
-    await clock.advance(startSpacingMs);
-    await running?.registrations(2);
-    const [busy, idle] = edge.connections as [EdgePeer, EdgePeer];
-    const request = busy.request({ ':path': '/hold' });
-    await request.headers();
-    connector.stop(30_000);
-    connector.stop(30_000);
-    await eventually('the idle one is closed', () => idle.closed);
-    assert.strictEqual((await busy.request({ ':path': '/' }).headers())[':status'], 503, 'it serves on');
-    assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
-    origin.finish();
-    assert.strictEqual(await request.text(), 'part and end');
-    await closes(busy);
-    await running?.ended();
-    assert.deepEqual(running?.facts.slice(2), [
-      { type: 'tunnel.ended', run: 'run-1', ending: { how: 'stopped' } },
-    ]);
-    assert.strictEqual(clock.pendingTimers, 0);
-  });
-
-  it('stops: what is not done after the grace period is cut', async () => {
-    const { clock, connector } = start();
-    await running?.registrations(1);
-    const peer = await connection(0);
-    const request = peer.request({ ':path': '/hold' });
-    await request.headers();
-    connector.stop(2000);
-    await eventually('unregistered', () => peer.unregistered);
-    await clock.advance(1999);
-    assert.isFalse(peer.closed);
-    await clock.advance(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-    await eventually('closed', () => peer.closed);
-    connector.destroy();
-    connector.stop(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-  });
-
-  it('stops no later than it was told first, whatever grace it is told next', async () => {
-    const { clock, connector } = start();
-    await running?.registrations(1);
-    const request = (await connection(0)).request({ ':path': '/hold' });
-    await request.headers();
-    connector.stop(2000);
-    await clock.advance(1500);
-    connector.stop(30_000);
-    await clock.advance(499);
-    assert.isEmpty(running?.factsOf('tunnel.ended'));
-    await clock.advance(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-  });
-
-  it('has counted every request when it tells that it has ended, and lays none that it cuts at its origin', async () => {
-    const { connector, facts, logged } = start();
-    await running?.registrations(1);
-    const peer = await connection(0);
-    await peer.request({ ':path': '/hold' }).headers();
-    // Before an origin is dialled, its first byte is waited for.
-    peer.request({ ':path': '/hold' }, null);
-    await peer.request({ ':path': '/' }).headers();
-    let counted: TunnelCounts | null = null;
-    facts.push = ({ type }): number => {
-      if (type === 'tunnel.ended') counted = connector.takeCounts();
-      return 0;
-    };
-    connector.destroy();
-    assert.deepInclude(counted as unknown, { requests: [1, 0, 1, 0, 0, 1], originErrors: {} });
-    assert.isEmpty(logged.filter(({ msg }) => msg === 'origin failed'));
-    assert.isNull(connector.takeCounts());
-  });
-
-  it('stops at once with a grace of 0, without unregistering', async () => {
-    const { connector } = start();
-    await running?.registrations(1);
-    connector.stop(0);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-    const peer = await connection(0);
-    await eventually('closed', () => peer.closed);
-    assert.isFalse(peer.unregistered);
-  });
-
-  it('ends once when it is stopped while it dials, waits or retries', async () => {
-    start().connector.stop(1000);
-    await running?.ended();
-    const silent = createServer().listen(0, '127.0.0.1');
-    const accepted = once(silent, 'connection');
-    await once(silent, 'listening');
-    const { port } = silent.address() as AddressInfo;
-    const dialling = start({ edge: { addresses: [`127.0.0.1:${port}`], ca: edge.ca, region: '' } });
-    const [socket] = (await accepted) as [Socket];
-    const closed = once(socket.resume(), 'close');
-    dialling.connector.stop(1000);
-    await dialling.ended();
-    await closed;
-    silent.close();
-    edge.script = { controlStream: false };
-    const opening = start();
-    await eventually('a session', () => edge.connections.at(-1)?.ready);
-    opening.connector.stop(1000);
-    await opening.ended();
-    assert.strictEqual(opening.clock.pendingTimers, 0);
-    edge.script = { answer: () => ({ kind: 'silence' }) };
-    const registering = start();
-    await eventually('asked', () => edge.connections.at(-1)?.registration);
-    registering.connector.stop(1000);
-    await registering.ended();
-    edge.script = { answer: () => refuse('busy') };
-    const waiting = start();
-    await waiting.losses(1);
-    waiting.connector.stop(1000);
-    await waiting.ended();
-    assert.strictEqual(waiting.factsOf('tunnel.ended').length, 1);
   });
 
   it('survives an edge that speaks nonsense', async () => {

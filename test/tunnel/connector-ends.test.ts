@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { assert } from 'chai';
+import { startSpacingMs } from '../../src/tunnel/connector.ts';
+import type { ConnectorSpec, TunnelCounts } from '../../src/tunnel/link.ts';
+import { eventually } from '../support/eventually.ts';
+import { HoldingOrigin } from '../support/holding-origin.ts';
+import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
+import { type EdgeAnswer, type EdgePeer, ScriptedEdge } from '../support/scripted-edge.ts';
+
+describe('end of a connector', () => {
+  let edge: ScriptedEdge;
+  let origin: HoldingOrigin;
+  let running: RunningConnector | null;
+
+  beforeEach(async () => {
+    running = null;
+    edge = await ScriptedEdge.start();
+    origin = await HoldingOrigin.start();
+  });
+
+  afterEach(async () => {
+    running?.connector.destroy();
+    assert.strictEqual(running?.clock.pendingTimers ?? 0, 0, 'timers left behind');
+    await edge.close();
+    await origin.close();
+  });
+
+  function start(overrides: Partial<ConnectorSpec> = {}): RunningConnector {
+    running = new RunningConnector(specFor(edge, { routes: routesTo(origin.port), ...overrides }));
+    return running;
+  }
+
+  const connection = (index: number): Promise<EdgePeer> =>
+    eventually(`connection ${index}`, () => edge.connections[index]);
+  /** Long before a grace period is over: because the last request is done. */
+  const closes = async (peer: EdgePeer): Promise<void> => {
+    let waitedMs = 0;
+    await eventually('a drained connection is closed', async () => {
+      if (peer.closed) return true;
+      assert.isBelow(waitedMs, 3000, 'a drained connection is closed');
+      waitedMs += 100;
+      await running?.clock.advance(100);
+      return false;
+    });
+  };
+
+  it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
+    const { clock, connector } = start({ connections: [0, 1] });
+    await running?.registrations(1);
+    await clock.advance(startSpacingMs);
+    await running?.registrations(2);
+    const [busy, idle] = edge.connections as [EdgePeer, EdgePeer];
+    const request = busy.request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(30_000);
+    connector.stop(30_000);
+    await eventually('the idle one is closed', () => idle.closed);
+    assert.strictEqual((await busy.request({ ':path': '/' }).headers())[':status'], 503, 'it serves on');
+    assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
+    origin.finish();
+    assert.strictEqual(await request.text(), 'part and end');
+    await closes(busy);
+    await running?.ended();
+    assert.deepEqual(running?.facts.slice(2), [
+      { type: 'tunnel.ended', run: 'run-1', ending: { how: 'stopped' } },
+    ]);
+    assert.strictEqual(clock.pendingTimers, 0);
+  });
+
+  it('stops: what is not done after the grace period is cut', async () => {
+    const { clock, connector } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    const request = peer.request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(2000);
+    await eventually('unregistered', () => peer.unregistered);
+    await clock.advance(1999);
+    assert.isFalse(peer.closed);
+    await clock.advance(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    await eventually('closed', () => peer.closed);
+    connector.destroy();
+    connector.stop(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('stops no later than it was told first, whatever grace it is told next', async () => {
+    const { clock, connector } = start();
+    await running?.registrations(1);
+    const request = (await connection(0)).request({ ':path': '/hold' });
+    await request.headers();
+    connector.stop(2000);
+    await clock.advance(1500);
+    connector.stop(30_000);
+    await clock.advance(499);
+    assert.isEmpty(running?.factsOf('tunnel.ended'));
+    await clock.advance(1);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+  });
+
+  it('has counted every request when it tells that it has ended, and lays none that it cuts at its origin', async () => {
+    const { connector, facts, logged } = start();
+    await running?.registrations(1);
+    const peer = await connection(0);
+    await peer.request({ ':path': '/hold' }).headers();
+    // Before an origin is dialled, its first byte is waited for.
+    peer.request({ ':path': '/hold' }, null);
+    await peer.request({ ':path': '/' }).headers();
+    let counted: TunnelCounts | null = null;
+    facts.push = ({ type }): number => {
+      if (type === 'tunnel.ended') counted = connector.takeCounts();
+      return 0;
+    };
+    connector.destroy();
+    assert.deepInclude(counted as unknown, { requests: [1, 0, 1, 0, 0, 1], originErrors: {} });
+    assert.isEmpty(logged.filter(({ msg }) => msg === 'origin failed'));
+    assert.isNull(connector.takeCounts());
+  });
+
+  it('stops at once with a grace of 0, without unregistering', async () => {
+    const { connector } = start();
+    await running?.registrations(1);
+    connector.stop(0);
+    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    const peer = await connection(0);
+    await eventually('closed', () => peer.closed);
+    assert.isFalse(peer.unregistered);
+  });
+
+  it('ends once when it is stopped while it dials, waits or retries', async () => {
+    start().connector.stop(1000);
+    await running?.ended();
+    const silent = createServer().listen(0, '127.0.0.1');
+    const accepted = once(silent, 'connection');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const dialling = start({ edge: { addresses: [`127.0.0.1:${port}`], ca: edge.ca, region: '' } });
+    const [socket] = (await accepted) as [Socket];
+    const closed = once(socket.resume(), 'close');
+    dialling.connector.stop(1000);
+    await dialling.ended();
+    await closed;
+    silent.close();
+    edge.script = { controlStream: false };
+    const opening = start();
+    await eventually('a session', () => edge.connections.at(-1)?.ready);
+    opening.connector.stop(1000);
+    await opening.ended();
+    assert.strictEqual(opening.clock.pendingTimers, 0);
+    edge.script = { answer: () => ({ kind: 'silence' }) };
+    const registering = start();
+    await eventually('asked', () => edge.connections.at(-1)?.registration);
+    registering.connector.stop(1000);
+    await registering.ended();
+    const refused: EdgeAnswer = {
+      kind: 'refused',
+      cause: 'busy',
+      retryAfterNanoseconds: 0n,
+      shouldRetry: true,
+    };
+    edge.script = { answer: () => refused };
+    const waiting = start();
+    await waiting.losses(1);
+    waiting.connector.stop(1000);
+    await waiting.ended();
+    assert.strictEqual(waiting.factsOf('tunnel.ended').length, 1);
+  });
+});
