@@ -1,9 +1,9 @@
 import type { ActorLog, RunFact, TunnelRun, TunnelRunRequest } from '../actors/ports.ts';
 import type { RouteTable } from '../domain/routes.ts';
-import type { Fault, Result } from '../fault.ts';
+import { type Fault, fault, type Result } from '../fault.ts';
 import type { PodAnswer } from '../kube/pods/ask-pod.ts';
 import type { SeenPod, SeenPods } from '../kube/pods/parse-pods.ts';
-import { type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
+import { podsHashAnnotation, type WantedPods, withoutReplicas } from '../kube/pods/tunnel-deployment.ts';
 import type { Backoff } from '../time/backoff.ts';
 import type { Clock, Timer } from '../time/clock.ts';
 import { RetryTimer } from '../time/retry-timer.ts';
@@ -233,10 +233,10 @@ export class PodTunnel implements RefusedTunnel {
     const written = this.#deployment.writing();
     const applied = await this.#world.apply(said, signal);
     if (!applied.ok) return this.#failed(wish.host, applied.fault);
+    if (applied.value.hash !== wanted.value.hash) return this.#failed(wish.host, unmarked(applied.value));
     this.#retry.reset();
     this.#upkeep.written(said, applied.value, strays && { found: strays, by: seen?.otherManagers ?? [] });
-    written(applied.value);
-    this.#isDue = true;
+    if (written(applied.value)) this.#isDue = true;
   }
 
   async askAgain(): Promise<void> {
@@ -306,6 +306,12 @@ export class PodTunnel implements RefusedTunnel {
     draining?.overdue.cancel();
     if (draining !== null) draining.run.end(null);
   }
+}
+
+/** By its mark what is wanted is known again. */
+function unmarked({ name }: SeenPods): Fault {
+  const text = `Deployment ${name} comes out without what we said in its annotation ${podsHashAnnotation}: expected no admission webhook that takes it away`;
+  return fault('kube-refused', text);
 }
 
 function addressesOf(pods: readonly SeenPod[]): readonly string[] {

@@ -23,9 +23,7 @@ export class SeenDeployment {
   /** The watch says so. False when that is no news. */
   told(seen: SeenPods): boolean {
     if (seen.uid === this.#removedUid || !this.#hear(seen.resourceVersion)) return false;
-    const isKnown = this.#now?.uid === seen.uid && this.#now.resourceVersion === seen.resourceVersion;
-    this.#now = seen;
-    return !isKnown;
+    return this.#become(seen);
   }
 
   /** The watch says that there is none. False when that is no news. */
@@ -36,16 +34,16 @@ export class SeenDeployment {
     return true;
   }
 
-  /** Before a write is sent; what is returned takes the answer to it. */
-  writing(): (answer: SeenPods) => void {
+  /** Before a write is sent; what is returned takes the answer to it, false when that is no news. */
+  writing(): (answer: SeenPods) => boolean {
     const heardBefore = this.#heard;
     return (answer) => {
       const isHeardMeanwhile = this.#heard !== heardBefore;
-      if (isHeardMeanwhile && !isOfEarlierHistory(this.#heard, answer.resourceVersion)) return;
-      this.#now = answer;
+      if (isHeardMeanwhile && !isOfEarlierHistory(this.#heard, answer.resourceVersion)) return false;
       // A write that changed nothing the watch says nothing of.
       const isAhead = isOfEarlierHistory(this.#heard, answer.resourceVersion);
       this.#written = isAhead ? answer.resourceVersion : null;
+      return this.#become(answer);
     };
   }
 
@@ -54,6 +52,13 @@ export class SeenDeployment {
     if (this.#now?.uid !== uid) return;
     this.#removedUid = uid;
     this.#now = null;
+  }
+
+  /** False when nothing has changed. */
+  #become(seen: SeenPods): boolean {
+    const before = this.#now;
+    this.#now = seen;
+    return before?.uid !== seen.uid || before.resourceVersion !== seen.resourceVersion;
   }
 
   /** False for what was before our own write. */

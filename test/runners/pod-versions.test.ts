@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { RunFact, TunnelRun, TunnelRunRequest } from '../../src/actors/ports.ts';
+import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { ok } from '../../src/fault.ts';
 import { PodRunner } from '../../src/runners/pod-runner.ts';
 import { SeenDeployment } from '../../src/runners/seen-deployment.ts';
@@ -15,6 +16,7 @@ const host = 'app.example.com';
 describe('the Deployment of a tunnel, by what is told of it last', () => {
   let pods: MemoryPods;
   let runner: PodRunner;
+  let clock: ManualClock;
   let told: Map<string, RunFact>;
   let run: TunnelRun;
 
@@ -22,7 +24,8 @@ describe('the Deployment of a tunnel, by what is told of it last', () => {
     pods = new MemoryPods();
     pods.version = 50_000;
     told = new Map();
-    const [clock, { log }] = [new ManualClock(), keptLog()];
+    clock = new ManualClock();
+    const { log } = keptLog();
     runner = new PodRunner({
       ...{ pods, settings: podSettings, leadership: new ScriptedLeadership(), clock, log },
       image: async () => ok('warp:1'),
@@ -105,6 +108,36 @@ describe('the Deployment of a tunnel, by what is told of it last', () => {
     letGo();
     await quiet();
     expect(pods.writes).to.have.length(writes);
+  });
+
+  describe('of which a webhook takes our mark away', () => {
+    let writes: number;
+    beforeEach(() => {
+      writes = 0;
+      pods.apply = async () => {
+        // An endless loop would leave the test no time to fail.
+        if (++writes > 20) await new Promise(() => {});
+        pods.edit(host, { stamp: writes }, { hash: '' });
+        return ok(pods.deployments.get(pods.nameOf(host))!);
+      };
+    });
+
+    it('is written again later and later while it serves', async () => {
+      run.updateRoutes(routesToUrl(host, 'http://10.0.0.2'));
+      await quiet();
+      expect(writes).to.equal(1);
+      await clock.advance(60_000);
+      expect(writes).to.be.within(3, 8);
+      expect(told.get('first')).to.deep.equal(connections(8));
+    });
+
+    it('ends the run that waits for it, and says why', async () => {
+      await start('second', { haConnections: 2 });
+      expect(writes, 'the other one is due as well').to.be.at.most(2);
+      const end = told.get('second');
+      expect(end).to.have.nested.property('fault.code', 'kube-refused');
+      expect(end).to.have.nested.property('fault.message').that.contains('cloudflare-warp/wanted');
+    });
   });
 
   it('is made again also when somebody deletes it before the answer to our write', async () => {
