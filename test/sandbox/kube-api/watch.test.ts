@@ -55,6 +55,24 @@ describe('kube-api lists and watches', () => {
     expect([await next(stream), await next(stream)]).to.deep.equal(['ADDED b', 'MODIFIED a']);
   });
 
+  it('tells a watch from a version that is yet to come nothing before that has come', async () => {
+    const first = await create('a');
+    const revision = Number(first.body.metadata.resourceVersion);
+    const stream = await watch(`resourceVersion=${revision + 2}`);
+    expect(stream.status).to.equal(200);
+    for (const name of ['b', 'c', 'd']) await create(name);
+    expect(await next(stream)).to.equal('ADDED d');
+  });
+
+  it('refuses to list and watch as of a version that is yet to come', async () => {
+    const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+    const stream = await watch(`${query}&resourceVersion=99999`);
+    const line = await stream.next();
+    expect(line).to.deep.include({ type: 'ERROR' });
+    expect(line?.object).to.include({ code: 504, reason: 'Timeout' });
+    expect(await stream.next()).to.equal(null);
+  });
+
   it('shows an object that enters or leaves the selection as added or deleted', async () => {
     await create('a');
     const stream = await watch('labelSelector=app%3Dweb');

@@ -96,6 +96,8 @@ class Watch {
   readonly #expired: (resource: string) => void;
   #unsubscribe = (): void => {};
   readonly #timers = new Set<Timer>();
+  /** A version that is yet to come, after a restore from a backup, is waited for in silence, as the real server does. */
+  #from = 0;
   #ended = false;
   #silent = false;
   #columnsTold = false;
@@ -114,11 +116,12 @@ class Watch {
     const { query, response, path } = this.#request;
     const from = query.resourceVersion ?? 0;
     const initial = query.sendInitialEvents ?? from === 0;
-    if (from > this.#store.revision && !initial) {
-      throw refuse.tooLargeResourceVersion(from, this.#store.revision);
-    }
     response.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' });
     response.flushHeaders();
+    if (initial && from > this.#store.revision) {
+      this.#write('ERROR', refuse.tooLargeResourceVersion(from, this.#store.revision).body);
+      return this.end();
+    }
     if (initial) {
       const { objects } = this.#store.snapshot(path.definition.storage, path.namespace)!;
       for (const object of objects) if (this.#matches(object)) this.#send('ADDED', object);
@@ -131,6 +134,7 @@ class Watch {
         return;
       }
       for (const change of changes) this.#hear(change);
+      this.#from = from;
     }
     this.#unsubscribe = this.#store.subscribe((change) => this.#hear(change));
     const timeoutMs = query.timeoutSeconds ? query.timeoutSeconds * 1000 : defaultTimeoutMs;
@@ -168,7 +172,7 @@ class Watch {
   }
 
   #hear(change: Change): void {
-    if (change.storage !== this.path.definition.storage) return;
+    if (change.storage !== this.path.definition.storage || change.revision <= this.#from) return;
     const now = change.type !== 'DELETED' && this.#matches(change.object);
     const before = change.previous !== null && this.#matches(change.previous);
     if (now) this.#send(before ? 'MODIFIED' : 'ADDED', change.object);
@@ -203,7 +207,7 @@ class Watch {
 
   #bookmarkLater(): void {
     this.#after(bookmarkMs, () => {
-      this.#bookmark();
+      if (this.#store.revision >= this.#from) this.#bookmark();
       this.#bookmarkLater();
     });
   }
