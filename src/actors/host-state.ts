@@ -8,6 +8,7 @@ import type { Timer } from '../time/clock.ts';
 import type { HostTunnels } from './host-tunnels.ts';
 import type { IngressMessage } from './messages.ts';
 import type { TunnelState } from './ports.ts';
+import { ToldCauses } from './told-causes.ts';
 
 export interface StepInFlight {
   readonly step: HostStep;
@@ -52,8 +53,8 @@ export interface HostState {
   seenMeanwhile: Extract<IngressMessage, { type: 'ledger.seen' }> | null;
   /** Why the last step failed; null once one succeeded. */
   fault: Fault | null;
-  /** When that was last a warning, monotonic milliseconds. */
-  warnedAtMs: number;
+  /** Of which causes there was a warning since. */
+  readonly warned: ToldCauses;
   attempts: number;
   retry: Timer | null;
   readonly tunnels: HostTunnels;
@@ -91,7 +92,7 @@ export function newHostState(
     stepInFlight: null,
     seenMeanwhile: null,
     fault: null,
-    warnedAtMs: Number.NEGATIVE_INFINITY,
+    warned: new ToldCauses(),
     attempts: 0,
     retry: null,
     tunnels,

@@ -13,9 +13,6 @@ import { whileLeading } from './while-leading.ts';
 /** A step that failed is tried again for ever. */
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
 
-/** What fails for one reason again and again is a warning this often; of an outage every host has its own. */
-const warnAgainAfterMs = 300_000;
-
 /** Some seconds: what passes sooner nobody needs to hear of. */
 const attemptsUntilMissed = 3;
 
@@ -156,6 +153,7 @@ export class HostUpkeep {
   leadershipChanged(state: HostState): void {
     this.retryNow(state);
     state.fault = null;
+    state.warned.clear();
   }
 
   /** Deleted or given another secret at Cloudflare; or the edge is wrong, so what runs goes on meanwhile. */
@@ -191,6 +189,7 @@ export class HostUpkeep {
   #succeeded(state: HostState, step: HostStep, outcome: StepOutcome): void {
     this.#notes.stepSucceeded(state.host);
     state.fault = null;
+    state.warned.clear();
     state.attempts = 0;
     if (state.doubt === doubtDispelledBy[step]) state.doubt = 'none';
     state.ledger = outcome.ledger;
@@ -223,9 +222,7 @@ export class HostUpkeep {
     const backoff = dispositionOf(fault.code) === 'await-change' ? awaitChangeBackoff : retryBackoff;
     const delayMs = backoffDelayMs(backoff, state.attempts, this.#world.random());
     const retryInMs = Math.max(delayMs, fault.retryAfterMs ?? 0);
-    const nowMs = this.#context.clock.monotonic();
-    const isNews = state.fault?.code !== fault.code || nowMs - state.warnedAtMs >= warnAgainAfterMs;
-    if (isNews) state.warnedAtMs = nowMs;
+    const isNews = state.warned.isNews(fault.code, this.#context.clock.monotonic());
     state.fault = fault;
     state.attempts += 1;
     state.retry = this.#context.after(retryInMs, { type: 'step.due', host });

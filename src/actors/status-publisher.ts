@@ -1,16 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { FaultCode, Result } from '../fault.ts';
+import type { Result } from '../fault.ts';
 import type { ActorContext } from '../kernel/actor.ts';
 import { type Backoff, backoffDelayMs } from '../time/backoff.ts';
 import type { Timer } from '../time/clock.ts';
 import type { IngressMessage } from './messages.ts';
 import type { ActorLog, IngressRef, IngressSink, Leadership } from './ports.ts';
+import { ToldCauses } from './told-causes.ts';
 import { whileLeading } from './while-leading.ts';
 
 const retryBackoff: Backoff = { baseMs: 1_000, capMs: 120_000, healthyAfterMs: 0 };
-
-/** What fails for one reason again and again is a warning this often; of an outage every Ingress has its own. */
-const warnAgainAfterMs = 300_000;
 
 interface PublisherWorld {
   readonly sink: IngressSink;
@@ -34,8 +32,8 @@ export class StatusPublisher {
   /** Until a write that failed is tried again. */
   #retry: Timer | null = null;
   #attempts = 0;
-  /** Why it failed last, and when that was last a warning, monotonic milliseconds; null once one succeeded. */
-  #warned: { readonly code: FaultCode; readonly atMs: number } | null = null;
+  /** Of which causes there was a warning since a write succeeded. */
+  readonly #warned = new ToldCauses();
 
   constructor(context: ActorContext<IngressMessage>, world: PublisherWorld, published: readonly string[]) {
     this.#context = context;
@@ -79,7 +77,7 @@ export class StatusPublisher {
     this.#seenMeanwhile = null;
     if (result.ok) {
       this.#attempts = 0;
-      this.#warned = null;
+      this.#warned.clear();
       return;
     }
     const { code, message: detail, retryAfterMs = 0 } = result.fault;
@@ -90,9 +88,7 @@ export class StatusPublisher {
     );
     this.#attempts += 1;
     this.#retry = this.#context.after(delayMs, { type: 'status.due' });
-    const nowMs = this.#context.clock.monotonic();
-    const isNews = this.#warned?.code !== code || nowMs - this.#warned.atMs >= warnAgainAfterMs;
-    if (isNews) this.#warned = { code, atMs: nowMs };
+    const isNews = this.#warned.isNews(code, this.#context.clock.monotonic());
     this.#world.log[isNews ? 'warn' : 'debug'](
       { hostnames, code, detail, retryInMs: delayMs },
       'status not written',

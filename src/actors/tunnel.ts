@@ -1,9 +1,10 @@
-import { type Fault, type FaultCode, unreachable } from '../fault.ts';
+import { type Fault, unreachable } from '../fault.ts';
 import type { ActorFactory, ChildSpec } from '../kernel/actor.ts';
 import type { Backoff } from '../time/backoff.ts';
 import { type LostConnection, saidByRunner, sayOne } from './lost-connections.ts';
 import type { TunnelMessage } from './messages.ts';
 import type { ActorLog, TunnelRunner, TunnelRunRequest } from './ports.ts';
+import { ToldCauses } from './told-causes.ts';
 
 /**
  * Holds one run of a runner. It lives exactly while the tunnel should be up; when the run ends by itself the
@@ -20,8 +21,8 @@ export function tunnelActor(
     let ended = false;
     let refusals = 0;
     let registered = 0;
-    /** When each cause was last logged of each connection, since one was registered. */
-    const told = new Map<string, number>();
+    /** Of each connection, since one was registered. */
+    const told = new ToldCauses();
     let whenEnded = (): void => {};
     const run = world.runner.start(request, (fact) => {
       if (fact.type === 'ended') {
@@ -84,16 +85,12 @@ export function tunnelActor(
 
     function lost(connection: LostConnection): void {
       const { connIndex, fault } = connection;
-      if (!saidByRunner.has(fault.code) && isNews(connIndex, fault.code)) world.lost(connection);
+      if (
+        !saidByRunner.has(fault.code) &&
+        told.isNews(`${connIndex} ${fault.code}`, context.clock.monotonic())
+      )
+        world.lost(connection);
       else sayOne(world.log, 'debug', connection);
-    }
-
-    function isNews(connIndex: number, code: FaultCode): boolean {
-      const what = `${connIndex} ${code}`;
-      const nowMs = context.clock.monotonic();
-      if (nowMs - (told.get(what) ?? Number.NEGATIVE_INFINITY) < tellAgainAfterMs) return false;
-      told.set(what, nowMs);
-      return true;
     }
   };
 }
@@ -116,9 +113,6 @@ export interface TunnelLife {
   /** What keeps the run from serving as it should, or null; it goes on. */
   readonly hearFailing: (fault: Fault | null) => void;
 }
-
-/** In an outage every attempt fails alike, of a thousand tunnels a hundred each second: so often one is a warning. */
-const tellAgainAfterMs = 300_000;
 
 /** The edge also refuses for some seconds after a creation, until it has heard of the tunnel. */
 const doubtAfterRefusals = 4;

@@ -90,6 +90,28 @@ describe('a host whose world was away for minutes', () => {
     expect(failures.length, 'the rest for who wants to know').to.be.above(8);
   });
 
+  it('is no more of a warning where the causes alternate', async () => {
+    const { log, lines } = keptLog();
+    const other = new ActorHouse({ log });
+    for (let round = 0; round < 20; round++) {
+      for (const code of ['cloudflare-unreachable', 'cloudflare-rate-limited'] as const)
+        other.cloudflare.failNext('ensureDns', code);
+      for (const code of ['kube-unreachable', 'kube-refused'] as const) other.sink.failNext('publish', code);
+    }
+    await other.tell(service(), slice(), present(ingress('web', [host])), synced);
+    await other.pass(290_000);
+    await other.stop();
+    const warned = lines.filter(
+      ({ level, msg }) => level === 'warn' && /^(step failed|status not)/.test(String(msg)),
+    );
+    expect(warned.map(({ code }) => code).sort()).to.deep.equal([
+      'cloudflare-rate-limited',
+      'cloudflare-unreachable',
+      'kube-refused',
+      'kube-unreachable',
+    ]);
+  });
+
   it('has its status written at once by who leads again, also when that had failed for long', async () => {
     house.sink.failNext('publish', 'kube-unreachable', 9);
     await serve();
