@@ -139,6 +139,8 @@ class Reader {
   }
 }
 
+/** As the system's resolver writes it (RFC 5952): an address is known again by its text. */
 function ipv6Text(bytes: Buffer): string {
-  return Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(group * 2).toString(16)).join(':');
+  const groups = Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(group * 2).toString(16));
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }

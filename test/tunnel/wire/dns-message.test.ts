@@ -25,7 +25,7 @@ describe('wire: DNS', () => {
       ok: true,
       value: [
         { type: 'address', address: '192.0.2.1' },
-        { type: 'address', address: '2001:db8:0:0:0:0:0:1' },
+        { type: 'address', address: '2001:db8::1' },
         { type: 'service', priority: 1, weight: 2, port: 7844, name: 'r1.bc' },
       ],
     });
