@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { http2Error } from '../../src/tunnel/wire/http2-errors.ts';
 import { eventually } from '../support/eventually.ts';
-import { postBlock, rawData, rawHeaders } from '../support/raw-frames.ts';
+import { postBlock, rawData, rawFrame, rawHeaders } from '../support/raw-frames.ts';
 import { type SeenStream, SessionStage } from '../support/session-stage.ts';
 
 describe('HTTP/2 session, given DATA,', () => {
@@ -41,6 +41,13 @@ describe('HTTP/2 session, given DATA,', () => {
   });
 
   describe('gives the window of the connection back for what came', () => {
+    const limits = { connectionWindowBytes: 100_000, streamWindowBytes: 9_999 };
+    /** Since the opening, which gives the connection its window. */
+    const givenTo = (id: number) =>
+      stage.edge
+        .on(id, 8)
+        .slice(id === 0 ? 1 : 0)
+        .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
     const lost: [title: string, handle: (seen: SeenStream) => void, frames: (id: number) => Buffer][] = [
       [
         'under way to a stream that it had reset',
@@ -56,10 +63,7 @@ describe('HTTP/2 session, given DATA,', () => {
     ];
     for (const [title, handle, frames] of lost) {
       it(title, async () => {
-        stage = await SessionStage.open(
-          { limits: { connectionWindowBytes: 100_000, streamWindowBytes: 9_999 } },
-          () => {},
-        );
+        stage = await SessionStage.open({ limits }, () => {});
         stage.edge.shakeHands();
         for (let count = 0; count < 20; count += 1) {
           const id = 2 * count + 1;
@@ -69,7 +73,24 @@ describe('HTTP/2 session, given DATA,', () => {
           await stage.settled();
         }
         expect(stage.edge.on(0, 7)).to.deep.equal([]);
+        expect(givenTo(0)).to.be.within(100_000, 200_000);
       });
     }
+
+    it('as padding, and that of its stream', async () => {
+      stage = await SessionStage.open({ limits });
+      stage.edge.shakeHands();
+      stage.edge.send(rawHeaders(1, postBlock, false));
+      const seen = await eventually('the stream', () => stage.seen[0]);
+      const padded = rawFrame(0, 8, 1, Buffer.concat([Buffer.from([200]), Buffer.alloc(50 + 200)]));
+      for (let count = 0; count < 30; count += 1) {
+        stage.edge.send(...Array(20).fill(padded));
+        await stage.settled();
+      }
+      expect(seen.bodyBytes).to.equal(30 * 20 * 50);
+      const sentBytes = 30 * 20 * (1 + 50 + 200);
+      expect(givenTo(0)).to.be.within(sentBytes - 50_000, sentBytes);
+      expect(givenTo(1)).to.be.within(sentBytes - 5_000, sentBytes);
+    });
   });
 });

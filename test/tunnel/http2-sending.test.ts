@@ -87,19 +87,80 @@ describe('HTTP/2 session, sending', () => {
     expect(stage.edge.bodyBytes(1)).to.equal(30_000);
   });
 
+  it('frames no more than a socket takes, however wide the windows are, and goes on when it takes more', async () => {
+    stage = await SessionStage.open({ limits: { maxUnsentBytes: 2 * 1024 * 1024 } }, () => {});
+    stage.edge.shakeHands({ 4: maxWindow });
+    stage.edge.send(rawWindowUpdate(0, 2 ** 30), rawHeaders(1));
+    const { stream } = await eventually('the stream', () => stage.seen[0]);
+    await stage.settled();
+    stage.edge.socket.pause();
+    stream.respond(200, [], false);
+    let wroteBytes = 0;
+    // What the system takes for the socket is some megabytes.
+    for (let room = true; room && wroteBytes < 40_000_000; ) {
+      room = stream.write(Buffer.alloc(50_000));
+      wroteBytes += 50_000;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(wroteBytes).to.be.lessThan(40_000_000);
+    stream.end();
+    // When it hears of the peer next it would be the end of what is not read.
+    stage.edge.send(rawHeaders(3, undefined, false));
+    await eventually('the stream', () => stage.seen[1]);
+    stage.edge.socket.resume();
+    await eventually('all of it', () => stage.edge.bodyBytes(1) === wroteBytes);
+    expect(stage.edge.on(0, 7)).to.deep.equal([]);
+  });
+
+  it('sends heads that just fill their frames, and trailers that are longer than one, and nothing behind', async () => {
+    let value = '~'.repeat(31_000);
+    stage = await SessionStage.open({}, ({ stream }) => {
+      stream.respond(200, ['x-large', value], false);
+      stream.write(Buffer.from('a'));
+      stream.end(['x-large', value]);
+    });
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1));
+    await stage.settled();
+    const sizes = (id: number) =>
+      stage.edge.frames.filter(({ streamId }) => streamId === id).map(({ payload }) => payload.length);
+    const [full, rest, body] = sizes(1);
+    expect([full, body]).to.deep.equal([16_384, 1]);
+    value += '~'.repeat(16_384 - rest!);
+    stage.edge.send(rawHeaders(3));
+    await stage.settled();
+    // Without ":status" the trailers are one byte shorter.
+    expect(sizes(3)).to.deep.equal([16_384, 16_384, 1, 16_384, 16_383]);
+    const flags = stage.edge.frames.filter(({ streamId }) => streamId === 3).map((frame) => frame.flags);
+    expect(flags).to.deep.equal([0, 4, 0, 1, 4]);
+  });
+
   it('sends nothing of a stream whose window SETTINGS take away while it waits for the connection', async () => {
     stage = await SessionStage.open({}, answering(70_000));
     stage.edge.shakeHands({ 4: 100_000 });
     stage.edge.send(rawHeaders(1), rawHeaders(3));
     await stage.settled();
     expect([1, 3].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([65_535, 0]);
-    stage.edge.send(rawSettings({ 4: 0 }), rawWindowUpdate(0, 100_000));
+    stage.edge.send(rawSettings({ 4: 0 }), rawWindowUpdate(0, 100_000), rawHeaders(5, undefined, false));
     await stage.settled();
+    // Nor of one that begins then.
+    stage.seen[2]!.stream.respond(200, [], false);
+    stage.seen[2]!.stream.write(Buffer.from('a'));
+    await stage.settled();
+    expect(stage.edge.on(5, 0)).to.deep.equal([]);
     expect([1, 3].map((id) => stage.edge.on(id, 0).at(-1)?.payload.length)).to.not.include(0);
     expect(stage.edge.bodyBytes(3)).to.equal(0);
     stage.edge.send(rawSettings({ 4: 100_000 }));
     await stage.settled();
-    expect([1, 3].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([70_000, 70_000]);
+    expect([1, 3, 5].map((id) => stage.edge.bodyBytes(id))).to.deep.equal([70_000, 70_000, 1]);
+    // Nor where that leaves less than nothing of a window, and nothing waits.
+    stage.edge.send(rawSettings({ 4: 0 }));
+    await stage.settled();
+    stage.seen[2]!.stream.write(Buffer.from('b'));
+    await stage.settled();
+    stage.edge.send(rawWindowUpdate(5, 2));
+    await stage.settled();
+    expect(stage.edge.on(5, 0).map(({ payload }) => String(payload))).to.deep.equal(['a', 'b']);
   });
 
   it('keeps to the frame size of the peer, for bodies and for heads', async () => {
