@@ -22,6 +22,17 @@ describe('HTTP/2 session, given DATA,', () => {
     expect(stage.edge.on(0, 7)).to.deep.equal([]);
   });
 
+  it('tells nothing more to who resets the stream for it, not even the end that came with it', async () => {
+    stage = await SessionStage.open({}, () => {}, {
+      data: () => stage.seen[0]!.stream.reset(http2Error.cancel),
+    });
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1, postBlock, false), rawData(1, Buffer.from('enough'), true));
+    expect(await stage.edge.resetOf(1)).to.equal(http2Error.cancel);
+    await stage.settled();
+    expect(stage.seen[0]).to.include({ ended: null, reset: null });
+  });
+
   it('takes it for under way on thousands of streams that it has reset together', async () => {
     // As when an origin dies under them: each has a window of DATA on its way.
     const count = 5_000;
