@@ -49,7 +49,6 @@ for (let started = 0; started < tunnels; started += atOnce) {
       connections: [0, 1, 2, 3],
       urgent: true,
       edge: { addresses: Array(connectionsPerTunnel).fill(address), ca, region: '' },
-      graceMs: 0,
       routes: { host: `${tunnelId}.example.com`, routes: [], access: null },
     };
     connectors.push(

@@ -26,7 +26,7 @@ export interface TunnelPodSettings {
 
 /** One tunnel with all of its connections. Reads the files that the settings name; rejects with a `FaultError`. */
 export async function podSpec(settings: TunnelPodSettings, connectorId: string): Promise<ConnectorSpec> {
-  const { source, cacert, haConnections, graceMs, routes } = settings;
+  const { source, cacert, haConnections, routes } = settings;
   const ca = cacert === null ? null : await readEdgeRoots(cacert);
   if (ca?.ok === false) throw new FaultError(ca.fault);
   const token = parseTunnelToken(await tokenText(source));
@@ -45,7 +45,6 @@ export async function podSpec(settings: TunnelPodSettings, connectorId: string):
       ca: ca === null ? null : ca.value,
       region,
     },
-    graceMs,
     routes,
   };
 }

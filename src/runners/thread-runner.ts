@@ -151,7 +151,7 @@ class RunnerOverThreads implements ThreadRunner {
         `all ${this.#threads.hosts.size} threads are full; see --max-threads`,
       );
     }
-    const { clock, edge, graceMs } = this.#options;
+    const { clock, edge } = this.#options;
     const { credentials, region } = token.value;
     const part = new ThreadPart(`${run.id}.${this.#nextPart++}`, connections, host.thread, clock);
     const urgent = run.parts.size === 0;
@@ -167,7 +167,6 @@ class RunnerOverThreads implements ThreadRunner {
         connections,
         urgent,
         edge: { ...edge, region },
-        graceMs,
         routes: run.routes,
       },
     });

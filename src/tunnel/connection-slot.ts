@@ -12,6 +12,12 @@ export const connectionBackoff: Backoff = { baseMs: 1000, capMs: 30_000, healthy
 /** An attempt that waits for an address for so long holds nobody up any more, milliseconds. */
 export const lookupStallMs = 1_000;
 
+/**
+ * What a connection that the edge is leaving has for its running requests, milliseconds: a download or a WebSocket is cut
+ * by the edge that wants it gone, or by our own stop, and not because it lasts. (cloudflared waits for the edge without a bound.)
+ */
+export const leavingMs = 60 * 60_000;
+
 /** What a slot asks of a connection. */
 export type SlotConnection = Pick<EdgeConnection, 'drain' | 'retire' | 'destroy'>;
 
@@ -19,8 +25,6 @@ export type SlotConnection = Pick<EdgeConnection, 'drain' | 'retire' | 'destroy'
 export interface SlotHost {
   readonly clock: Clock;
   readonly random: () => number;
-  /** How long a connection that the edge is leaving may take for its running requests, milliseconds. */
-  readonly graceMs: number;
   /** The thread's. */
   readonly edgeReturn: EdgeReturn;
   /** When the connection may be dialled; ended by the slot. */
@@ -145,7 +149,7 @@ export class ConnectionSlot {
         this.#current = null;
         this.#leaving.set(
           connection,
-          clock.after(this.#host.graceMs, () => connection.destroy()),
+          clock.after(leavingMs, () => connection.destroy()),
         );
         this.#retry(cause);
       },

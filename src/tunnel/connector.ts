@@ -19,12 +19,6 @@ import { createProxy } from './proxy.ts';
 /** Between the starts of the connections after the first, milliseconds (cloudflared: 1 s). */
 export const startSpacingMs = 100;
 
-/**
- * What a connection that the edge is leaving has at least for its running requests, milliseconds: a short grace period
- * is meant for our own stops. (cloudflared waits until the edge closes it.)
- */
-const leastLeavingMs = 30_000;
-
 export interface ConnectorDeps {
   readonly clock: Clock;
   /** One for all connectors of the thread, on the same clock. */
@@ -84,7 +78,6 @@ export function startConnector(
     clock,
     random,
     edgeReturn,
-    graceMs: Math.max(spec.graceMs, leastLeavingMs),
     turn: (go) => gate.enter(registered.size + (spec.urgent ? 0 : 1), go),
     address: (connIndex) => directory.addressOf(connIndex),
     rotate: (connIndex, unreachable) => directory.rotate(connIndex, unreachable),

@@ -23,7 +23,6 @@ export interface ConnectorSpec {
   /** No other connection of the tunnel is there, nor begins before these: they go before those of others. */
   readonly urgent: boolean;
   readonly edge: EdgeSettings;
-  readonly graceMs: number;
   readonly routes: RouteTable;
 }
 

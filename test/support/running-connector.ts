@@ -43,7 +43,6 @@ export function specFor(edge: ScriptedEdge, overrides: Partial<ConnectorSpec> = 
     connections,
     urgent: true,
     edge: { addresses: connections.map(() => edge.address), ca: edge.ca, region: '' },
-    graceMs: 30_000,
     routes: routesTo(null),
     ...overrides,
   };

@@ -7,7 +7,6 @@ import { EdgeReturn, leastSilenceMs } from '../../src/tunnel/edge-return.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 
 const address: EdgeAddress = { ip: '192.0.2.1', port: 7844 };
-const graceMs = 20_000;
 
 /** A slot and everything around it, which tells what is asked of it. */
 class Stage {
@@ -22,7 +21,7 @@ class Stage {
   #host(): SlotHost {
     const { clock, edgeReturn, told, opened } = this;
     return {
-      ...{ clock, edgeReturn, graceMs, random: () => 0.5 },
+      ...{ clock, edgeReturn, random: () => 0.5 },
       turn: (go) => {
         queueMicrotask(go);
         return {
@@ -120,12 +119,14 @@ describe('one connection over its lives', () => {
       await stage.news();
     });
 
-    it('serves until another one is registered, and no longer than the grace period', async () => {
+    it('takes requests until another one is registered, and finishes them for an hour', async () => {
       await stage.clock.advance(750);
       expect(await stage.news()).to.deep.equal(['dials 192.0.2.1:7844']);
       stage.register(1);
       expect(await stage.news()).to.deep.equal(['turn done', 'retire 0', 'registered']);
-      await stage.clock.advance(graceMs);
+      await stage.clock.advance(59 * 60_000);
+      expect(await stage.news()).to.deep.equal([]);
+      await stage.clock.advance(60_000);
       expect(await stage.news())
         .to.include('destroy 0')
         .and.not.include('ended');

@@ -271,21 +271,6 @@ describe('connector', () => {
     });
   }
 
-  it('lets the running request of a connection that the edge leaves finish also where a stop would not', async () => {
-    const { clock } = start({ graceMs: 0 });
-    await running?.registrations(1);
-    const old = await connection(0);
-    const request = old.request({ ':path': '/hold' });
-    await request.headers();
-    old.goaway();
-    await running?.losses(1);
-    await clock.advance(1000);
-    await running?.registrations(2);
-    origin.finish();
-    assert.strictEqual(await request.text(), 'part and end');
-    await closes(old);
-  });
-
   it('runs all its connections to a single edge address', async () => {
     const { clock } = start({
       connections: [0, 1, 2, 3],

@@ -31,7 +31,6 @@ class Fleet {
       return new ConnectionSlot(index, {
         clock: this.clock,
         random: () => random.uint32() / 2 ** 32,
-        graceMs: 30_000,
         edgeReturn,
         turn: (go) => gate.enter(0, go),
         address: async () => ok(address),
