@@ -295,6 +295,7 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
       expect(stage.edge.on(1, 0)).to.deep.equal([]);
     });
 
+    const onItself = rawFrame(2, 0, 1, Buffer.concat([uint32(1), Buffer.alloc(1)]));
     const breaches: [title: string, code: number, frames: Buffer[]][] = [
       ['a malformed head', protocolError, [rawHeaders(1, rawBlock(':method', 'GET'))]],
       [
@@ -338,11 +339,8 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
           rawHeaders(1, rawBlock('x', '1')),
         ],
       ],
-      [
-        'a priority on itself',
-        protocolError,
-        [rawHeaders(1, postBlock, false), rawFrame(2, 0, 1, Buffer.concat([uint32(1), Buffer.alloc(1)]))],
-      ],
+      ['a priority on itself', protocolError, [rawHeaders(1, postBlock, false), onItself]],
+      ['a priority on itself when it is over', protocolError, [rawHeaders(1), onItself]],
       ['DATA behind its end', streamClosed, [rawHeaders(1, getBlock), rawData(1, Buffer.alloc(1))]],
       [
         'DATA behind the end of a body',
@@ -360,6 +358,8 @@ describe('HTTP/2 session, with a peer that breaks the rules', () => {
         stage.edge.shakeHands();
         stage.edge.send(...frames);
         expect(await stage.edge.resetOf(1)).to.equal(code);
+        await stage.settled();
+        expect(stage.edge.on(1, 3)).to.have.length(1);
         expect(stage.tested.session.openStreams).to.equal(0);
         if (stage.seen.length > 0 && stage.seen[0]!.ended === null && !stage.seen[0]!.head.ended) {
           expect(stage.seen[0]!.reset).to.equal(code);
