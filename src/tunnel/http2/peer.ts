@@ -206,8 +206,6 @@ export class Peer<S extends Http2Stream> implements FrameSink {
   }
 
   #refuseIdle(streamId: number, frame: string): void {
-    if (this.#role.isIdle(streamId) && !this.#streams.wasReset(streamId)) {
-      throw broken(`${frame} on an idle stream`);
-    }
+    if (this.#role.isIdle(streamId)) throw broken(`${frame} on an idle stream`);
   }
 }
