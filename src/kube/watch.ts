@@ -28,9 +28,10 @@ const retryAfterSpread = 0.1;
 const failuresBeforeRelist = 4;
 /**
  * After so many watches in a row that went on from a version and heard nothing at all, everything is listed: of a cluster
- * that was restored from a backup kube-apiserver tells nothing before its versions have passed ours (read in its source,
- * `cacheWatcher.process`, not seen), and nothing ever of what it wrote until then. A restore that kept it away
- * for ten seconds ends with a list anyway (`failuresBeforeRelist`). Where a server sends no bookmarks that is one list in about seven minutes.
+ * that was restored from a backup kube-apiserver tells nothing before its versions have passed ours (`cacheWatcher.process`;
+ * seen with 1.36), and nothing ever of what it wrote until then. A restore that kept it away for ten seconds ends with a
+ * list anyway (`failuresBeforeRelist`); one that did not, and whose versions pass ours before the last of these silences, is
+ * not noticed (seen as well). Where a server sends no bookmarks that is one list in about seven minutes.
  */
 const silencesBeforeRelist = 4;
 
