@@ -212,6 +212,26 @@ describe('HTTP/2 session, at odd moments', () => {
     expect(codes).to.deep.equal([[http2Error.cancel, http2Error.streamClosed], [http2Error.cancel]]);
   });
 
+  it('forgets a reset once the peer has answered a PING that was sent behind it, and no sooner', async () => {
+    stage = await SessionStage.open();
+    stage.edge.shakeHands();
+    stage.edge.send(rawHeaders(1, postBlock, false));
+    const { stream } = await eventually('the stream', () => stage.seen[0]);
+    /** What it says to DATA behind the answer to a PING, where `meanwhile` comes between the two. */
+    const codesBehindPing = async (meanwhile: () => void): Promise<number[]> => {
+      const frames = stage.edge.on(0, 6).length;
+      stage.tested.session.ping();
+      await eventually('the PING', () => stage.edge.on(0, 6).length > frames);
+      meanwhile();
+      stage.edge.send(rawFrame(6, 1, 0, Buffer.alloc(8)), rawData(1, Buffer.alloc(1)));
+      await stage.settled();
+      return stage.edge.on(1, 3).map(({ payload }) => payload.readUInt32BE(0));
+    };
+    expect(await codesBehindPing(() => stream.reset(http2Error.cancel))).to.deep.equal([http2Error.cancel]);
+    const codes = [http2Error.cancel, http2Error.streamClosed];
+    expect(await codesBehindPing(() => {})).to.deep.equal(codes);
+  });
+
   it('counts each PING of its own that is not answered', async () => {
     stage = await SessionStage.open();
     stage.edge.shakeHands();

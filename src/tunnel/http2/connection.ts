@@ -101,7 +101,9 @@ export class Http2Connection<S extends Http2Stream, R extends Role<S>> {
       settings: () => events.settings(),
       settingsAck: () => events.settingsAck?.(),
       pong: () => {
-        this.#unansweredPings = Math.max(0, this.#unansweredPings - 1);
+        if (this.#unansweredPings === 0) return;
+        this.#unansweredPings -= 1;
+        if (this.#unansweredPings === 0) this.streams.pingsAnswered();
       },
     });
     this.#parser = new FrameParser(this.#peer, limits, side.peer);

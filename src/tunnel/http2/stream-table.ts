@@ -31,7 +31,7 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
   /**
    * Resets of ours that the peer may not have seen yet: its frames on these streams are no fault. As many as may be open,
    * because all may be reset at once, each with a window of DATA on its way; and those before them, until there are as
-   * many again, which costs less than to look for the oldest each time.
+   * many again, which costs less than to look for the oldest each time, or until the peer must have seen them.
    */
   #resets = new Set<number>();
   #olderResets: ReadonlySet<number> = new Set();
@@ -90,6 +90,11 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
   /** Whether we reset this stream lately. */
   wasReset(id: number): boolean {
     return this.#resets.has(id) || this.#olderResets.has(id);
+  }
+
+  /** No PING is unanswered: what was reset before the last such moment, and so before these were sent, the peer has seen. */
+  pingsAnswered(): void {
+    if (this.#resets.size > 0 || this.#olderResets.size > 0) this.#nextGeneration();
   }
 
   /** The peer reset it. */
@@ -217,7 +222,10 @@ export class StreamTable<S extends Http2Stream> implements StreamHost {
 
   #remember(id: number): void {
     this.#resets.add(id);
-    if (this.#resets.size < this.#mostResets) return;
+    if (this.#resets.size >= this.#mostResets) this.#nextGeneration();
+  }
+
+  #nextGeneration(): void {
     this.#olderResets = this.#resets;
     this.#resets = new Set();
   }
