@@ -19,7 +19,7 @@ export class EdgeReturn {
     this.#silentSinceMs = clock.monotonic();
   }
 
-  /** A connection is registered. The caller calls what it gets once, when the connection is over. */
+  /** A connection is registered. The caller calls what it gets once, when the connection is over or the edge leaves it. */
   registered(): () => void {
     const silentMs = this.#registered > 0 ? 0 : this.#clock.monotonic() - this.#silentSinceMs;
     this.#registered += 1;

@@ -9,9 +9,9 @@ import { hostOf, type RequestPlan } from './origin/http1-request.ts';
 import {
   bodiesTooLarge,
   bodyTooLarge,
-  headTooLarge,
   type OriginFailure,
-  trailersTooLarge,
+  responseHeadTooLarge,
+  responseTrailersTooLarge,
   type Unprocessed,
 } from './origin/origin-failure.ts';
 import type { OriginGroup } from './origin/origin-group.ts';
@@ -146,7 +146,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   responseHead(head: ResponseHead): void {
     if (!respondFromOrigin(this.#stream, head)) {
       this.#letGo()?.destroy();
-      return this.failed(headTooLarge);
+      return this.failed(responseHeadTooLarge);
     }
     this.#status = head.status;
     this.#body.settle();
@@ -163,7 +163,7 @@ export class HttpExchange implements StreamHandler, Exchange {
   responseEnd(trailers: readonly string[]): void {
     this.#connection = null;
     const kept = edgeTrailers(trailers);
-    if (!this.#stream.takes(kept)) return this.failed(trailersTooLarge);
+    if (!this.#stream.takes(kept)) return this.failed(responseTrailersTooLarge);
     this.#stream.end(kept);
     this.#finish();
   }

@@ -69,7 +69,7 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
     if (stream.takes(sent)) return stream.end(sent);
     // The session is shared: what its origin does not take could end it under all the others.
     stream.reset(http2Error.cancel);
-    process.nextTick(() => this.#lose(trailersTooLarge));
+    process.nextTick(() => this.#lose(requestTrailersTooLarge));
   }
 
   pause(): void {
@@ -141,7 +141,7 @@ export class Http2OriginStream implements OriginConnection, ResponseHandler {
   }
 }
 
-const trailersTooLarge: OriginFailure = {
+const requestTrailersTooLarge: OriginFailure = {
   reason: 'limit',
   message: 'the request trailers are larger than the origin takes over HTTP/2',
 };

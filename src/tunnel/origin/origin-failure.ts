@@ -51,13 +51,13 @@ export const closedEarly: OriginFailure = {
   message: 'the origin closed the connection before its response was complete',
 };
 
-export const headTooLarge: OriginFailure = {
+export const responseHeadTooLarge: OriginFailure = {
   reason: 'limit',
   message: 'the response head is larger than the edge takes',
 };
-export const trailersTooLarge: OriginFailure = {
+export const responseTrailersTooLarge: OriginFailure = {
   reason: 'limit',
-  message: 'the trailers are larger than the edge takes',
+  message: 'the response trailers are larger than the edge takes',
 };
 export const bodyTooLarge: OriginFailure = {
   reason: 'limit',
