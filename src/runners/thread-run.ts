@@ -51,7 +51,8 @@ export class ThreadRun implements TunnelRun {
   /** The part that leaves its thread for another one. */
   #moving: ThreadPart | null = null;
   #routes: RouteTable;
-  #isApart = false;
+  /** Null until it was told. */
+  #isApart: boolean | null = null;
   #losses = 0;
   #lastLossMs = 0;
   #state: 'running' | 'stopping' | 'ended' = 'running';
@@ -134,7 +135,7 @@ export class ThreadRun implements TunnelRun {
     this.#hear({ type: 'access', problem });
   }
 
-  /** Told only when it changes. */
+  /** Told once at the beginning, for the run before may have ended in quarantine, and then only when it changes. */
   quarantined(isApart: boolean): void {
     if (isApart === this.#isApart) return;
     this.#isApart = isApart;

@@ -58,6 +58,16 @@ describe('a run over two threads', () => {
     expect(run.isSettled).to.equal(true);
   });
 
+  it('says that it is not kept apart, too, as one that was before it may have ended while it was', () => {
+    const apart = () => facts.flatMap((fact) => (fact.type === 'quarantine' ? [fact.isApart] : []));
+    run.quarantined(false);
+    expect(apart()).to.deep.equal([false]);
+    run.quarantined(false);
+    run.quarantined(true);
+    run.quarantined(true);
+    expect(apart()).to.deep.equal([false, true]);
+  });
+
   it('starts what waits for its turn when that comes, and not once it is stopped', async () => {
     for (const connections of [[0, 2], [1, 3], [5]]) place(run, connections);
     mustWait = true;

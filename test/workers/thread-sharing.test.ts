@@ -259,12 +259,18 @@ describe('threads that tunnels share', () => {
 
     const stays = ({ facts }: StagedRun) =>
       facts.flatMap((fact) => (fact.type === 'quarantine' ? [fact.isApart] : []));
-    assert.deepEqual(all.map(stays), [[true], [true]]);
+    assert.deepEqual(all.map(stays), [
+      [false, true],
+      [false, true],
+    ]);
 
     // Alone it is proven guilty, which hits nobody and acquits the other.
     bad.command('exits.test');
     await bad.ended();
-    assert.deepEqual(all.map(stays), [[true], [true, false]]);
+    assert.deepEqual(all.map(stays), [
+      [false, true],
+      [false, true, false],
+    ]);
     assert.lengthOf(good.losses, 2);
     assert.deepEqual(quarantine().slice(2), ['app1.example.com tunnel released from quarantine']);
     assert.isEmpty(runner.quarantined(), 'of app0 nothing runs at the moment');
