@@ -45,7 +45,7 @@ const stepMs = 4_000;
 const lengthMs = 1_000;
 /** A thread dies now and then; more often would move every tunnel into quarantine. */
 const threadDeathEveryMs = 11 * 60_000;
-/** Who looks leaves something as well: an attached inspector costs the process some 14 KiB (docs/reliability.md). */
+/** Who looks leaves something as well: an attached inspector costs the process some 14 KiB. */
 const sampleEveryMs = 15_000;
 const setupLimitMs = 120_000;
 const haConnections = 4;
