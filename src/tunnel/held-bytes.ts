@@ -1,4 +1,4 @@
-import { type Slab, slabBehind } from './slabs.ts';
+import { appendTo, type Slab, slabBehind } from './slabs.ts';
 
 /** Bytes that wait for somebody to take them, copied, in few pieces also where they came one by one. */
 export class HeldBytes {
@@ -10,14 +10,8 @@ export class HeldBytes {
   }
 
   push(bytes: Uint8Array): void {
-    for (let from = 0; from < bytes.length; ) {
-      const last = this.#last(bytes.length - from);
-      const taken = Math.min(bytes.length - from, last.buffer.length - last.used);
-      last.buffer.set(taken === bytes.length ? bytes : bytes.subarray(from, from + taken), last.used);
-      last.used += taken;
-      this.#bytes += taken;
-      from += taken;
-    }
+    appendTo(this.#pieces, bytes, (wanted) => slabBehind(this.#bytes, wanted));
+    this.#bytes += bytes.length;
   }
 
   /** The oldest ones, which are the caller's from here on. Only while there are `bytes`. */
@@ -31,14 +25,5 @@ export class HeldBytes {
   adopt(bytes: Buffer): void {
     this.#pieces.push({ buffer: bytes, used: bytes.length, given: 0 });
     this.#bytes += bytes.length;
-  }
-
-  /** Where the next bytes go. */
-  #last(wanted: number): Slab {
-    const last = this.#pieces.at(-1);
-    if (last !== undefined && last.used < last.buffer.length) return last;
-    const next = slabBehind(this.#bytes, wanted);
-    this.#pieces.push(next);
-    return next;
   }
 }

@@ -1,4 +1,4 @@
-import { queueSlabBytes, queueSlabs, type Slab, slabBehind } from '../slabs.ts';
+import { appendTo, queueSlabBytes, queueSlabs, type Slab, slabBehind } from '../slabs.ts';
 
 /** Less than this is not worth a shared slab of its own. */
 const leastPooledBytes = queueSlabBytes / 4;
@@ -16,14 +16,10 @@ export class SendQueue {
   }
 
   push(bytes: Uint8Array): void {
-    for (let from = 0; from < bytes.length; ) {
-      const last = this.#last(bytes.length - from);
-      const taken = Math.min(bytes.length - from, last.buffer.length - last.used);
-      last.buffer.set(taken === bytes.length ? bytes : bytes.subarray(from, from + taken), last.used);
-      last.used += taken;
-      this.#bytes += taken;
-      from += taken;
-    }
+    appendTo(this.#pieces, bytes, (wanted) =>
+      wanted < leastPooledBytes ? slabBehind(this.#bytes, wanted) : queueSlabs.take(),
+    );
+    this.#bytes += bytes.length;
   }
 
   /** The oldest bytes, in one piece; there are some. Valid until `took`. */
@@ -46,14 +42,5 @@ export class SendQueue {
     this.#bytes = 0;
     for (const piece of this.#pieces) queueSlabs.giveBack(piece);
     this.#pieces.length = 0;
-  }
-
-  /** Where the next bytes go. */
-  #last(wanted: number): Slab {
-    const last = this.#pieces.at(-1);
-    if (last !== undefined && last.used < last.buffer.length) return last;
-    const next = wanted < leastPooledBytes ? slabBehind(this.#bytes, wanted) : queueSlabs.take();
-    this.#pieces.push(next);
-    return next;
   }
 }

@@ -159,10 +159,7 @@ export function requestHeadText(plan: RequestPlan, framing: BodyFraming): string
   return `${plan.lines}Transfer-Encoding: chunked\r\nTrailer: ${plan.announcedTrailers.join(', ')}\r\n\r\n`;
 }
 
-/**
- * Trailer lines of a chunked body, with the empty line: those that were announced and are neither framing nor
- * the tunnel's own.
- */
+/** Trailer lines of a chunked body, with the empty line: those that were announced and may be trailers. */
 export function trailerText(announced: readonly string[], trailers: readonly string[]): string {
   let text = '';
   for (let i = 0; i + 1 < trailers.length; i += 2) {
