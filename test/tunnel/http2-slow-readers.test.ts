@@ -169,6 +169,19 @@ describe('the windows of streams', () => {
     expect(earlier.bodyBytes).to.equal(40_000);
   });
 
+  it('stay narrow until little is held: each change is a word to the peer, who acknowledges it', async () => {
+    await posted(90_000, true);
+    const second = await posted(20_000, true);
+    await eventually('SETTINGS', () => announced().length === 1);
+    for (let turn = 0; turn < 3; turn += 1) {
+      second.stream.resume();
+      second.stream.pause();
+      stage.edge.send(rawData(3, Buffer.alloc(20_000)));
+      await stage.settled();
+    }
+    expect(announced()).to.deep.equal([narrow]);
+  });
+
   it('become wide for streams that began narrow, too, to the last byte', async () => {
     await posted(90_000, true);
     await posted(20_000, true);
@@ -200,6 +213,8 @@ describe('the windows of streams', () => {
     stage.edge.send(rawSettingsAck, rawSettingsAck, rawFrame(6, 0, 0, Buffer.alloc(8)));
     await stage.edge.frame(6, 0);
     expect((await posted(90_000, false)).bodyBytes).to.equal(90_000);
+    await posted(90_001, false);
+    expect(await stage.edge.resetOf(3)).to.equal(http2Error.flowControlError);
     stage.edge.send(...Array.from({ length: 3000 }, () => rawSettingsAck));
     expect(await stage.edge.goaway()).to.equal(http2Error.enhanceYourCalm);
     await stage.end();
