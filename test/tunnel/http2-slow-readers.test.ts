@@ -142,6 +142,8 @@ describe('the windows of streams', () => {
 
   it('become narrow while much is held, from the acknowledgement on, and wide again', async () => {
     const first = await posted(90_000, true);
+    await stage.settled();
+    expect(announced()).to.deep.equal([]);
     const second = await posted(20_000, true);
     await eventually('SETTINGS', () => announced().length === 1);
     expect(announced()).to.deep.equal([narrow]);
@@ -194,6 +196,9 @@ describe('the windows of streams', () => {
     stage.edge.send(rawData(5, Buffer.alloc(80_001), true));
     await eventually('the end', () => narrowed.ended !== null);
     expect(narrowed.bodyBytes).to.equal(90_000);
+    stage.edge.send(rawSettingsAck);
+    await posted(90_001, false);
+    expect(await stage.edge.resetOf(7)).to.equal(http2Error.flowControlError);
   });
 
   it('that became narrow are given what was consumed of the wide ones: the peer might wait for it', async () => {
