@@ -101,7 +101,9 @@ export class PodRunner implements TunnelRunner {
 
   start(request: TunnelRunRequest, hear: (fact: RunFact) => void): TunnelRun {
     this.#watchPods();
-    const run = this.#tunnelOf(this.#options.pods.nameOf(request.host)).start(request, hear);
+    const tunnel = this.#tunnelOf(this.#options.pods.nameOf(request.host));
+    const run = tunnel.start(request, hear);
+    this.#questions.changed(tunnel);
     if (!this.#isListed) void this.#mind();
     return run;
   }

@@ -1,8 +1,16 @@
 import { expect } from 'chai';
+import type { RunFact } from '../../src/actors/ports.ts';
+import { routesToUrl } from '../../src/domain/url-routes.ts';
 import { ok } from '../../src/fault.ts';
 import type { PodAnswer } from '../../src/kube/pods/ask-pod.ts';
 import { PodQuestions } from '../../src/runners/pod-questions.ts';
+import { PodRunner } from '../../src/runners/pod-runner.ts';
+import { keptLog } from '../support/kept-log.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
+import { MemoryPods } from '../support/memory-pods.ts';
+import { podRequest } from '../support/pod-request.ts';
+import { podSettings } from '../support/pod-settings.ts';
+import { ScriptedLeadership } from '../support/scripted-leadership.ts';
 
 const fine: PodAnswer = { accessProblem: null, edgeProblem: null };
 
@@ -84,5 +92,37 @@ it('the news of one tunnel has only that asked at once, and of one that is not r
   await clock.advance(6_000);
   expect(timesOf('calm')).to.equal(1);
   questions.stop();
+  expect(clock.pendingTimers).to.equal(0);
+});
+
+it('pods of an earlier process are asked also when their tunnel begins long after they were seen', async () => {
+  const pods = new MemoryPods();
+  const clock = new ManualClock();
+  const { log } = keptLog();
+  const host = 'app.example.com';
+  const routes = { ...routesToUrl(host, 'http://10.0.0.1'), access: { team: 'acme', audience: ['app'] } };
+  const facts: RunFact[] = [];
+  const begin = () =>
+    new PodRunner({
+      ...{ pods, settings: podSettings, leadership: new ScriptedLeadership(), clock, log },
+      image: async () => ok('warp:1'),
+    });
+  const quiet = async () => {
+    for (let turn = 0; turn < 10; turn++) await settle();
+  };
+  const before = begin();
+  before.start(podRequest({ routes }), () => {});
+  await quiet();
+  await before.close();
+  const runner = begin();
+  await runner.open();
+  pods.pod(host, 'pod-1', null, '10.2.0.1');
+  pods.problems.set('10.2.0.1', 'no keys');
+  await clock.advance(60_000);
+  runner.start(podRequest({ routes }), (fact) => facts.push(fact));
+  await clock.advance(1_000);
+  await quiet();
+  expect(facts).to.deep.include({ type: 'access', problem: 'no keys' });
+  await runner.close();
   expect(clock.pendingTimers).to.equal(0);
 });
