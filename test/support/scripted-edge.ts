@@ -22,6 +22,7 @@ import {
 } from '../../src/tunnel/wire/registration.ts';
 import { decodeRpcMessage, encodeReturnedException } from '../../src/tunnel/wire/rpc-messages.ts';
 import { valueIn } from './decoded-value.ts';
+import { eventually } from './eventually.ts';
 
 /** What the edge does with a registerConnection. */
 export type EdgeAnswer =
@@ -36,6 +37,11 @@ export const accepted: EdgeAnswer = {
   locationName: 'test01',
   remotelyManaged: false,
 };
+
+export function refused(cause: string, retryAfterSeconds = 0): EdgeAnswer {
+  const retryAfterNanoseconds = BigInt(retryAfterSeconds) * 1_000_000_000n;
+  return { kind: 'refused', cause, retryAfterNanoseconds, shouldRetry: true };
+}
 
 export interface EdgeScript {
   /** Called for each registration; default: accepted. */
@@ -83,6 +89,11 @@ export class ScriptedEdge {
   /** `127.0.0.1:port`. */
   get address(): string {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** The connection of that index, once it is there. */
+  async connection(index: number): Promise<EdgePeer> {
+    return await eventually(`connection ${index}`, () => this.connections[index]);
   }
 
   /** Connections that are open now. */

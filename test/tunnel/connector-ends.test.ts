@@ -6,7 +6,7 @@ import type { ConnectorSpec, TunnelCounts } from '../../src/tunnel/link.ts';
 import { eventually } from '../support/eventually.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';
 import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
-import { type EdgeAnswer, type EdgePeer, ScriptedEdge } from '../support/scripted-edge.ts';
+import { type EdgePeer, refused, ScriptedEdge } from '../support/scripted-edge.ts';
 
 describe('end of a connector', () => {
   let edge: ScriptedEdge;
@@ -31,20 +31,6 @@ describe('end of a connector', () => {
     return running;
   }
 
-  const connection = (index: number): Promise<EdgePeer> =>
-    eventually(`connection ${index}`, () => edge.connections[index]);
-  /** Long before a grace period is over: because the last request is done. */
-  const closes = async (peer: EdgePeer): Promise<void> => {
-    let waitedMs = 0;
-    await eventually('a drained connection is closed', async () => {
-      if (peer.closed) return true;
-      assert.isBelow(waitedMs, 3000, 'a drained connection is closed');
-      waitedMs += 100;
-      await running?.clock.advance(100);
-      return false;
-    });
-  };
-
   it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
     const { clock, connector } = start({ connections: [0, 1] });
     await running?.registrations(1);
@@ -60,7 +46,7 @@ describe('end of a connector', () => {
     assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
     origin.finish();
     assert.strictEqual(await request.text(), 'part and end');
-    await closes(busy);
+    await running?.closes(busy);
     await running?.ended();
     assert.deepEqual(running?.facts.slice(2), [
       { type: 'tunnel.ended', run: 'run-1', ending: { how: 'stopped' } },
@@ -71,7 +57,7 @@ describe('end of a connector', () => {
   it('stops: what is not done after the grace period is cut', async () => {
     const { clock, connector } = start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     const request = peer.request({ ':path': '/hold' });
     await request.headers();
     connector.stop(2000);
@@ -89,7 +75,7 @@ describe('end of a connector', () => {
   it('stops no later than it was told first, whatever grace it is told next', async () => {
     const { clock, connector } = start();
     await running?.registrations(1);
-    const request = (await connection(0)).request({ ':path': '/hold' });
+    const request = (await edge.connection(0)).request({ ':path': '/hold' });
     await request.headers();
     connector.stop(2000);
     await clock.advance(1500);
@@ -103,7 +89,7 @@ describe('end of a connector', () => {
   it('has counted every request when it tells that it has ended, and lays none that it cuts at its origin', async () => {
     const { connector, facts, logged } = start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     await peer.request({ ':path': '/hold' }).headers();
     // Before an origin is dialled, its first byte is waited for.
     peer.request({ ':path': '/hold' }, null);
@@ -124,7 +110,7 @@ describe('end of a connector', () => {
     await running?.registrations(1);
     connector.stop(0);
     assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     await eventually('closed', () => peer.closed);
     assert.isFalse(peer.unregistered);
   });
@@ -154,13 +140,7 @@ describe('end of a connector', () => {
     await eventually('asked', () => edge.connections.at(-1)?.registration);
     registering.connector.stop(1000);
     await registering.ended();
-    const refused: EdgeAnswer = {
-      kind: 'refused',
-      cause: 'busy',
-      retryAfterNanoseconds: 0n,
-      shouldRetry: true,
-    };
-    edge.script = { answer: () => refused };
+    edge.script = { answer: () => refused('busy') };
     const waiting = start();
     await waiting.losses(1);
     waiting.connector.stop(1000);

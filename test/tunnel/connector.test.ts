@@ -6,7 +6,7 @@ import type { ConnectorSpec } from '../../src/tunnel/link.ts';
 import { eventually } from '../support/eventually.ts';
 import { HoldingOrigin } from '../support/holding-origin.ts';
 import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
-import { accepted, type EdgeAnswer, type EdgePeer, ScriptedEdge } from '../support/scripted-edge.ts';
+import { accepted, type EdgeAnswer, type EdgePeer, refused, ScriptedEdge } from '../support/scripted-edge.ts';
 
 const upgrade = 'cf-cloudflared-proxy-connection-upgrade';
 
@@ -33,31 +33,11 @@ describe('connector', () => {
     return running;
   }
 
-  const connection = (index: number): Promise<EdgePeer> =>
-    eventually(`connection ${index}`, () => edge.connections[index]);
-  /** Long before a grace period is over: because the last request is done. */
-  const closes = async (peer: EdgePeer): Promise<void> => {
-    let waitedMs = 0;
-    await eventually('a drained connection is closed', async () => {
-      if (peer.closed) return true;
-      assert.isBelow(waitedMs, 3000, 'a drained connection is closed');
-      waitedMs += 100;
-      await running?.clock.advance(100);
-      return false;
-    });
-  };
-  const refuse = (cause: string, retryAfterSeconds = 0): EdgeAnswer => ({
-    kind: 'refused',
-    cause,
-    retryAfterNanoseconds: BigInt(retryAfterSeconds) * 1_000_000_000n,
-    shouldRetry: true,
-  });
-
   it('registers the first connection, then starts the others', async () => {
     let answer: EdgeAnswer = { kind: 'silence' };
     edge.script = { answer: () => answer };
     const { clock, connector, ...heard } = start({ connections: [0, 1, 2, 3] });
-    const first = await connection(0);
+    const first = await edge.connection(0);
     await eventually('asked', () => first.registration);
     await clock.advance(4 * startSpacingMs);
     assert.strictEqual(edge.connections.length, 1, 'nothing else before the first is registered');
@@ -76,7 +56,7 @@ describe('connector', () => {
   it('says who it is', async () => {
     const { registrations } = start();
     await registrations.call(running, 1);
-    const { registration } = await connection(0);
+    const { registration } = await edge.connection(0);
     assert.deepInclude(registration, {
       accountTag: 'account',
       tunnelSecret: Buffer.alloc(32, 9),
@@ -108,13 +88,13 @@ describe('connector', () => {
     edge.script = { answer: () => ({ ...accepted, remotelyManaged: true }) as EdgeAnswer };
     start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     assert.strictEqual((await peer.request({ ':path': '/' }).headers())[':status'], 503);
     assert.isNull(peer.configuration);
   });
 
   it('tries the first connection for ever, with growing waits', async () => {
-    edge.script = { answer: () => refuse('busy') };
+    edge.script = { answer: () => refused('busy') };
     const { clock } = start();
     for (let attempt = 1; attempt <= 9; attempt++) {
       await running?.losses(attempt);
@@ -131,20 +111,20 @@ describe('connector', () => {
   it('reconnects within a second after a loss, and forgets failures only after lasting health', async () => {
     const { clock } = start();
     await running?.registrations(1);
-    (await connection(0)).cut();
+    (await edge.connection(0)).cut();
     await running?.losses(1);
     await clock.advance(1000);
     await running?.registrations(2);
-    (await connection(1)).cut();
+    (await edge.connection(1)).cut();
     await running?.losses(2);
     await clock.advance(2000);
     await running?.registrations(3);
     await clock.advance(1);
     for (let second = 0; second < 31; second++) {
       await clock.advance(1000);
-      await (await connection(2)).request({ ':path': '/' }).headers();
+      await (await edge.connection(2)).request({ ':path': '/' }).headers();
     }
-    (await connection(2)).cut();
+    (await edge.connection(2)).cut();
     await running?.losses(3);
     const lost = running?.factsOf('connection.lost') ?? [];
     assert.deepEqual(
@@ -162,7 +142,7 @@ describe('connector', () => {
   });
 
   it('waits as long as the edge asks, and a while by chance: it asks everybody for the same', async () => {
-    edge.script = { answer: () => refuse('busy', 27) };
+    edge.script = { answer: () => refused('busy', 27) };
     const { clock } = start();
     await running?.losses(1);
     await clock.advance(27_500);
@@ -175,7 +155,7 @@ describe('connector', () => {
   it('notices a half-open connection by its own PING and replaces it', async () => {
     const { clock } = start();
     await running?.registrations(1);
-    (await connection(0)).freeze();
+    (await edge.connection(0)).freeze();
     assert.isAtMost(pingIntervalMs + pingTimeoutMs, 10_000);
     await clock.advance(pingIntervalMs + pingTimeoutMs);
     await running?.losses(1);
@@ -187,7 +167,7 @@ describe('connector', () => {
   it('gives an edge that opens no control stream ten seconds', async () => {
     edge.script = { controlStream: false };
     const { clock } = start();
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     await eventually('session', () => peer.ready);
     await clock.advance(controlStreamTimeoutMs);
     await running?.losses(1);
@@ -197,7 +177,7 @@ describe('connector', () => {
   it('goes to another address after EDUPCONN and after a failed dial, not after a mere loss', async () => {
     const other = await ScriptedEdge.start();
     const elsewhere = other.address;
-    edge.script = { answer: () => refuse('EDUPCONN') };
+    edge.script = { answer: () => refused('EDUPCONN') };
     const settings = { addresses: [edge.address, elsewhere], ca: edge.ca + other.ca, region: '' };
     // With this chance the first address is tried first.
     running = new RunningConnector(specFor(edge, { edge: settings }), () => 0);
@@ -225,7 +205,7 @@ describe('connector', () => {
 
   const unfit: [title: string, answer: EdgeAnswer | 'cut', code: string][] = [
     ['closes', 'cut', 'edge-lost'],
-    ['refuses', refuse('no database here'), 'edge-refused'],
+    ['refuses', refused('no database here'), 'edge-refused'],
     ['speaks nonsense', { kind: 'bytes', bytes: Buffer.alloc(100, 0xff) }, 'edge-protocol'],
   ];
   for (const [title, answer, code] of unfit) {
@@ -256,7 +236,7 @@ describe('connector', () => {
     it(`replaces a connection after ${title}, and lets its running request finish`, async () => {
       const { clock } = start();
       await running?.registrations(1);
-      const old = await connection(0);
+      const old = await edge.connection(0);
       const request = old.request({ ':path': '/hold' });
       await request.headers();
       leave(old);
@@ -266,8 +246,8 @@ describe('connector', () => {
       assert.isFalse(old.closed, 'the old one still serves');
       origin.finish();
       assert.strictEqual(await request.text(), 'part and end');
-      await closes(old);
-      assert.isFalse((await connection(1)).closed);
+      await running?.closes(old);
+      assert.isFalse((await edge.connection(1)).closed);
     });
   }
 
@@ -285,7 +265,7 @@ describe('connector', () => {
   it('refuses a configuration push: says so to the edge and in the log, and goes on as before', async () => {
     start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     const config = { ingress: [{ service: 'http_status:418' }] };
     const push = peer.request(
       { ':method': 'PUT', [upgrade]: 'update-configuration' },
@@ -314,7 +294,7 @@ describe('connector', () => {
   it('refuses TCP with 502, and a second control stream', async () => {
     start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     const tcp = await peer
       .request({ ':method': 'GET', 'cf-cloudflared-proxy-src': '10.0.0.1' }, 'x')
       .headers();
@@ -331,7 +311,7 @@ describe('connector', () => {
   it('answers by the newest routes', async () => {
     const { connector } = start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     connector.updateRoutes({
       host: 'app.example.com',
       routes: [{ path: '/', match: 'prefix', target: { kind: 'status', status: 418 } }],
@@ -344,7 +324,7 @@ describe('connector', () => {
   it('loses the one request that meets a bug, and says so in the log', async () => {
     const { connector, logged } = start();
     await running?.registrations(1);
-    const peer = await connection(0);
+    const peer = await edge.connection(0);
     const target = {
       kind: 'status',
       get status(): number {
