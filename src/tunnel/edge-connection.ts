@@ -16,9 +16,6 @@ import type { Registration } from './wire/registration.ts';
 /** How long the edge may take to open the control stream, milliseconds. cloudflared waits for ever. */
 export const controlStreamTimeoutMs = 10_000;
 
-/** How often a draining connection looks whether its last stream is done, milliseconds. */
-const drainCheckMs = 100;
-
 export interface EdgeConnectionOptions {
   readonly address: EdgeAddress;
   readonly ca: string | null;
@@ -81,7 +78,7 @@ export class EdgeConnection {
   readonly #dialledAtMs: number;
   /** Why the session ends, before its streams are reset for it: the control stream's reset says less. */
   #loss: Fault | null = null;
-  /** The wait for the control stream, later the check of a drain. */
+  /** The wait for the control stream. */
   #timer: Timer | null = null;
   #watch: { end(): void } | null = null;
 
@@ -130,6 +127,10 @@ export class EdgeConnection {
     const events: EdgeSessionEvents = {
       stream: (stream, head) => this.#opened(stream, head),
       handlerThrew: (thrown) => this.#options.handlerThrew(thrown),
+      // Later: whose stream was the last is about to hear how that one ended.
+      idle: () => {
+        if (this.#phase === 'draining') process.nextTick(() => this.#closeWhenIdle());
+      },
       goaway: (code) => this.#leave(fault('edge-lost', `the edge is going away (GOAWAY ${code})`)),
       ending: (end) => {
         this.#loss = lossOf(end);
@@ -199,8 +200,7 @@ export class EdgeConnection {
   #closeWhenIdle(): void {
     if (this.#phase !== 'draining' || this.#session === null) return;
     this.#controlStream?.reset(http2Error.noError);
-    if (this.#session.openStreams === 0) return this.#session.close();
-    this.#timer = this.#options.clock.after(drainCheckMs, () => this.#closeWhenIdle());
+    if (this.#session.openStreams === 0) this.#session.close();
   }
 
   /**

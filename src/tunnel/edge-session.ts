@@ -31,6 +31,8 @@ export interface EdgeSession {
 export interface EdgeSessionEvents {
   /** Returns the handler of the new stream; it is called for this stream only. */
   stream(stream: EdgeStream, head: RequestHead): StreamHandler;
+  /** The last open stream is gone; if it was not by its handler, that hears of it next. */
+  idle?(): void;
   goaway(code: number): void;
   /** A handler threw, which is a bug: its stream was reset (INTERNAL_ERROR), the session goes on. */
   handlerThrew(thrown: unknown): void;

@@ -10,7 +10,7 @@ import { noTeams } from './access-teams.ts';
 import { eventually } from './eventually.ts';
 import { keptLog } from './kept-log.ts';
 import { ManualClock } from './manual-clock.ts';
-import type { EdgePeer, ScriptedEdge } from './scripted-edge.ts';
+import type { ScriptedEdge } from './scripted-edge.ts';
 
 const noResolver: EdgeResolver = {
   services: () => Promise.reject(new Error('no DNS in this test')),
@@ -89,16 +89,5 @@ export class RunningConnector {
 
   async ended(): Promise<void> {
     await eventually('ended', () => this.factsOf('tunnel.ended').length > 0);
-  }
-  /** Waits until a connection that drains is closed: long before a grace period is over, as its last request is done. */
-  async closes(peer: EdgePeer): Promise<void> {
-    let waitedMs = 0;
-    await eventually('a drained connection is closed', async () => {
-      if (peer.closed) return true;
-      if (waitedMs >= 3_000) throw new Error('a drained connection is not closed');
-      waitedMs += 100;
-      await this.clock.advance(100);
-      return false;
-    });
   }
 }

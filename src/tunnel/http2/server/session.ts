@@ -49,6 +49,9 @@ class Session implements EdgeSession {
         preface: () => this.#await(limits.firstSettingsMs, http2Error.settingsTimeout, 'no SETTINGS in time'),
         settings: () => this.#settingsCame(limits.settingsAckMs),
         settingsAck: () => this.#handshakeEnds(),
+        streamGone: () => {
+          if (this.openStreams === 0) events.idle?.();
+        },
         ending: (cause) => {
           this.#handshakeEnds();
           events.ending?.(cause);
