@@ -17,6 +17,8 @@ const idleMs = 90_000;
 const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 const ageSlackMs = 30_000;
+/** So much sooner than we count it may the server's time be over. */
+const earlySlackMs = 5_000;
 /** etcd refuses objects above 1.5 MiB (`--max-request-bytes`); JSON may take several times as much. */
 const maxLineBytes = 16 * 2 ** 20;
 
@@ -36,7 +38,7 @@ export interface WatchStream {
 }
 
 export type StreamEnd =
-  /** The server closed as agreed, `hear` has had enough, or nothing was heard for too long. */
+  /** The server closed as agreed and not before its time, `hear` has had enough, or nothing was heard for too long. */
   | { readonly how: 'ended' | 'enough' | 'idle' }
   /** A line too long to be read: what it said is lost. */
   | { readonly how: 'garbled' }
@@ -52,6 +54,7 @@ export async function streamLines(
   hear: (line: string) => boolean,
 ): Promise<StreamEnd> {
   const seconds = Math.floor(minWatchSeconds + random * (maxWatchSeconds - minWatchSeconds));
+  const beganMs = clock.monotonic();
   const silence = new FaultError(fault('kube-unreachable', 'the watch has fallen silent'));
   const age = deadline(clock, seconds * 1000 + ageSlackMs, signal, silence);
   const idle = deadline(clock, idleMs, age.signal, silence);
@@ -79,7 +82,10 @@ export async function streamLines(
           return chunk.fault === silence.fault ? { how: 'idle' } : { how: 'failed', fault: chunk.fault };
         }
         // Half a line at the end is nothing lost: the next watch begins before it.
-        if (chunk.value === null) return { how: 'ended' };
+        if (chunk.value === null) {
+          const isInTime = clock.monotonic() - beganMs >= seconds * 1000 - earlySlackMs;
+          return isInTime ? { how: 'ended' } : { how: 'failed', fault: early };
+        }
         idle.restart();
         const complete = lines.push(chunk.value);
         if (complete === null) return { how: 'garbled' };
@@ -93,6 +99,9 @@ export async function streamLines(
     age.release();
   }
 }
+
+/** By a server that goes down, or that has lost its own watch of etcd: what it comes back with may be older. */
+const early = fault('kube-unreachable', 'the server ended the watch before its time');
 
 /** Null at the end of the stream. */
 async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<Result<Buffer | null>> {

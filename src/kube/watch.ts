@@ -9,10 +9,16 @@ import { parseEvent, parsePage } from './watch-event.ts';
 import { streamLines } from './watch-stream.ts';
 
 /*
- * List, then watch from there, for ever. Nothing is ever lost: while the history is unbroken the watch goes on
- * from the last resourceVersion that it heard (bookmarks included). After any doubt (410, a line that cannot be
- * read, a server whose history went back) everything is listed and told again, and what is not in the list any
- * more is told as removed. Kept are names, never objects.
+ * List, then watch from there, for ever. Nothing is ever lost: after a watch that the server ended in its time, as it
+ * was asked to, the next one goes on from the last resourceVersion that was heard (bookmarks included). After any other
+ * end (410, a line that cannot be read, a connection that broke or was refused) everything is listed and told again,
+ * and what is not in the list any more is told as removed. Kept are names, never objects.
+ *
+ * Why not go on from our version after a break: whoever was away may come back restored from a backup, and watches from
+ * any version without a word. Its versions tell it only while they are below ours, and its own writes (Leases) make them
+ * pass ours within seconds (seen with kube-apiserver 1.36). What it costs: a restart of an API server is as many lists
+ * as our own start, some MiB each for 1,000 objects, spread by the backoff. A proxy that cuts connections which say
+ * nothing for less than a minute (bookmarks come each minute) makes us pay that as often.
  */
 
 /** Objects per request; a list is as many requests as it takes. */
@@ -24,14 +30,11 @@ const pageSize = 500;
 const backoff: Backoff = { baseMs: 1_000, capMs: 10_000, healthyAfterMs: 10_000 };
 /** What a server asks for is spread by so much, so that those whom it refused together do not return together. */
 const retryAfterSpread = 0.1;
-/** Each so many failures in a row everything is listed: it may be our resourceVersion that the server cannot serve. */
-const failuresBeforeRelist = 4;
 /**
- * After so many watches in a row that went on from a version and heard nothing at all, everything is listed: of a cluster
- * that was restored from a backup kube-apiserver tells nothing before its versions have passed ours (`cacheWatcher.process`;
- * seen with 1.36), and nothing ever of what it wrote until then. A restore that kept it away for ten seconds ends with a
- * list anyway (`failuresBeforeRelist`); one that did not, and whose versions pass ours before the last of these silences, is
- * not noticed (seen as well). Where a server sends no bookmarks that is one list in about seven minutes.
+ * After so many watches in a row that went on from a version and heard nothing at all, everything is listed: of a restored
+ * cluster kube-apiserver tells nothing before its versions have passed ours (`cacheWatcher.process`; seen with 1.36), and
+ * nothing ever of what it wrote until then. That is for a restore behind a proxy that keeps our connections, and not enough
+ * where they pass ours before the last silence. Where a server sends no bookmarks it is one list in about seven minutes.
  */
 const silencesBeforeRelist = 4;
 
@@ -63,7 +66,7 @@ export interface WatchTelemetry {
   restarts(kind: string, reason: RestartReason): void;
 }
 
-/** Why a watch ended and another one began. `ended`: by the server, as agreed. */
+/** Why a watch ended and another one began. `ended`: by the server, as agreed, in its time. */
 export type RestartReason = 'ended' | 'idle' | 'expired' | 'garbled' | 'refused' | 'unreachable' | 'bug';
 
 export interface Watch {
@@ -122,8 +125,7 @@ export function startWatch(options: WatchOptions): Watch {
       const delayMs = atOnce ? 0 : pauseMs(failures, ending.fault);
       failures += 1;
       silences = ending.reason === 'idle' && ending.resumeAt === heardUpTo ? silences + 1 : 0;
-      const isDoubtful = failures % failuresBeforeRelist === 0 || silences >= silencesBeforeRelist;
-      resumeAt = isDoubtful ? null : ending.resumeAt;
+      resumeAt = silences >= silencesBeforeRelist ? null : ending.resumeAt;
       report(ending, resumeAt, delayMs);
       if (ending.fault?.code === 'kube-forbidden') options.refused?.(ending.fault);
       freshness.failed(ending.fault ?? fault('kube-unreachable', `the watch of ${resource} ended`));
@@ -281,19 +283,17 @@ function garbled(detail: string): Ending {
   return { reason: 'garbled', resumeAt: null, fault: fault('kube-refused', detail) };
 }
 
-/** `at` is where the history is unbroken up to, if it is. */
+/** `at` is where the history is unbroken up to, if it is: a server that only says to wait (429) has not been away. */
 function failed(fault: Fault, at: string | null): Ending {
   switch (fault.code) {
     case 'kube-expired':
       return { reason: 'expired', resumeAt: null, fault };
     case 'kube-unreachable':
     case 'stopped':
-      return { reason: 'unreachable', resumeAt: at, fault };
-    case 'kube-forbidden':
-    case 'kube-not-found':
-      return { reason: 'refused', resumeAt: at, fault };
-    default:
-      // 429 says to wait; any other refusal may be about the resourceVersion.
+      return { reason: 'unreachable', resumeAt: null, fault };
+    case 'kube-refused':
       return { reason: 'refused', resumeAt: fault.retryAfterMs === undefined ? null : at, fault };
+    default:
+      return { reason: 'refused', resumeAt: null, fault };
   }
 }
