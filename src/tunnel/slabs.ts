@@ -45,15 +45,18 @@ class SlabPool {
 export const outputSlabs = new SlabPool(slabBytes, 16);
 export const queueSlabs = new SlabPool(queueSlabBytes, 32);
 
-/** So much room is left for more behind a piece that is smaller. */
+/** Pieces from here on are worth a buffer of their own. */
+const leastOwnBytes = 256;
+/** So much room at most is left for more behind a piece that is smaller. */
 const mostSpareBytes = 4096;
 
 /**
  * One that is not kept, for `wanted` bytes behind `waitingBytes` others. What comes in small pieces doubles its room: each
- * buffer takes a hundred bytes by itself, and a peer may send its bytes one by one.
+ * buffer takes a hundred bytes by itself, and a peer may send its bytes one by one. A larger piece has none to spare, which
+ * would only cut the next one in two.
  */
 export function slabBehind(waitingBytes: number, wanted: number): Slab {
-  const bytes = Math.max(wanted, Math.min(waitingBytes, mostSpareBytes));
+  const bytes = wanted < leastOwnBytes ? Math.max(wanted, Math.min(waitingBytes, mostSpareBytes)) : wanted;
   return { buffer: Buffer.allocUnsafe(bytes), used: 0, given: 0 };
 }
 
