@@ -10,7 +10,7 @@ export class HeldBytes {
   }
 
   push(bytes: Uint8Array): void {
-    appendTo(this.#pieces, bytes, (wanted) => slabBehind(this.#bytes, wanted));
+    appendTo(this.#pieces, this.#bytes, bytes, slabBehind);
     this.#bytes += bytes.length;
   }
 
@@ -19,6 +19,11 @@ export class HeldBytes {
     const { buffer, used } = this.#pieces.shift()!;
     this.#bytes -= used;
     return buffer.subarray(0, used);
+  }
+
+  clear(): void {
+    this.#pieces.length = 0;
+    this.#bytes = 0;
   }
 
   /** As `push`, for what `shift` gave, here or elsewhere: it is not copied. */

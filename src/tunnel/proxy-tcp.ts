@@ -35,7 +35,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
   readonly #startedMs: number;
   readonly #reader = new ClientFrameReader(this);
   /** What came before the origin was connected: no more than one window of the stream, which is paused. */
-  #early = new HeldBytes();
+  readonly #early = new HeldBytes();
   #requestEnded: boolean;
   #dial: Dial | null = null;
   #connection: TcpConnection | null = null;
@@ -187,7 +187,7 @@ export class TcpExchange implements StreamHandler, ByteSink, FrameSink {
     if (this.#over) return;
     this.#over = true;
     this.#connection = null;
-    this.#early = new HeldBytes();
+    this.#early.clear();
     this.#dial?.cancel();
     this.#ping?.cancel();
     if (this.#status !== 0 && !this.#requestEnded) stopRequest(this.#stream);

@@ -60,12 +60,20 @@ export function slabBehind(waitingBytes: number, wanted: number): Slab {
   return { buffer: Buffer.allocUnsafe(bytes), used: 0, given: 0 };
 }
 
-/** Copies bytes behind those in the last of the slabs, then into further ones, which `next` gives for what is left. */
-export function appendTo(slabs: Slab[], bytes: Uint8Array, next: (wanted: number) => Slab): void {
+/**
+ * Copies bytes behind the `waitingBytes` that lie in the slabs, then into further ones, which `next` gives for what is left
+ * behind so many.
+ */
+export function appendTo(
+  slabs: Slab[],
+  waitingBytes: number,
+  bytes: Uint8Array,
+  next: (waitingBytes: number, wanted: number) => Slab,
+): void {
   for (let from = 0; from < bytes.length; ) {
     let last = slabs.at(-1);
     if (last === undefined || last.used === last.buffer.length) {
-      last = next(bytes.length - from);
+      last = next(waitingBytes + from, bytes.length - from);
       slabs.push(last);
     }
     const taken = Math.min(bytes.length - from, last.buffer.length - last.used);

@@ -11,7 +11,7 @@ export class HeldRequest implements StreamHandler {
   readonly #stream: EdgeStream;
   readonly #cancelled: () => void;
   #handler: StreamHandler | null = null;
-  #body = new HeldBytes();
+  readonly #body = new HeldBytes();
   #trailers: readonly string[] | null = null;
   #over = false;
 
@@ -40,7 +40,7 @@ export class HeldRequest implements StreamHandler {
   /** Forgets what has arrived; the stream was answered by the caller. */
   drop(): void {
     this.#over = true;
-    this.#body = new HeldBytes();
+    this.#body.clear();
   }
 
   data(chunk: Buffer): void {
@@ -57,7 +57,7 @@ export class HeldRequest implements StreamHandler {
     if (this.#handler !== null) return this.#handler.reset(code);
     if (this.#over) return;
     this.#over = true;
-    this.#body = new HeldBytes();
+    this.#body.clear();
     this.#cancelled();
   }
 

@@ -16,9 +16,7 @@ export class SendQueue {
   }
 
   push(bytes: Uint8Array): void {
-    appendTo(this.#pieces, bytes, (wanted) =>
-      wanted < leastPooledBytes ? slabBehind(this.#bytes, wanted) : queueSlabs.take(),
-    );
+    appendTo(this.#pieces, this.#bytes, bytes, slabFor);
     this.#bytes += bytes.length;
   }
 
@@ -43,4 +41,8 @@ export class SendQueue {
     for (const piece of this.#pieces) queueSlabs.giveBack(piece);
     this.#pieces.length = 0;
   }
+}
+
+function slabFor(waitingBytes: number, wanted: number): Slab {
+  return wanted < leastPooledBytes ? slabBehind(waitingBytes, wanted) : queueSlabs.take();
 }

@@ -136,7 +136,7 @@ export class RequestBody {
 
   /** Nothing of what waits is sent any more. Idempotent. */
   drop(): void {
-    this.#waiting = new HeldBytes();
+    this.#waiting.clear();
     this.#giveBack(this.#collectedBytes);
   }
 
