@@ -2,41 +2,20 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { assert } from 'chai';
 import { startSpacingMs } from '../../src/tunnel/connector.ts';
-import type { ConnectorSpec, TunnelCounts } from '../../src/tunnel/link.ts';
+import type { TunnelCounts } from '../../src/tunnel/link.ts';
+import { ConnectorStage } from '../support/connector-stage.ts';
 import { eventually } from '../support/eventually.ts';
-import { HoldingOrigin } from '../support/holding-origin.ts';
-import { RunningConnector, routesTo, specFor } from '../support/running-connector.ts';
-import { type EdgePeer, refused, ScriptedEdge } from '../support/scripted-edge.ts';
+import { type EdgePeer, refused } from '../support/scripted-edge.ts';
 
 describe('end of a connector', () => {
-  let edge: ScriptedEdge;
-  let origin: HoldingOrigin;
-  let running: RunningConnector | null;
-
-  beforeEach(async () => {
-    running = null;
-    edge = await ScriptedEdge.start();
-    origin = await HoldingOrigin.start();
-  });
-
-  afterEach(async () => {
-    running?.connector.destroy();
-    assert.strictEqual(running?.clock.pendingTimers ?? 0, 0, 'timers left behind');
-    await edge.close();
-    await origin.close();
-  });
-
-  function start(overrides: Partial<ConnectorSpec> = {}): RunningConnector {
-    running = new RunningConnector(specFor(edge, { routes: routesTo(origin.port), ...overrides }));
-    return running;
-  }
+  const stage = new ConnectorStage();
 
   it('stops: unregisters everywhere, finishes the running request, ends once', async () => {
-    const { clock, connector } = start({ connections: [0, 1] });
-    await running?.registrations(1);
+    const { clock, connector } = stage.start({ connections: [0, 1] });
+    await stage.running?.registrations(1);
     await clock.advance(startSpacingMs);
-    await running?.registrations(2);
-    const [busy, idle] = edge.connections as [EdgePeer, EdgePeer];
+    await stage.running?.registrations(2);
+    const [busy, idle] = stage.edge.connections as [EdgePeer, EdgePeer];
     const request = busy.request({ ':path': '/hold' });
     await request.headers();
     connector.stop(30_000);
@@ -44,20 +23,20 @@ describe('end of a connector', () => {
     await eventually('the idle one is closed', () => idle.closed);
     assert.strictEqual((await busy.request({ ':path': '/' }).headers())[':status'], 503, 'it serves on');
     assert.deepEqual([busy.unregistered, idle.unregistered, busy.closed], [true, true, false]);
-    origin.finish();
+    stage.origin.finish();
     assert.strictEqual(await request.text(), 'part and end');
     await eventually('it is closed, whatever the time', () => busy.closed);
-    await running?.ended();
-    assert.deepEqual(running?.facts.slice(2), [
+    await stage.running?.ended();
+    assert.deepEqual(stage.running?.facts.slice(2), [
       { type: 'tunnel.ended', run: 'run-1', ending: { how: 'stopped' } },
     ]);
     assert.strictEqual(clock.pendingTimers, 0);
   });
 
   it('stops: what is not done after the grace period is cut', async () => {
-    const { clock, connector } = start();
-    await running?.registrations(1);
-    const peer = await edge.connection(0);
+    const { clock, connector } = stage.start();
+    await stage.running?.registrations(1);
+    const peer = await stage.edge.connection(0);
     const request = peer.request({ ':path': '/hold' });
     await request.headers();
     connector.stop(2000);
@@ -65,31 +44,31 @@ describe('end of a connector', () => {
     await clock.advance(1999);
     assert.isFalse(peer.closed);
     await clock.advance(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    assert.strictEqual(stage.running?.factsOf('tunnel.ended').length, 1);
     await eventually('closed', () => peer.closed);
     connector.destroy();
     connector.stop(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    assert.strictEqual(stage.running?.factsOf('tunnel.ended').length, 1);
   });
 
   it('stops no later than it was told first, whatever grace it is told next', async () => {
-    const { clock, connector } = start();
-    await running?.registrations(1);
-    const request = (await edge.connection(0)).request({ ':path': '/hold' });
+    const { clock, connector } = stage.start();
+    await stage.running?.registrations(1);
+    const request = (await stage.edge.connection(0)).request({ ':path': '/hold' });
     await request.headers();
     connector.stop(2000);
     await clock.advance(1500);
     connector.stop(30_000);
     await clock.advance(499);
-    assert.isEmpty(running?.factsOf('tunnel.ended'));
+    assert.isEmpty(stage.running?.factsOf('tunnel.ended'));
     await clock.advance(1);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
+    assert.strictEqual(stage.running?.factsOf('tunnel.ended').length, 1);
   });
 
   it('has counted every request when it tells that it has ended, and lays none that it cuts at its origin', async () => {
-    const { connector, facts, logged } = start();
-    await running?.registrations(1);
-    const peer = await edge.connection(0);
+    const { connector, facts, logged } = stage.start();
+    await stage.running?.registrations(1);
+    const peer = await stage.edge.connection(0);
     await peer.request({ ':path': '/hold' }).headers();
     // Before an origin is dialled, its first byte is waited for.
     peer.request({ ':path': '/hold' }, null);
@@ -106,42 +85,44 @@ describe('end of a connector', () => {
   });
 
   it('stops at once with a grace of 0, without unregistering', async () => {
-    const { connector } = start();
-    await running?.registrations(1);
+    const { connector } = stage.start();
+    await stage.running?.registrations(1);
     connector.stop(0);
-    assert.strictEqual(running?.factsOf('tunnel.ended').length, 1);
-    const peer = await edge.connection(0);
+    assert.strictEqual(stage.running?.factsOf('tunnel.ended').length, 1);
+    const peer = await stage.edge.connection(0);
     await eventually('closed', () => peer.closed);
     assert.isFalse(peer.unregistered);
   });
 
   it('ends once when it is stopped while it dials, waits or retries', async () => {
-    start().connector.stop(1000);
-    await running?.ended();
+    stage.start().connector.stop(1000);
+    await stage.running?.ended();
     const silent = createServer().listen(0, '127.0.0.1');
     const accepted = once(silent, 'connection');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
-    const dialling = start({ edge: { addresses: [`127.0.0.1:${port}`], ca: edge.ca, region: '' } });
+    const dialling = stage.start({
+      edge: { addresses: [`127.0.0.1:${port}`], ca: stage.edge.ca, region: '' },
+    });
     const [socket] = (await accepted) as [Socket];
     const closed = once(socket.resume(), 'close');
     dialling.connector.stop(1000);
     await dialling.ended();
     await closed;
     silent.close();
-    edge.script = { controlStream: false };
-    const opening = start();
-    await eventually('a session', () => edge.connections.at(-1)?.ready);
+    stage.edge.script = { controlStream: false };
+    const opening = stage.start();
+    await eventually('a session', () => stage.edge.connections.at(-1)?.ready);
     opening.connector.stop(1000);
     await opening.ended();
     assert.strictEqual(opening.clock.pendingTimers, 0);
-    edge.script = { answer: () => ({ kind: 'silence' }) };
-    const registering = start();
-    await eventually('asked', () => edge.connections.at(-1)?.registration);
+    stage.edge.script = { answer: () => ({ kind: 'silence' }) };
+    const registering = stage.start();
+    await eventually('asked', () => stage.edge.connections.at(-1)?.registration);
     registering.connector.stop(1000);
     await registering.ended();
-    edge.script = { answer: () => refused('busy') };
-    const waiting = start();
+    stage.edge.script = { answer: () => refused('busy') };
+    const waiting = stage.start();
     await waiting.losses(1);
     waiting.connector.stop(1000);
     await waiting.ended();
